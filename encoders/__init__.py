@@ -1,0 +1,1 @@
+"""Music: files <-> scores <-> arrays. Knows nothing of networks."""

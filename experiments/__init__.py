@@ -1,0 +1,1 @@
+"""One script a paper: joins networks and music."""
