@@ -1,0 +1,376 @@
+"""LSTM memory blocks with forget gates, as Eck & Schmidhuber (2002) used them for the blues.
+
+    symbol          what                                                        shape of the array
+    x               inputs                                                      (T, D, B)
+    i f o           input, forget and output gate, one a block                  J rows
+    g               squashed cell input                                         C rows
+    s               cell state, the "constant error carousel"                   (T + 1, C, B)
+    y               cell output y^c                                             (T + 1, C, B)
+    a               net input of the output units; their output is sigmoid(a)   (T, K, B)
+    z               sources of a unit: [x(t); y(t-1); 1]                        (T, Z, B),  Z = D + C + 1
+    d...            derivative of the loss by ...
+
+D inputs, J blocks, C cells in all, K outputs. Below, v is a cell and j its block. A unit sees only the sources that the wiring grants it: all
+other weights of the matrices W and V are zero and stay zero.
+
+Forward (Gers, Schmidhuber & Cummins 2000; peepholes u from Gers, Schraudolph & Schmidhuber 2002):
+
+    i_j = sigmoid(W_i z + sum_v u_i s_v(t-1))         s_v(t) = f_j s_v(t-1) + i_j g_v
+    f_j = sigmoid(W_f z + sum_v u_f s_v(t-1))         y_v(t) = o_j h(s_v(t))
+    g_v = g(W_g z)                                    a(t)   = V [x(t); y(t); 1]
+    o_j = sigmoid(W_o z + sum_v u_o s_v(t))           after the state update
+
+The squashing functions g in [-2, 2] and h in [-1, 1] are those of the papers; see activations.py for others.
+
+Backward, the full gradient (Graves & Schmidhuber 2005), t = T..1; what comes from t+1 is zero at the end:
+
+    dy_v = V^T da(t) + W^T dnet(t+1)
+    do_j = o (1 - o) sum_v h(s_v) dy_v
+    ds_v = o_j h'(s_v) dy_v + f_j(t+1) ds_v(t+1) + u_i di_j(t+1) + u_f df_j(t+1) + u_o do_j
+    dg_v = i_j g'(net) ds_v       df_j = f (1 - f) sum_v s_v(t-1) ds_v       di_j = i (1 - i) sum_v g_v ds_v
+    dW = sum_t dnet(t) z(t)^T
+
+The truncated gradient of the original papers, one weight change a time step, is in cell_blocks_online.py.
+
+Memory of a forward and backward pass: T B (2 Z + 3 J + 4 C + K) numbers.
+"""
+
+from dataclasses import asdict
+
+import numpy as np
+
+from scratchnet.activations import sigmoid, squash, squash_slope
+from scratchnet.cell_blocks_online import OnlineLearning
+from scratchnet.jit import kernel
+from scratchnet.layer import Layer, expect
+from scratchnet.losses import sigmoid_cross_entropy  # noqa: F401  (the loss that goes with sigmoid outputs)
+from scratchnet.wiring import Blocks, Outputs, Wiring
+
+PAPER_G, PAPER_H = (2.0, 0.5), (1.0, 0.5)  # 4 sigmoid(x) - 2 and 2 sigmoid(x) - 1, as a tanh(b x)
+TANH, IDENTITY = (1.0, 1.0), (0.0, 1.0)
+
+
+@kernel
+def gate_forward(net):
+    """net <- sigmoid(net), for one unit and B sequences."""
+    for n in range(net.size):
+        net[n] = sigmoid(net[n])
+
+
+@kernel
+def add_peephole(net, u, s):
+    """net += u s, where u is one weight."""
+    for n in range(net.size):
+        net[n] += u * s[n]
+
+
+@kernel
+def cell_forward(g, i, f, s_before, s, ga, gb):
+    """g <- squash(g), which held the net input;  s = f s_before + i g."""
+    for n in range(g.size):
+        g[n] = squash(g[n], ga, gb)
+        s[n] = f[n] * s_before[n] + i[n] * g[n]
+
+
+@kernel
+def cell_output(o, s, hs, y, ha, hb):
+    """y = o h(s)."""
+    for n in range(s.size):
+        hs[n] = squash(s[n], ha, hb)
+        y[n] = o[n] * hs[n]
+
+
+@kernel
+def forward(x, W, V, u, block_of, g_ab, h_ab, z, net, s, y, hs, zo, a):
+    """The whole sequence. `net` (T, 3J + C, B) ends up holding the gates i, f, the squashed g and o."""
+    T, D, B = x.shape
+    C, R = y.shape[1], net.shape[1]
+    J = (R - C) // 3
+    one = W.dtype.type(1)
+    for t in range(T):
+        z[t, :D] = x[t]
+        z[t, D : D + C] = y[t]
+        z[t, D + C] = one
+        np.dot(W, z[t], net[t])
+        for v in range(C):
+            add_peephole(net[t, block_of[v]], u[0, v], s[t, v])
+            add_peephole(net[t, J + block_of[v]], u[1, v], s[t, v])
+        for j in range(2 * J):
+            gate_forward(net[t, j])
+        for v in range(C):
+            j, g = block_of[v], 2 * J + v
+            cell_forward(net[t, g], net[t, j], net[t, J + j], s[t, v], s[t + 1, v], g_ab[0], g_ab[1])
+            add_peephole(net[t, 2 * J + C + j], u[2, v], s[t + 1, v])
+        for j in range(2 * J + C, R):
+            gate_forward(net[t, j])
+        for v in range(C):
+            cell_output(net[t, 2 * J + C + block_of[v]], s[t + 1, v], hs[t, v], y[t + 1, v], h_ab[0], h_ab[1])
+        zo[t, :D] = x[t]
+        zo[t, D : D + C] = y[t + 1]
+        zo[t, D + C] = one
+        np.dot(V, zo[t], a[t])
+
+
+@kernel
+def cell_output_backward(o, s, hs, dy, do, ds, ha, hb):
+    """do += h(s) dy;  ds += o h'(s) dy."""
+    for n in range(dy.size):
+        do[n] += hs[n] * dy[n]
+        ds[n] += o[n] * squash_slope(hs[n], ha, hb) * dy[n]
+
+
+@kernel
+def gate_backward(gate, d):
+    """d <- d gate (1 - gate), the derivative by the net input of the gate."""
+    one = gate.dtype.type(1)
+    for n in range(gate.size):
+        d[n] *= gate[n] * (one - gate[n])
+
+
+@kernel
+def cell_backward(i, f, g, s_before, ds, di, df, dg, ga, gb):
+    """di += g ds;  df += s_before ds;  dg = i g' ds;  ds <- f ds, its way back through the carousel."""
+    for n in range(ds.size):
+        di[n] += g[n] * ds[n]
+        df[n] += s_before[n] * ds[n]
+        dg[n] = i[n] * squash_slope(g[n], ga, gb) * ds[n]
+        ds[n] *= f[n]
+
+
+@kernel
+def backward(da, WT, VT, u, block_of, g_ab, h_ab, net, s, hs, dnet, dz, ds, dx):
+    """The whole sequence, backwards. ds (C, B) and dz (Z, B) hold what comes from the step after, at last from the start."""
+    T, D, B = dx.shape
+    C, R = s.shape[1], net.shape[1]
+    J = (R - C) // 3
+    O = 2 * J + C
+    dzo = np.empty_like(dz)
+    for t in range(T - 1, -1, -1):
+        np.dot(VT, da[t], dzo)
+        dx[t] = dzo[:D]
+        dnet[t] = 0
+        for v in range(C):
+            j = block_of[v]
+            dy = dz[D + v]
+            dy += dzo[D + v]
+            cell_output_backward(net[t, O + j], s[t + 1, v], hs[t, v], dy, dnet[t, O + j], ds[v], h_ab[0], h_ab[1])
+        for j in range(J):
+            gate_backward(net[t, O + j], dnet[t, O + j])
+        for v in range(C):
+            j, g = block_of[v], 2 * J + v
+            add_peephole(ds[v], u[2, v], dnet[t, O + j])
+            cell_backward(
+                net[t, j], net[t, J + j], net[t, g], s[t, v], ds[v],
+                dnet[t, j], dnet[t, J + j], dnet[t, g], g_ab[0], g_ab[1],
+            )  # fmt: skip
+        for j in range(2 * J):
+            gate_backward(net[t, j], dnet[t, j])
+        for v in range(C):
+            add_peephole(ds[v], u[0, v], dnet[t, block_of[v]])
+            add_peephole(ds[v], u[1, v], dnet[t, J + block_of[v]])
+        np.dot(WT, dnet[t], dz)
+        dx[t] += dz[:D]
+
+
+def columns(array):
+    """(T, N, B) -> (N, T B): all frames side by side, so that a sum over time and batch is one product."""
+    return np.ascontiguousarray(array.transpose(1, 0, 2)).reshape(array.shape[1], -1)
+
+
+class CellBlocks(OnlineLearning, Layer):
+    """A network of LSTM memory blocks and sigmoid output units, wired as you like.
+
+    Two ways of learning:  `forward` and `backward`, the full gradient over whole sequences and batches, for an optimizer;
+    `learn_online`, the original algorithm: truncated gradient, one weight change a time step, on a stream of any length.
+
+    Parameters
+    ----------
+    wiring : Wiring
+    rng : numpy Generator for the initial weights, uniform in [-scale, scale]
+    scale : a number, or None for 1 / sqrt(number of sources) of each unit
+    peepholes : whether gates see the states of their own block's cells
+    squash_g, squash_h : (a, b) of the squashing function a tanh(b x); IDENTITY for none, TANH for today's LSTM
+    dtype : float64 or float32
+
+    Attributes
+    ----------
+    params, grads : name -> array. For a group of blocks "memory": "memory.input_gate" (J, n + 1), "memory.forget_gate",
+        "memory.cell" (C, n), "memory.output_gate"; with peepholes "memory.input_peephole" (C,) and so on. For outputs "next":
+        "next.weight" (K, n + 1). Rows are units, columns its sources as in wiring.py, the bias last. All are views of one vector.
+    """
+
+    def __init__(self, wiring, rng, scale=0.1, peepholes=False, squash_g=PAPER_G, squash_h=PAPER_H, dtype=np.float64):
+        super().__init__()
+        if np.dtype(dtype) not in (np.float32, np.float64):
+            raise ValueError(f"expected dtype float32 or float64, got {dtype}")
+        self.wiring, self.peepholes, self.dtype = wiring, bool(peepholes), np.dtype(dtype)
+        self.squash_g, self.squash_h = tuple(squash_g), tuple(squash_h)
+        self.g_ab, self.h_ab = (np.array(ab, self.dtype) for ab in (squash_g, squash_h))
+        self.block_of = wiring.block_of
+        self._lay_out()
+        self._initialise(rng, scale)
+        self._stream = self._make_stream()
+        self.reset()
+
+    def options(self):
+        """What `CellBlocks.from_options` needs to make a network of the same shape, as plain numbers and names."""
+        return {
+            "wiring": asdict(self.wiring),
+            "peepholes": self.peepholes,
+            "squash_g": list(self.squash_g),
+            "squash_h": list(self.squash_h),
+            "dtype": self.dtype.name,
+        }
+
+    @classmethod
+    def from_options(cls, options, rng=None):
+        """The inverse of `options`; weights are random, to be replaced by `load_state_dict`."""
+        options = dict(options)
+        w = options.pop("wiring")
+        blocks = {name: Blocks(**{k: tuple(v) if isinstance(v, list) else v for k, v in b.items()}) for name, b in w["blocks"].items()}
+        outputs = {name: Outputs(**o) for name, o in w["outputs"].items()}
+        wiring = Wiring(w["inputs"], blocks, outputs, {name: tuple(sources) for name, sources in w["feeds"].items()})
+        return cls(wiring, np.random.default_rng(0) if rng is None else rng, **options)
+
+    def _lay_out(self):
+        """One vector for all weights; `self.where` says where each stands in the matrices W, V and u, laid end to end."""
+        w = self.wiring
+        D, J, C, K = w.input_size, w.block_count, w.cell_count, w.output_size
+        R, Z = 3 * J + C, D + C + 1
+        shapes, where = {}, []
+
+        def add(name, rows, columns):
+            shapes[name] = len(rows), len(columns)
+            where.append((rows[:, None] * Z + columns).ravel())
+
+        blocks, cells, outputs = w.slices("blocks"), w.slices("cells"), w.slices("outputs")
+        for name, group in w.blocks.items():
+            j, v = np.r_[blocks[name]], np.r_[cells[name]]
+            sources = w.sources(name)
+            biased = np.append(sources, Z - 1)
+            add(f"{name}.input_gate", j, biased)
+            add(f"{name}.forget_gate", J + j, biased)
+            add(f"{name}.cell", 2 * J + v, biased if group.cell_bias else sources)
+            add(f"{name}.output_gate", 2 * J + C + j, biased)
+            for k, gate in enumerate(("input", "forget", "output") if self.peepholes else ()):
+                shapes[f"{name}.{gate}_peephole"] = (len(v),)
+                where.append((R + K) * Z + k * C + v)
+        for name in w.outputs:
+            add(f"{name}.weight", R + np.r_[outputs[name]], np.append(w.sources(name), Z - 1))
+        self.where = np.concatenate(where)
+        self.flat, self.flat_grad = np.zeros(self.where.size, self.dtype), np.zeros(self.where.size, self.dtype)
+        self._shapes, self._starts, start = shapes, {}, 0
+        for name, shape in shapes.items():
+            self._starts[name] = start
+            start += int(np.prod(shape))
+        self.params, self.grads = self._views(self.flat), self._views(self.flat_grad)
+
+    def _views(self, flat):
+        """The parts of a flat vector, as arrays by the names of the parameters."""
+        return {
+            name: flat[start : start + int(np.prod(shape))].reshape(shape)
+            for (name, shape), start in zip(self._shapes.items(), self._starts.values(), strict=True)
+        }
+
+    def _initialise(self, rng, scale):
+        for param in self.params.values():
+            fan_in = param.shape[-1] if param.ndim == 2 else 1
+            bound = 1 / np.sqrt(fan_in) if scale is None else scale
+            param[...] = rng.uniform(-bound, bound, param.shape)
+        for name, group in self.wiring.blocks.items():
+            for gate in ("input", "forget", "output"):
+                self.params[f"{name}.{gate}_gate"][:, -1] = getattr(group, f"{gate}_bias")
+            if group.cell_bias:
+                self.params[f"{name}.cell"][:, -1] = 0
+        for name, group in self.wiring.outputs.items():
+            self.params[f"{name}.weight"][:, -1] = group.bias
+
+    def matrices(self, flat=None):
+        """The weights as matrices with zeros where nothing is wired: W (3J + C, Z) with rows i, f, g, o; V (K, Z); u (3, C)."""
+        w = self.wiring
+        R, K, C = 3 * w.block_count + w.cell_count, w.output_size, w.cell_count
+        Z = w.input_size + C + 1
+        dense = np.zeros((R + K) * Z + 3 * C, self.dtype)
+        dense[self.where] = self.flat if flat is None else flat
+        return dense[: R * Z].reshape(R, Z), dense[R * Z : (R + K) * Z].reshape(K, Z), dense[(R + K) * Z :].reshape(3, C)
+
+    def initial_state(self, B):
+        """(s, y), both zero: cell states and cell outputs (C, B) before the first step."""
+        shape = (self.wiring.cell_count, B)
+        return np.zeros(shape, self.dtype), np.zeros(shape, self.dtype)
+
+    def forward(self, x, state=None):
+        """Run whole sequences.
+
+        Parameters
+        ----------
+        x : array (T, D, B)
+        state : (s, y), each (C, B); None for zeros
+
+        Returns
+        -------
+        a : array (T, K, B), net input of the output units: take `sigmoid_cross_entropy(a, t)`, or sigmoid(a) for probabilities
+        state : (s, y) after the last step; returned only if a state was given
+
+        Raises
+        ------
+        ValueError
+            If a shape differs or a number is not finite.
+        """
+        w = self.wiring
+        C = w.cell_count
+        x = expect(x, "x", f"T, {w.input_size}, B", (None, w.input_size, None), self.dtype)
+        T, D, B = x.shape
+        if T == 0 or B == 0:
+            raise ValueError(f"expected x (T, {D}, B) with at least one step and one sequence, got {x.shape}")
+        s0, y0 = self.initial_state(B) if state is None else (
+            expect(part, f"state {name}", f"{C}, {B}", (C, B), self.dtype) for part, name in zip(state, "sy", strict=True)
+        )  # fmt: skip
+
+        def new(*shape):
+            return np.empty((*shape, B), self.dtype)
+
+        W, V, u = self.matrices()
+        z, zo, net, hs, a = new(T, D + C + 1), new(T, D + C + 1), new(T, len(W)), new(T, C), new(T, w.output_size)
+        s, y = new(T + 1, C), new(T + 1, C)
+        s[0], y[0] = s0, y0
+        forward(x, W, V, u, self.block_of, self.g_ab, self.h_ab, z, net, s, y, hs, zo, a)
+        self._kept = W, V, u, z, net, s, y, hs, zo
+        self._state_given = state is not None
+        return a if state is None else (a, (s[-1].copy(), y[-1].copy()))
+
+    def backward(self, da, dstate=None):
+        """Add the gradient of all weights to `grads`; return dx, or (dx, (ds, dy)) of the initial state if forward was given one.
+
+        Parameters
+        ----------
+        da : array (T, K, B), derivative of the loss by what `forward` returned
+        dstate : (ds, dy), derivative by the final state; None for zeros
+        """
+        W, V, u, z, net, s, y, hs, zo = self._kept
+        w, (T, _, B) = self.wiring, z.shape
+        D, J, C = w.input_size, w.block_count, w.cell_count
+        da = expect(da, "da", f"{T}, {w.output_size}, {B}", (T, w.output_size, B), self.dtype)
+        ds, dy = self.initial_state(B) if dstate is None else (np.array(part, self.dtype) for part in dstate)
+        dz = np.zeros((D + C + 1, B), self.dtype)
+        dz[D : D + C] = dy
+        dnet, dx = np.empty_like(net), np.empty((T, D, B), self.dtype)
+        WT, VT = np.ascontiguousarray(W.T), np.ascontiguousarray(V.T)
+        backward(da, WT, VT, u, self.block_of, self.g_ab, self.h_ab, net, s, hs, dnet, dz, ds, dx)
+        dnet_columns = columns(dnet)
+        dW, dV = dnet_columns @ columns(z).T, columns(da) @ columns(zo).T
+        s_columns, gates = columns(s[:-1]), self.block_of
+        du = np.stack([
+            (s_columns * dnet_columns[gates]).sum(1),
+            (s_columns * dnet_columns[J + gates]).sum(1),
+            (columns(s[1:]) * dnet_columns[2 * J + C + gates]).sum(1),
+        ])  # fmt: skip
+        self.flat_grad += np.concatenate([dW.ravel(), dV.ravel(), du.ravel()])[self.where]
+        return (dx, (ds, dz[D : D + C].copy())) if self._state_given else dx
+
+    def record(self):
+        """What the last `forward` computed: dict of arrays (T, units, B) "input gate", "forget gate", "cell input", "output gate", "state", "cell output"."""
+        _, _, _, _, net, s, y, _, _ = self._kept
+        J, C = self.wiring.block_count, self.wiring.cell_count
+        parts = np.split(net, [J, 2 * J, 2 * J + C], axis=1)
+        return dict(zip(("input gate", "forget gate", "cell input", "output gate"), parts, strict=True)) | {"state": s[1:], "cell output": y[1:]}

@@ -1,0 +1,176 @@
+"""Checkpoints: named arrays and a little metadata in one safetensors file, written whole or not at all.
+
+Any program that reads safetensors reads the arrays. The metadata is JSON text under one key of the file's header:
+
+    {"format": "scratchnet-checkpoint", "version": 1, "metadata": {"step": 1200, "rng": {...}, ...}}
+
+Nothing is pickled: opening a stranger's checkpoint cannot run a stranger's code.
+"""
+
+import json
+import os
+
+import numpy as np
+import safetensors.numpy
+from safetensors import SafetensorError
+
+from scratchnet.files import atomic_open
+
+FORMAT = "scratchnet-checkpoint"
+VERSION = 1
+KEY = "scratchnet"  # one key only: safetensors writes several in no fixed order, and equal content should be equal bytes
+DTYPES = frozenset(
+    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 complex64".split()
+)
+
+
+class CheckpointError(ValueError):
+    """A file that cannot be read as a checkpoint; the message is one line that names it."""
+
+
+def save_checkpoint(path, tensors, metadata):
+    """Write arrays and metadata to `path`, replacing the file that was there only once all is written.
+
+    Equal arrays and metadata give equal bytes.
+
+    Parameters
+    ----------
+    path : path-like
+    tensors : dict of str to ndarray
+        Any shapes and memory orders; dtypes as in `DTYPES`.
+    metadata : dict
+        What `json` can write: dicts with string keys, lists, str, int, float, bool, None. `load_checkpoint` gives
+        back an equal dict (tuples become lists). NaN and infinity are allowed.
+
+    Raises
+    ------
+    ValueError
+        If a name or a dtype cannot be stored.
+    TypeError
+        If the metadata is not JSON.
+    OSError
+        If the file cannot be written.
+    """
+    ready = {name: _ready_to_store(name, array) for name, array in tensors.items()}
+    header = json.dumps({"format": FORMAT, "version": VERSION, "metadata": metadata}, sort_keys=True)
+    content = safetensors.numpy.save(ready, metadata={KEY: header})
+    with atomic_open(path, "wb") as file:  # an ordinary write: a full disk is an OSError, not a crash in a memory map
+        file.write(content)
+
+
+def load_checkpoint(path):
+    """Read what `save_checkpoint` wrote.
+
+    Parameters
+    ----------
+    path : path-like
+
+    Returns
+    -------
+    tensors : dict of str to ndarray
+        Fresh arrays that may be written to, in the order of their names.
+    metadata : dict
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, damaged, of another kind or of another version.
+    OSError
+        If the file exists but the system refuses to read it.
+    """
+    name = os.fspath(path)
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except FileNotFoundError:
+        raise CheckpointError(f"{name}: no such checkpoint") from None
+    except (IsADirectoryError, NotADirectoryError):
+        raise CheckpointError(f"{name}: expected a checkpoint file, got a folder") from None
+    if not content:
+        raise CheckpointError(f"{name}: the checkpoint is empty (0 bytes)")
+    try:
+        stored = safetensors.numpy.load(content)
+        # Sound, since safetensors has read it: eight bytes of length, then that much JSON.
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"{name}: damaged, or not a safetensors file ({reason})") from None
+    metadata = _unwrap(name, header.get("__metadata__") or {})
+    return {key: np.array(stored[key]) for key in sorted(stored)}, metadata
+
+
+def generator_state(rng):
+    """The state of a random generator as a dict that JSON can hold.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    dict
+        For `restore_generator`.
+    """
+    return _jsonable(rng.bit_generator.state)
+
+
+def restore_generator(state):
+    """A random generator that continues exactly where `generator_state` looked.
+
+    Parameters
+    ----------
+    state : dict
+
+    Returns
+    -------
+    numpy.random.Generator
+
+    Raises
+    ------
+    ValueError
+        If `state` is not the state of one of NumPy's bit generators.
+    """
+    try:
+        kind = state["bit_generator"]
+        if kind not in ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64"):
+            raise ValueError(f"no bit generator {kind!r}")
+        bit_generator = getattr(np.random, kind)()
+        bit_generator.state = state
+    except (KeyError, TypeError, ValueError, OverflowError, IndexError) as error:
+        raise ValueError(f"expected the state of a numpy Generator: {error}") from None
+    return np.random.Generator(bit_generator)
+
+
+def _ready_to_store(name, array):
+    """`array` as safetensors wants it: contiguous (it would misread a transposed view) and in this machine's order."""
+    array = np.asarray(array, order="C")
+    if not isinstance(name, str) or name == "__metadata__":
+        raise ValueError(f"expected a string to name a tensor, got {name!r}")
+    if array.dtype.name not in DTYPES:
+        raise ValueError(f"{name}: cannot store dtype {array.dtype}; expected one of {', '.join(sorted(DTYPES))}")
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+
+def _unwrap(name, header):
+    """The user's metadata out of the header of the file called `name`."""
+    if KEY not in header:
+        raise CheckpointError(f"{name}: a safetensors file, but not a checkpoint of scratchnet")
+    try:
+        wrapped = json.loads(header[KEY])
+        is_ours = wrapped["format"] == FORMAT
+        version = wrapped["version"]
+        metadata = wrapped["metadata"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise CheckpointError(f"{name}: the checkpoint's metadata is damaged ({error})") from None
+    if not is_ours or not isinstance(metadata, dict):
+        raise CheckpointError(f"{name}: the checkpoint's metadata is damaged (not of format {FORMAT})")
+    if version != VERSION:
+        raise CheckpointError(f"{name}: expected checkpoint version {VERSION}, got {version!r}")
+    return metadata
+
+
+def _jsonable(value):
+    """Arrays and NumPy integers (Philox and MT19937 keep their state in them) as lists and ints."""
+    if isinstance(value, dict):
+        return {key: _jsonable(item) for key, item in value.items()}
+    return value.tolist() if isinstance(value, (np.ndarray, np.generic)) else value

@@ -1,0 +1,133 @@
+"""Wiring as data: which groups of units there are, and which group feeds which.
+
+    Wiring(
+        inputs={"notes": 12},
+        blocks={"memory": Blocks(4, 2)},                                 # 4 memory blocks of 2 cells
+        outputs={"next": Outputs(12)},
+        feeds={"memory": ("notes", "memory"), "next": ("notes", "memory")},  # destination: its sources
+    )
+
+A source is a group of inputs or of blocks (that is, its cells' outputs y^c). Blocks read the cells of the step before, outputs those
+of the same step. What `feeds` does not name does not exist: there is no weight, and no error flows.
+
+A unit's sources are gathered in one vector z = [inputs; cells; 1] in the order of the groups in `inputs` and `blocks`; the bias is the last
+weight of a row. Gates and outputs have a bias, cells have one only if asked for (as Gers, Schmidhuber & Cummins 2000).
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A group of memory blocks.
+
+    Parameters
+    ----------
+    blocks, cells : number of blocks, and of cells in each
+    input_bias, forget_bias, output_bias : initial biases of the gates, one number or one a block
+    cell_bias : whether the cells' net input has a bias (initially 0)
+    """
+
+    blocks: int
+    cells: int = 1
+    input_bias: float | tuple = 0.0
+    forget_bias: float | tuple = 0.0
+    output_bias: float | tuple = 0.0
+    cell_bias: bool = False
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """A group of sigmoid output units and their initial bias."""
+
+    units: int
+    bias: float = 0.0
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """Named groups of units and their connections.
+
+    Raises
+    ------
+    ValueError
+        If a name stands twice, a group is empty, or `feeds` names a group that is not there or cannot feed.
+    """
+
+    inputs: dict
+    blocks: dict
+    outputs: dict
+    feeds: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        names = [*self.inputs, *self.blocks, *self.outputs]
+        if len(set(names)) < len(names):
+            raise ValueError(f"expected every group to have a name of its own, got {names}")
+        sizes = [*self.inputs.values(), *(b.blocks for b in self.blocks.values())]
+        sizes += [*(b.cells for b in self.blocks.values()), *(o.units for o in self.outputs.values())]
+        if not self.inputs or not self.outputs or not all(isinstance(n, int) and n > 0 for n in sizes):
+            raise ValueError("expected inputs and outputs, and at least one unit in every group")
+        for destination, sources in self.feeds.items():
+            if destination not in self.blocks and destination not in self.outputs:
+                raise ValueError(f"expected a group of blocks or outputs, got feeds[{destination!r}]")
+            for source in sources:
+                if source not in self.inputs and source not in self.blocks:
+                    raise ValueError(f"expected a group of inputs or blocks, got {source!r} in feeds[{destination!r}]")
+        for name, group in self.blocks.items():
+            for bias in (group.input_bias, group.forget_bias, group.output_bias):
+                if np.ndim(bias) and len(bias) != group.blocks:
+                    raise ValueError(f"expected one bias or {group.blocks} in {name}, got {len(bias)}")
+
+    @property
+    def input_size(self):
+        """D, the number of input units."""
+        return sum(self.inputs.values())
+
+    @property
+    def block_count(self):
+        """J, the number of memory blocks."""
+        return sum(group.blocks for group in self.blocks.values())
+
+    @property
+    def cell_count(self):
+        """C, the number of memory cells."""
+        return sum(group.blocks * group.cells for group in self.blocks.values())
+
+    @property
+    def output_size(self):
+        """K, the number of output units."""
+        return sum(group.units for group in self.outputs.values())
+
+    def slices(self, kind):
+        """Where each group lies among the units of its kind: name -> slice.
+
+        Parameters
+        ----------
+        kind : "inputs", "outputs", "blocks" (slices of blocks) or "cells" (slices of cells)
+        """
+        size = {
+            "inputs": lambda name: self.inputs[name],
+            "outputs": lambda name: self.outputs[name].units,
+            "blocks": lambda name: self.blocks[name].blocks,
+            "cells": lambda name: self.blocks[name].blocks * self.blocks[name].cells,
+        }[kind]
+        where, start = {}, 0
+        for name in getattr(self, "blocks" if kind == "cells" else kind):
+            where[name] = slice(start, start + size(name))
+            start += size(name)
+        return where
+
+    def sources(self, destination):
+        """Indices into [inputs; cells; 1] of the units that feed a group; the 1 of the bias is not among them."""
+        feeding = self.feeds.get(destination, ())
+        inputs = [np.arange(s.start, s.stop) for name, s in self.slices("inputs").items() if name in feeding]
+        cells = [np.arange(s.start, s.stop) + self.input_size for name, s in self.slices("cells").items() if name in feeding]
+        return np.concatenate([np.empty(0, np.int64), *inputs, *cells]).astype(np.int64)
+
+    @property
+    def block_of(self):
+        """(C,) the block that each cell belongs to."""
+        cells = [group.cells for group in self.blocks.values() for _ in range(group.blocks)]
+        return np.repeat(np.arange(self.block_count), cells)
