@@ -68,7 +68,7 @@ def _sigmoid(x):
 @kernel
 def squash(x, a, b):
     """a tanh(b x), or x itself if a = 0; all three of one precision."""
-    return a * tanh(b * x) if a != 0 else x
+    return 2.0 * a * sigmoid(2.0 * b * x) - a if a != 0 else x
 
 
 @kernel

@@ -60,135 +60,146 @@ class Stream(NamedTuple):
 
 
 @kernel
-def dot(w, z):
-    """sum_k w_k z_k."""
-    total = w[0] * z[0]
-    for k in range(1, w.size):
-        total += w[k] * z[k]
+def dot(w, at, z, source, length):
+    """sum_k w[at + k] z[source + k]: the net input of a unit."""
+    total = w[at] * z[source]
+    for k in range(1, length):
+        total += w[at + k] * z[source + k]
     return total
 
 
 @kernel
-def net_input(n, unit):
-    """w z of one unit."""
-    at, source, length = n.row[unit]
-    return dot(n.w[at : at + length], n.z[source : source + length])
+def burn(w, v, at, length, momentum, d, z, source, change):
+    """v <- m v + d z and w <- w + v, for one row of weights; d holds the learning rate."""
+    for k in range(length):
+        v[at + k] = momentum * v[at + k] + d * z[source + k]
+        w[at + k] += change * v[at + k]
 
 
 @kernel
-def step(n, x):
-    """One time step forward: x (D,) -> the outputs' y, the last K of n.units."""
-    D, C, J, U = x.size, n.s.size, n.first_cell.size - 1, n.units.size
+def carry(P, p, f, c, z, source, v, at, length, momentum, e):
+    """P <- f P + c z, the partials of one cell by one row of weights; v <- m v + e P."""
+    for k in range(length):
+        P[p + k] = f * P[p + k] + c * z[source + k]
+        v[at + k] = momentum * v[at + k] + e * P[p + k]
+
+
+@kernel
+def move(w, v, at, length, change):
+    """w <- w + v."""
+    for k in range(length):
+        w[at + k] += change * v[at + k]
+
+
+@kernel
+def step(n, x, at):
+    """One time step forward: x[at] (D,) -> the outputs' y, the last K of n.units."""
+    w, z, x_y_1, units, s, gather, row = n.w, n.z, n.x_y_1, n.units, n.s, n.gather, n.row
+    D, C, J, U = x.shape[1], s.size, n.first_cell.size - 1, units.size
     O = 2 * J + C
     peepholes = n.peephole.size > 0
-    n.x_y_1[:D] = x
+    for k in range(D):
+        x_y_1[k] = x[at, k]
     for k in range(n.blocks_z):
-        n.z[k] = n.x_y_1[n.gather[k]]
+        z[k] = x_y_1[gather[k]]
     for unit in range(O + J):
-        n.units[unit] = net_input(n, unit)
+        units[unit] = dot(w, row[unit, 0], z, row[unit, 1], row[unit, 2])
     for j in range(J):
         if peepholes:
             for v in range(n.first_cell[j], n.first_cell[j + 1]):
-                n.units[j] += n.w[n.peephole[v, 0]] * n.s[v]
-                n.units[J + j] += n.w[n.peephole[v, 1]] * n.s[v]
-        i, f = sigmoid(n.units[j]), sigmoid(n.units[J + j])
-        n.units[j], n.units[J + j] = i, f
+                units[j] += w[n.peephole[v, 0]] * s[v]
+                units[J + j] += w[n.peephole[v, 1]] * s[v]
+        i, f = sigmoid(units[j]), sigmoid(units[J + j])
+        units[j], units[J + j] = i, f
         for v in range(n.first_cell[j], n.first_cell[j + 1]):
-            g = squash(n.units[2 * J + v], n.g_ab[0], n.g_ab[1])
-            n.units[2 * J + v] = g
-            n.s_before[v] = n.s[v]
-            n.s[v] = f * n.s[v] + i * g
+            g = squash(units[2 * J + v], n.g_ab[0], n.g_ab[1])
+            units[2 * J + v] = g
+            n.s_before[v] = s[v]
+            s[v] = f * s[v] + i * g
             if peepholes:
-                n.units[O + j] += n.w[n.peephole[v, 2]] * n.s[v]
-        o = sigmoid(n.units[O + j])
-        n.units[O + j] = o
+                units[O + j] += w[n.peephole[v, 2]] * s[v]
+        o = sigmoid(units[O + j])
+        units[O + j] = o
         for v in range(n.first_cell[j], n.first_cell[j + 1]):
-            n.hs[v] = squash(n.s[v], n.h_ab[0], n.h_ab[1])
-            n.x_y_1[D + v] = o * n.hs[v]
-    for k in range(n.blocks_z, n.z.size):
-        n.z[k] = n.x_y_1[n.gather[k]]
+            n.hs[v] = squash(s[v], n.h_ab[0], n.h_ab[1])
+            x_y_1[D + v] = o * n.hs[v]
+    for k in range(n.blocks_z, z.size):
+        z[k] = x_y_1[gather[k]]
     for k in range(n.a.size):
-        n.a[k] = net_input(n, O + J + k)
-        n.units[O + J + k] = sigmoid(n.a[k])
+        unit = O + J + k
+        n.a[k] = dot(w, row[unit, 0], z, row[unit, 1], row[unit, 2])
+        units[unit] = sigmoid(n.a[k])
 
 
 @kernel
-def burn(w, v, momentum, d, z, change):
-    """v <- m v + d z and w <- w + v, for one row of weights; d holds the learning rate."""
-    for k in range(w.size):
-        v[k] = momentum * v[k] + d * z[k]
-        w[k] += change * v[k]
+def cross_entropy(n, t, now):
+    """-sum_k t log y + (1 - t) log(1 - y) at the targets t[now], in nats.
+
+    With p the smaller of y and 1 - y, each unit costs -log(1 - p), and |a| more for the part of t that lies on the other side.
+    The logarithms are taken together, of a product of numbers between 1/2 and 1.
+    """
+    total, product = 0.0, 1.0
+    first = n.units.size - n.a.size
+    for k in range(n.a.size):
+        a, y = n.a[k], n.units[first + k]
+        total += a * (1.0 - t[now, k]) if a > 0 else -a * t[now, k]
+        product *= max(y, 1.0 - y)
+        if product < 1e-200:
+            total -= np.log(product)
+            product = 1.0
+    return total - np.log(product)
 
 
 @kernel
-def carry(P, f, c, z, v, momentum, e):
-    """P <- f P + c z, the partials of one cell by one row of weights; v <- m v + e P."""
-    for k in range(P.size):
-        P[k] = f * P[k] + c * z[k]
-        v[k] = momentum * v[k] + e * P[k]
-
-
-@kernel
-def move(w, v, change):
-    """w <- w + v."""
-    for k in range(w.size):
-        w[k] += change * v[k]
-
-
-@kernel
-def weights(n, unit):
-    """The weights, velocities and sources of one unit."""
-    at, source, length = n.row[unit]
-    return n.w[at : at + length], n.v[at : at + length], n.z[source : source + length]
-
-
-@kernel
-def learn_outputs(n, t, lr, momentum, change):
+def learn_outputs(n, t, now, lr, momentum, change):
     """Change the output units' weights; n.eps <- the errors that reach the cells. t: targets (K,)."""
-    first, D = n.units.size - t.size, n.x_y_1.size - n.s.size - 1
-    n.dz[n.blocks_z :] = 0
-    for k in range(t.size):
-        at, source, length = n.row[first + k]
-        e = t[k] - n.units[first + k]
+    w, v, z, dz, row, gather, eps = n.w, n.v, n.z, n.dz, n.row, n.gather, n.eps
+    K = t.shape[1]
+    first, D = n.units.size - K, n.x_y_1.size - n.s.size - 1
+    for m in range(n.blocks_z, z.size):
+        dz[m] = 0
+    for k in range(K):
+        at, source, length = row[first + k, 0], row[first + k, 1], row[first + k, 2]
+        e = t[now, k] - n.units[first + k]
         for m in range(length):
-            n.dz[source + m] += e * n.w[at + m]
-        w, v, z = weights(n, first + k)
-        burn(w, v, momentum, lr * e, z, change)
-    n.eps[:] = 0
-    for m in range(n.blocks_z, n.z.size):
-        cell = n.gather[m] - D
-        if 0 <= cell < n.eps.size:
-            n.eps[cell] += n.dz[m]
+            dz[source + m] += e * w[at + m]
+        burn(w, v, at, length, momentum, lr * e, z, source, change)
+    for c in range(eps.size):
+        eps[c] = 0
+    for m in range(n.blocks_z, z.size):
+        cell = gather[m] - D
+        if 0 <= cell < eps.size:
+            eps[cell] += dz[m]
 
 
 @kernel
 def learn_block(n, j, lr, momentum, change):
     """Change the weights into the gates and cells of block j."""
+    w, v, P, z, row = n.w, n.v, n.P, n.z, n.row
     J, C = n.first_cell.size - 1, n.s.size
     O = 2 * J + C
-    one = n.w.dtype.type(1)
+    one = w.dtype.type(1)
     i, f, o = n.units[j], n.units[J + j], n.units[O + j]
     start, stop = n.first_cell[j], n.first_cell[j + 1]
-    do = n.w.dtype.type(0)
+    do = w.dtype.type(0)
     for c in range(start, stop):
         do += n.hs[c] * n.eps[c]
         n.es[c] = lr * o * squash_slope(n.hs[c], n.h_ab[0], n.h_ab[1]) * n.eps[c]
     do *= lr * o * (one - o)
-    w, v, z = weights(n, O + j)
-    burn(w, v, momentum, do, z, change)
-    w_i, v_i, z = weights(n, j)
-    w_f, v_f, _ = weights(n, J + j)
+    source, length = row[O + j, 1], row[O + j, 2]
+    burn(w, v, row[O + j, 0], length, momentum, do, z, source, change)
+    at_i, at_f = row[j, 0], row[J + j, 0]
     for c in range(start, stop):
         g = n.units[2 * J + c]
-        p_i, p_f, p_g = n.partial[c]
+        at_g, length_g = row[2 * J + c, 0], row[2 * J + c, 2]
         keep = momentum if c == start else one  # the velocity decays once, and every cell adds to it
-        carry(n.P[p_i : p_i + z.size], f, g * i * (one - i), z, v_i, keep, n.es[c])
-        carry(n.P[p_f : p_f + z.size], f, n.s_before[c] * f * (one - f), z, v_f, keep, n.es[c])
-        w, v, z_g = weights(n, 2 * J + c)
-        carry(n.P[p_g : p_g + z_g.size], f, i * squash_slope(g, n.g_ab[0], n.g_ab[1]), z_g, v, momentum, n.es[c])
-        move(w, v, change)
-    move(w_i, v_i, change)
-    move(w_f, v_f, change)
+        carry(P, n.partial[c, 0], f, g * i * (one - i), z, source, v, at_i, length, keep, n.es[c])
+        carry(P, n.partial[c, 1], f, n.s_before[c] * f * (one - f), z, source, v, at_f, length, keep, n.es[c])
+        slope = squash_slope(g, n.g_ab[0], n.g_ab[1])
+        carry(P, n.partial[c, 2], f, i * slope, z, source, v, at_g, length_g, momentum, n.es[c])
+        move(w, v, at_g, length_g, change)
+    move(w, v, at_i, length, change)
+    move(w, v, at_f, length, change)
     if n.peephole.size > 0:
         learn_peepholes(n, i, f, do, start, stop, J, momentum, change)
 
@@ -196,21 +207,23 @@ def learn_block(n, j, lr, momentum, change):
 @kernel
 def learn_peepholes(n, i, f, do, start, stop, J, momentum, change):
     """Change the weights from a block's cell states, start..stop, to its gates."""
-    one = n.w.dtype.type(1)
+    w, v, P, s_before = n.w, n.v, n.P, n.s_before
+    one = w.dtype.type(1)
     for source in range(start, stop):
-        u_i, u_f, u_o = n.peephole[source]
-        n.v[u_i] *= momentum
-        n.v[u_f] *= momentum
-        n.v[u_o] = momentum * n.v[u_o] + do * n.s[source]
+        u_i, u_f, u_o = n.peephole[source, 0], n.peephole[source, 1], n.peephole[source, 2]
+        v[u_i] *= momentum
+        v[u_f] *= momentum
+        v[u_o] = momentum * v[u_o] + do * n.s[source]
         for c in range(start, stop):
-            p_i, p_f = n.peephole_partial[c]
-            p_i, p_f = p_i + source - start, p_f + source - start
-            n.P[p_i] = f * n.P[p_i] + n.units[2 * J + c] * i * (one - i) * n.s_before[source]
-            n.P[p_f] = f * n.P[p_f] + n.s_before[c] * f * (one - f) * n.s_before[source]
-            n.v[u_i] += n.es[c] * n.P[p_i]
-            n.v[u_f] += n.es[c] * n.P[p_f]
-        for u in (u_i, u_f, u_o):
-            n.w[u] += change * n.v[u]
+            p_i = n.peephole_partial[c, 0] + source - start
+            p_f = n.peephole_partial[c, 1] + source - start
+            P[p_i] = f * P[p_i] + n.units[2 * J + c] * i * (one - i) * s_before[source]
+            P[p_f] = f * P[p_f] + s_before[c] * f * (one - f) * s_before[source]
+            v[u_i] += n.es[c] * P[p_i]
+            v[u_f] += n.es[c] * P[p_f]
+        w[u_i] += change * v[u_i]
+        w[u_f] += change * v[u_f]
+        w[u_o] += change * v[u_o]
 
 
 @kernel
@@ -222,21 +235,20 @@ def run(n, x, t, y, lr, momentum, change, gross_error):
     """
     first = n.units.size - t.shape[1]
     loss, wrong = 0.0, 0
-    for at in range(x.shape[0]):
-        step(n, x[at])
+    for now in range(x.shape[0]):
+        step(n, x, now)
         worst = 0.0
         for k in range(t.shape[1]):
-            a, target = n.a[k], t[at, k]
-            y[at, k] = n.units[first + k]
-            error = abs(target - y[at, k])
+            y[now, k] = n.units[first + k]
+            error = abs(t[now, k] - y[now, k])
             worst = max(worst, error)
             wrong += error >= 0.5
-            loss += max(a, 0.0) - a * target + np.log1p(np.exp(-abs(a)))
-        learn_outputs(n, t[at], lr, momentum, change)
+        loss += cross_entropy(n, t, now)
+        learn_outputs(n, t, now, lr, momentum, change)
         for j in range(n.first_cell.size - 1):
             learn_block(n, j, lr, momentum, change)
         if worst > gross_error:
-            return at + 1, loss, wrong
+            return now + 1, loss, wrong
     return x.shape[0], loss, wrong
 
 

@@ -43,10 +43,10 @@ def _cache_folder():
 CACHE_FOLDER = None if numba.config.DISABLE_JIT else _cache_folder()
 
 
-def kernel(function):
+def kernel(function, inline=True):
     """Compile `function` with the project's settings on its first call with new argument types."""
     compiled = numba.njit(
-        nogil=True, error_model="numpy", fastmath=FASTMATH if not numba.config.DISABLE_JIT else False
+        nogil=True, error_model="numpy", fastmath=FASTMATH if not numba.config.DISABLE_JIT else False, forceinline=inline
     )(function)
     if CACHE_FOLDER is not None:
         before = numba.config.CACHE_DIR
