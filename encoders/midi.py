@@ -1,4 +1,4 @@
-"""MIDI files: `read_midi` makes a Score, `write_midi` stores one, `MidiWriter` stores music as it is being made.
+"""MIDI files: `read_midi` makes a Score, `write_midi` stores one, `MidiWriter` stores music while it is made.
 
 The reader takes files of any origin. It walks the bytes itself, so that a damaged file cannot hang it or fill
 the memory, keeps what a `Score` holds, and refuses a file whose notes could not be trusted. The writer puts
@@ -19,17 +19,28 @@ from pathlib import Path
 from mido import Message, MetaMessage, bpm2tempo
 from mido.midifiles.meta import encode_variable_int
 
-from encoders.score import DRUM_CHANNEL, MAJOR_KEYS, MINOR_KEYS, Note, Score, Track, check_key, check_meter, check_tempo
+from encoders.score import (
+    DRUM_CHANNEL,
+    MAJOR_KEYS,
+    MINOR_KEYS,
+    Note,
+    Score,
+    Track,
+    check_key,
+    check_meter,
+    check_tempo,
+)
 from scratchnet.files import atomic_open
 
 # What a file may hold. All far beyond real music, and small enough for any machine.
-MAX_BYTES = 32 * 2**20
+MAX_BYTES = 16 * 2**20
 MAX_NOTES = 1_000_000
+MAX_CHANGES = 100_000  # of tempo, meter and key together
 MAX_BEATS = 100_000  # 13 hours at 120 quarter notes a minute
 MAX_SECONDS = 24 * 3600
 
 _DATA_BYTES = {0x80: 2, 0x90: 2, 0xA0: 2, 0xB0: 2, 0xC0: 1, 0xD0: 1, 0xE0: 2}  # of channel messages
-_STRAY_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1, 0xF6: 0, 0xF8: 0, 0xFA: 0, 0xFB: 0, 0xFC: 0, 0xFE: 0}  # not for files
+_STRAY_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1}  # of messages meant for cables, not files; the others have none
 _SILENCE = (120, 123)  # controllers "all sound off" and "all notes off"
 _META, _SYSEX = 0xFF, (0xF0, 0xF7)
 _NAME, _TEMPO, _METER, _KEY, _END = 0x03, 0x51, 0x58, 0x59, 0x2F  # kinds of meta event
@@ -43,8 +54,8 @@ def read_midi(path):
     """Read a MIDI file.
 
     A track of the result is one instrument: the notes of one track of the file with the same channel and
-    program. Notes of one pitch that overlap end in the order in which they began; a note that never ends, ends
-    with its track; a note of no length is dropped. The independent patterns of a type 2 file follow one another.
+    program. Notes of one pitch that overlap end in the order in which they began; a note that never ends,
+    ends with its track; a note of no length is dropped. The patterns of a type 2 file follow one another.
     Tempos, meters and keys that mean nothing (0 beats a bar, nine sharps) are passed over.
 
     Parameters
@@ -58,7 +69,7 @@ def read_midi(path):
     Raises
     ------
     MidiError
-        If the file is damaged, is no MIDI file, counts frames and not beats (SMPTE), or is absurdly large or long.
+        If the file is damaged or no MIDI file, counts frames and not beats (SMPTE), or is absurdly long.
     OSError
         If there is no such file or it cannot be opened.
     """
@@ -80,7 +91,7 @@ def _parse(data):
     if data[:4] != b"MThd":
         raise ValueError("it does not begin with the letters MThd")
     chunks = _chunks(memoryview(data))
-    _, header = next(chunks)
+    _, header = next(chunks, (None, b""))
     if len(header) < 6:
         raise ValueError("its header is cut short")
     kind, count, ticks_per_beat = struct.unpack(">HHH", header[:6])
@@ -104,7 +115,7 @@ def _parse(data):
         tuple((tick, *value) for tick, value in sorted(changes.items()))
         for changes in (reader.tempos, reader.meters, reader.keys)
     ))
-    if score.seconds(score.end) > MAX_SECONDS:
+    if score.seconds(reader.end) > MAX_SECONDS:
         raise ValueError(f"it lasts longer than {MAX_SECONDS // 3600} hours")
     return score
 
@@ -118,7 +129,8 @@ def _chunks(data):
         name, length = struct.unpack(">4sL", data[position : position + 8])
         position += 8
         if length > len(data) - position:
-            raise ValueError(f"chunk {name.decode('latin-1')!r} promises {length} bytes, {len(data) - position} follow")
+            name = name.decode("latin-1")
+            raise ValueError(f"chunk {name!r} promises {length} bytes, {len(data) - position} follow")
         yield name, data[position : position + length]
         position += length
 
@@ -136,7 +148,7 @@ def _variable_int(data, position):
 
 
 def _events(data, last_tick):
-    """Yield (tick, status, first, second) of a track: data bytes of a channel message, or kind and bytes of a meta."""
+    """Yield (tick, status, first, second): a message's data bytes, or a meta event's kind and content."""
     position, tick, running = 0, 0, None
     while position < len(data):
         delta, position = _variable_int(data, position)
@@ -170,10 +182,8 @@ def _events(data, last_tick):
             second = min(data[position + 1], 127) if _DATA_BYTES[status & 0xF0] == 2 else 0
             position += _DATA_BYTES[status & 0xF0]
             yield tick, status, first, second
-        elif status in _STRAY_BYTES:
-            position += _STRAY_BYTES[status]
         else:
-            raise ValueError(f"byte {status:#04x} begins no event")
+            position += _STRAY_BYTES.get(status, 0)
 
 
 class _Reader:
@@ -184,6 +194,7 @@ class _Reader:
         self.tempos, self.meters, self.keys = {0: (120.0,)}, {0: (4, 4)}, {}  # tick -> values
         self.programs = defaultdict(int)  # channel -> program; one track may set it for another
         self.offset = 0  # where the next pattern of a type 2 file begins
+        self.end = 0  # tick of the last event of all
 
     def read_track(self, data, sequential):
         """Add the notes and changes of one track of the file."""
@@ -205,7 +216,7 @@ class _Reader:
                     self._end_note(sounding[channel][first].popleft(), first, tick)
             elif message == 0xC0:
                 self.programs[channel] = first
-                programs_set.append((channel, first)) if not programs_set else None
+                programs_set = programs_set or [(channel, first)]
             elif message == 0xB0 and first in _SILENCE:
                 self._end_all(sounding.pop(channel, {}), tick)
             elif status == _META and first == _NAME:
@@ -218,6 +229,7 @@ class _Reader:
             parts = {instrument: [] for instrument in programs_set}
         for (channel, program), notes in parts.items():
             self.tracks.append(Track(name, notes, program, channel))
+        self.end = max(self.end, self.offset + tick)
         self.offset += tick if sequential else 0
 
     def _end_note(self, begun, pitch, tick):
@@ -232,6 +244,8 @@ class _Reader:
 
     def _change(self, tick, kind, data):
         """Note a tempo, meter or key; pass over one that is nonsense."""
+        if len(self.tempos) + len(self.meters) + len(self.keys) > MAX_CHANGES:
+            raise ValueError(f"it has more than {MAX_CHANGES} changes of tempo, meter and key")
         with contextlib.suppress(ValueError, IndexError, ZeroDivisionError):
             if kind == _TEMPO:
                 self.tempos[tick] = (check_tempo(60e6 / int.from_bytes(data[:3], "big")),)
@@ -263,7 +277,7 @@ def write_midi(score, path):
     Raises
     ------
     ValueError
-        If a tempo does not fit into MIDI (3.6 quarter notes a minute is the slowest) or a silence is too long.
+        If a tempo does not fit into MIDI (below 3.6 quarter notes a minute) or a silence is too long.
     OSError
         If the file cannot be written.
     """
@@ -283,8 +297,8 @@ def write_midi(score, path):
 class MidiWriter:
     """A MIDI file written in pieces, in memory that does not grow with its length.
 
-    Each track goes to a temporary file of its own; they are joined, and the file appears under its name, when the
-    `with` block ends. If the block ends with an exception, nothing remains.
+    Each track goes to a temporary file of its own. When the `with` block ends they are joined, and the file
+    appears under its name; if the block ends with an exception, nothing remains.
 
     Parameters
     ----------
@@ -321,7 +335,8 @@ class MidiWriter:
             for _ in range(len(self._header.tracks) + 1):
                 self._spools.append(stack.enter_context(_Spool()))
             self.change(0, tempo=self._header.tempos[0][1], meter=self._header.meters[0][1:])
-            for spool, track, channel in zip(self._spools[1:], self._header.tracks, self._channels(), strict=True):
+            instruments = zip(self._spools[1:], self._header.tracks, self._channels(), strict=True)
+            for spool, track, channel in instruments:
                 spool.channel = channel
                 # mido stores Latin-1; UTF-8 bytes disguised as Latin-1 let a name be in any language
                 spool.write(0, MetaMessage("track_name", name=track.name.encode().decode("latin-1")))
@@ -357,8 +372,8 @@ class MidiWriter:
                 raise ValueError(f"a MIDI file cannot hold a tempo of {tempo} quarter notes a minute")
             self._spools[0].write(tick, MetaMessage("set_tempo", tempo=microseconds))
         if meter is not None:
-            numerator, denominator = check_meter(meter)
-            self._spools[0].write(tick, MetaMessage("time_signature", numerator=numerator, denominator=denominator))
+            above, below = check_meter(meter)
+            self._spools[0].write(tick, MetaMessage("time_signature", numerator=above, denominator=below))
         if key is not None:
             self._spools[0].write(tick, MetaMessage("key_signature", key=check_key(key)))
 
@@ -374,23 +389,25 @@ class MidiWriter:
         Raises
         ------
         ValueError
-            If a note starts outside the piece of time that is being added.
+            If there is no such track, or a note starts outside the piece of time that is being added.
         """
+        if not (self._spools and 0 <= track < len(self._until)):
+            raise ValueError(f"no track {track} is open: {len(self._until)} inside the `with` block")
         spool, since = self._spools[track + 1], self._until[track]
         if until < since:
             raise ValueError(f"until must not fall: {until} after {since}")
         for note in sorted(notes, key=lambda note: note.start):
             if not since <= note.start < until:
-                raise ValueError(f"a note starts at {note.start}, outside the ticks {since} to {until} being added")
+                raise ValueError(f"a note starts at {note.start}, outside the added ticks {since} to {until}")
             spool.begin_note(note)
         spool.end_notes(until)
         self._until[track] = until
 
     def __exit__(self, *exception):
+        if exception[0] is not None:
+            return self._stack.__exit__(*exception)  # which deletes what there is
         with self._stack:
-            if exception[0] is None:
-                self._join()
-        return False
+            self._join()
 
     def _join(self):
         """Close every track at the last tick of all, and copy them into the file."""
@@ -409,7 +426,7 @@ class _Spool:
     def __init__(self):
         self.tick = 0  # of the last event
         self.channel = 0
-        self._bytes = tempfile.SpooledTemporaryFile(max_size=2**20)  # on disk beyond 1 MB; it has no name there
+        self._bytes = tempfile.SpooledTemporaryFile(max_size=2**20)  # beyond 1 MB on disk, without a name
         self._sounding = []  # heap of (end, pitch)
 
     def __enter__(self):
@@ -427,14 +444,17 @@ class _Spool:
 
     def begin_note(self, note):
         self.end_notes(note.start)  # first end, then begin: a pitch may be struck again at once
-        on = Message("note_on", skip_checks=True, channel=self.channel, note=note.pitch, velocity=note.velocity)
-        self.write(note.start, on)
+        self._write_note(note.start, "note_on", note.pitch, note.velocity)
         heapq.heappush(self._sounding, (note.end, note.pitch))
 
     def end_notes(self, until):
         while self._sounding and self._sounding[0][0] <= until:
             end, pitch = heapq.heappop(self._sounding)
-            self.write(end, Message("note_off", skip_checks=True, channel=self.channel, note=pitch, velocity=64))
+            self._write_note(end, "note_off", pitch, 64)
+
+    def _write_note(self, tick, kind, pitch, velocity):
+        # mido's checks would take most of the time, and `Note` has made them
+        self.write(tick, Message(kind, skip_checks=True, channel=self.channel, note=pitch, velocity=velocity))
 
     def copy_to(self, file):
         length = self._bytes.tell()

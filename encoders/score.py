@@ -1,8 +1,8 @@
 """The neutral form of a piece of music, which every file format and every encoder here speaks.
 
 Time is counted in integer ticks, `ticks_per_beat` of them to a quarter note; pitch is the MIDI number
-(60 is middle C). Everything is immutable and checked when it is made, so a `Score` that exists is a valid one.
-It holds what a network can learn from: notes, tempo, meter, key, instrument. Pedals, bends and lyrics it does not.
+(60 is middle C). Everything is immutable and checked when it is made: a `Score` that exists is valid.
+It holds notes, tempo, meter, key and instruments, from which a network can learn; no pedal, bends or lyrics.
 """
 
 from dataclasses import dataclass, replace
@@ -15,8 +15,8 @@ import numpy as np
 DRUM_CHANNEL = 9  # the channel that General MIDI keeps for percussion: "channel 10", counted from 0
 
 # Key signatures by position on the circle of fifths, from seven flats to seven sharps.
-MAJOR_KEYS = ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#")
-MINOR_KEYS = ("Abm", "Ebm", "Bbm", "Fm", "Cm", "Gm", "Dm", "Am", "Em", "Bm", "F#m", "C#m", "G#m", "D#m", "A#m")
+MAJOR_KEYS = tuple("Cb Gb Db Ab Eb Bb F C G D A E B F# C#".split())
+MINOR_KEYS = tuple(f"{key}m" for key in "Ab Eb Bb F C G D A E B F# C# G# D# A#".split())
 
 _in_order = attrgetter("start", "pitch", "duration", "velocity")
 
@@ -140,14 +140,16 @@ class Score:
         for track in self.tracks:
             if not isinstance(track, Track):
                 raise ValueError(f"tracks must be Track objects, got {track!r}")
-        fix(self, "tempos", tuple((_whole("tempo tick", tick, 0), check_tempo(tempo)) for tick, tempo in self.tempos))
-        fix(self, "meters", tuple((_whole("meter tick", tick, 0), *check_meter(meter)) for tick, *meter in self.meters))
-        fix(self, "keys", tuple((_whole("key tick", tick, 0), check_key(key)) for tick, key in self.keys))
-        for name, changes in (("tempos", self.tempos), ("meters", self.meters), ("keys", self.keys)):
+        tempos = tuple((tick, check_tempo(tempo)) for tick, tempo in self.tempos)
+        meters = tuple((tick, *check_meter(meter)) for tick, *meter in self.meters)
+        keys = tuple((tick, check_key(key)) for tick, key in self.keys)
+        for name, changes in (("tempos", tempos), ("meters", meters), ("keys", keys)):
+            changes = tuple((_whole(f"tick in {name}", tick, 0), *value) for tick, *value in changes)
             if name != "keys" and (not changes or changes[0][0] != 0):
                 raise ValueError(f"{name} must begin at tick 0, got {changes[:1]}")
             if any(earlier[0] >= later[0] for earlier, later in pairwise(changes)):
                 raise ValueError(f"{name} must be ordered by tick, one to a tick")
+            fix(self, name, changes)
 
     def notes(self):
         """All notes of all tracks as a list, by start, then pitch."""
@@ -177,7 +179,7 @@ class Score:
         return float(result) if np.ndim(tick) == 0 else result
 
     def bar_lines(self, end=None):
-        """The ticks at which bars begin, up to the bar line that closes the bar holding the tick before `end`.
+        """The ticks at which bars begin, up to the line that closes the bar of the last tick before `end`.
 
         A change of meter begins a new bar. A piece without notes has one bar line, at 0.
 
@@ -219,9 +221,8 @@ class Score:
         for track in self.tracks:
             for note in () if track.is_drums else track.notes:
                 if not lowest <= note.pitch + semitones <= highest:
-                    raise ValueError(
-                        f"pitch {note.pitch} moved by {semitones} semitones leaves the range {lowest}..{highest}"
-                    )
+                    raise ValueError(f"pitch {note.pitch} moved by {semitones} semitones "
+                                     f"leaves the range {lowest}..{highest}")
         tracks = (
             track
             if track.is_drums

@@ -1,9 +1,9 @@
-"""Command lines: a frozen dataclass per command, whose fields are its flags and the keys of an optional YAML file.
+"""Command lines: a frozen dataclass per command, whose fields are its flags and the keys of a YAML file.
 
 A field with a default is a flag (`learning_rate` is `--learning-rate`), a field without one is a positional
 argument, and the text below a field is its help. `Program` joins commands into `python -m experiments.NAME`.
 
-Exit status: 0 done, 1 failed, 2 bad input, 3 something is not installed, 130 Ctrl-C, 141 nobody reads the output.
+Exit status: 0 done, 1 failed, 2 bad input, 3 something is not installed, 130 Ctrl-C, 141 output not read.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import difflib
 import enum
 import importlib
 import inspect
+import json
 import math
 import os
 import re
@@ -21,8 +22,9 @@ import types
 import typing
 from pathlib import Path
 
+
 class UserError(Exception):
-    """Something the user can put right. The message is one line that names the file or flag and what was expected."""
+    """Something the user can put right; the message is one line: which file or flag, what was expected."""
 
 
 def import_extra(module, extra="experiments"):
@@ -42,12 +44,12 @@ def import_extra(module, extra="experiments"):
         raise ImportError(f'{package} is not installed; try: pip install "scratchnet[{extra}]"') from None
 
 
-# What a field may hold -----------------------------------------------------------------------------------------------
+# What a field may hold ----------------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
 class Range:
-    """Bounds of a number, for `Annotated[float, Range(above=0, most=1)]`: above < value < below, least <= value <= most."""
+    """Bounds of a number, as in `Annotated[float, Range(above=0, most=1)]`."""
 
     above: float = -math.inf
     least: float = -math.inf
@@ -99,16 +101,20 @@ def is_allowed(value, hint):
         return any(is_allowed(value, a) for a in arguments)
     if origin in (list, tuple):
         return isinstance(value, (list, tuple)) and all(is_allowed(item, arguments[0]) for item in value)
-    if hint is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if hint in (int, float):  # bool is an int to Python, not to a user
+        kinds = int if hint is int else (int, float)
+        return isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
     return not isinstance(hint, type) or isinstance(value, hint)
 
 
-# From arguments and YAML to a configuration --------------------------------------------------------------------------
+# From arguments and YAML to a configuration -------------------------------------------------------
 
 
 def make_parser(config_type, program="", description=None):
     """A jsonargparse parser whose `parse(argv)` and `parse_file(path)` return a `config_type`.
+
+    Both raise UserError for what does not fit. Types, choices and YAML are jsonargparse's work; added here
+    are ranges and messages of one line.
 
     Raises
     ------
@@ -123,18 +129,29 @@ def make_parser(config_type, program="", description=None):
         file = None  # the YAML file being read, to report mistakes in it under its name
 
         def parse(self, argv):
-            return self.build(self.parse_args(spell(argv, fields)))
+            values = self.parse_args(spell(argv, fields))
+            config = self.build(values)
+            if values["print_config"]:
+                sys.stdout.write(dump_config(config))
+                raise SystemExit(0)
+            return config
 
         def parse_file(self, path):
-            return self.build(self.parse_path(path))
+            values = self.parse_path(path)
+            try:
+                return self.build(values)
+            except UserError as error:
+                raise UserError(f"{os.fspath(path)}: {error}") from None
 
         def parse_path(self, path, **options):  # jsonargparse calls this for --config, too
             self.file = os.fspath(path)
             try:
                 values = super().parse_path(path, **options)
-                for name in values.keys() & fields.keys():
-                    if not is_allowed(values[name], hints[name]):
+                for name in values.keys():
+                    if name in fields and not is_allowed(values[name], hints[name]):
                         self.refuse(name, values[name])
+                    if name not in fields and name not in ("config", "print_config"):
+                        self.error(f"Option {name!r} is not accepted")
                 return values
             except UserError as error:
                 raise UserError(f"{self.file}: {error}") from None
@@ -143,11 +160,15 @@ def make_parser(config_type, program="", description=None):
             finally:
                 self.file = None
 
-        def error(self, message, ex=None):
+        def error(self, message, ex=None):  # jsonargparse calls this; its messages take several lines
             message = " ".join(message.split())
-            if found := re.search(r'Parser key "(\w+)".*Got value: ?(.*)', message):
+            if found := re.search(r'Parser key "(\w+)".*(?:Got|Given) value: ?(.*)', message):
                 self.refuse(*found.groups())
-            raise UserError(re.sub(r"^argument (\S+):", r"\1:", message)) from None
+            if found := re.search(r"^Option '(\w+)' is not accepted", message):
+                message = f"no setting {found[1]!r}{suggestion(found[1], fields)}"
+            for pattern, words in REWORDED:
+                message = re.sub(pattern, words, message)
+            raise UserError(message) from None
 
         def refuse(self, name, value):
             label = name if self.file or is_positional(fields[name]) else flag(name)
@@ -161,38 +182,77 @@ def make_parser(config_type, program="", description=None):
             try:
                 return config_type(**values)
             except ValueError as error:  # from __post_init__: settings that do not go together
-                raise UserError(" ".join(str(error).split())) from None
+                raise UserError(str(error)) from None
 
+    positionals = [name.upper() for name, field in fields.items() if is_positional(field)]
     parser = Parser(
-        prog=program,
+        usage=" ".join([program, *positionals, "[options]"]),
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        print_config="--print-config",
+        print_config=None,
     )
-    texts = {p.arg_name: p.description for p in import_extra("docstring_parser").parse_from_object(config_type).params}
+    parse = import_extra("docstring_parser").parse_from_object
+    lineage = [kind for kind in reversed(config_type.__mro__) if dataclasses.is_dataclass(kind)]
+    texts = {param.arg_name: param.description for kind in lineage for param in parse(kind).params}
     for name, field in fields.items():
         add_argument(parser, field, hints[name], texts.get(name) or "")
-    parser.add_argument("--config", action="config", metavar="FILE", help="YAML file of settings; flags after it win")
+    parser.add_argument("--config", action="config", metavar="FILE", help="YAML file; flags after it win")
+    parser.add_argument("--print-config", action="store_true", help="print the settings as YAML and stop")
     return parser
+
+
+REWORDED = [
+    (r"^argument (\S+):", r"\1:"),
+    (r'^Parser key "config":', "--config:"),
+    (r"^Unexpected config:", "expected settings like `seed: 3`, got"),
+    (r"^'(\w+)' object is not iterable", r"expected a list, got one \1"),
+    (r"^the following arguments are required:", "expected"),
+]
+
+
+def dump_config(config):
+    """A configuration as YAML text that `--config` and `make_parser(...).parse_file` read back."""
+
+    def plain(value):
+        if isinstance(value, enum.Enum):
+            return value.name
+        if isinstance(value, (list, tuple)):
+            return [plain(item) for item in value]
+        return str(value) if isinstance(value, Path) else value
+
+    def line(name, value):
+        # Values as JSON, which YAML includes: text is quoted, so that "yes" and "1e3" remain text.
+        text = json.dumps(value, ensure_ascii=False)
+        return f"{name}: {text if text.isprintable() else json.dumps(value)}\n"
+
+    return "".join(line(f.name, plain(getattr(config, f.name))) for f in dataclasses.fields(config))
 
 
 def add_argument(parser, field, hint, text):
     """Tell the parser about one field."""
     options = {"type": hint}
-    plain = typing.get_args(hint)[0] if typing.get_origin(hint) is typing.Annotated else hint
-    if typing.get_origin(plain) in (list, tuple):
-        options = {"type": typing.get_args(plain)[0], "nargs": "+"}
-        plain = typing.get_args(plain)[0]
-    if not is_positional(field):
-        options["metavar"] = {int: "N", float: "X", Path: "PATH", str: "TEXT", bool: ""}.get(plain)
-    default = default_of(field)
-    if default not in (dataclasses.MISSING, None):
-        text += f" (default: {shown(default)})"
+    if typing.get_origin(hint) in (list, tuple):
+        options = {"type": typing.get_args(hint)[0], "nargs": "+"}
+    note, default = describe(hint), default_of(field)
+    if default not in (dataclasses.MISSING, None, ""):
         options["default"] = list(default) if isinstance(default, tuple) else default
+        note += f"; default: {shown(default)}"
+    options["help"] = f"{text} ({note})".strip().replace("%", "%%")
     if is_positional(field):
-        parser.add_argument(field.name, help=text.replace("%", "%%"), **options)
+        parser.add_argument(field.name, **options)
     else:
-        parser.add_argument(flag(field.name), help=text.replace("%", "%%"), **options)
+        metavar = "" if hint is bool else METAVARS.get(innermost(hint))
+        parser.add_argument(flag(field.name), metavar=metavar, **{"default": default, **options})
+
+
+METAVARS = {int: "N", float: "X", Path: "PATH", str: "TEXT"}
+
+
+def innermost(hint):
+    """`int` for `tuple[Annotated[int, ...], ...]` or `int | None`."""
+    while typing.get_origin(hint) not in (None, typing.Literal):
+        hint = typing.get_args(hint)[0]
+    return hint
 
 
 def is_positional(field):
@@ -208,11 +268,22 @@ def shown(value):
     """A default as it is typed on the command line."""
     if isinstance(value, (list, tuple)):
         return " ".join(map(shown, value))
-    return value.name if isinstance(value, enum.Enum) else str(value).lower() if value in (True, False) else str(value)
+    return (
+        value.name
+        if isinstance(value, enum.Enum)
+        else str(value).lower()
+        if value in (True, False)
+        else str(value)
+    )
 
 
 def flag(name):
     return "--" + name.replace("_", "-")
+
+
+def suggestion(name, known, spelling=str):
+    close = difflib.get_close_matches(name, known, 1)
+    return f"; did you mean {spelling(close[0])}?" if close else ""
 
 
 def spell(argv, fields):
@@ -228,15 +299,14 @@ def spell(argv, fields):
             if name.startswith("no_") and name not in known and not equals:
                 name, equals, value = name[3:], "=", "false"
             if name not in known:
-                close = difflib.get_close_matches(name, known, 1)
-                raise UserError(f"{given}: no such flag" + (f"; did you mean {flag(close[0])}?" if close else ""))
+                raise UserError(f"{given}: no such flag{suggestion(name, known, flag)}")
             is_switch = name in fields and fields[name].type in (bool, "bool")
             argument = flag(name) + ("=true" if is_switch and not equals else equals + value)
         spelled.append(argument)
     return spelled
 
 
-# From a command to an exit status ------------------------------------------------------------------------------------
+# From a command to an exit status -----------------------------------------------------------------
 
 
 class Program:
@@ -251,8 +321,8 @@ class Program:
     examples : str
         Command lines, one per line, for its end.
     user_errors : tuple of exception types or dotted names
-        Raised by loaders for bad files, reported as one line like `UserError`. A name ("encoders.midi.MidiError")
-        saves importing its module just for `--help`.
+        Raised by loaders for bad files, reported as one line like `UserError`. To name one by a string,
+        "encoders.midi.MidiError", saves importing its module just for `--help`.
     """
 
     def __init__(self, name, description, examples="", user_errors=()):
@@ -264,7 +334,7 @@ class Program:
         self.default = None
 
     def command(self, default=False):
-        """Decorate `def train(config: Train)` as the command `train`; its docstring's first line is its help."""
+        """Make `def train(config: Train)` the command `train`; its docstring's first line is its help."""
 
         def register(function):
             name = function.__name__.replace("_", "-")
@@ -285,21 +355,22 @@ class Program:
         argv = list(sys.argv[1:] if argv is None else argv)
         label = f"{self.name} {argv[0]}" if argv and argv[0] in self.commands else self.name
         try:
-            self.run(argv)
+            try:
+                self.run(argv)
+            except SystemExit as stop:  # --help and --print-config end this way
+                if stop.code:
+                    raise
             sys.stdout.flush()
             return 0
-        except SystemExit as stop:  # --help and --print-config end this way
-            return stop.code or 0
         except KeyboardInterrupt:
             status, message = 130, "interrupted"
-        except BrokenPipeError:
-            discard_output()
-            return 141
         except Exception as error:
             status, message = self.explain(error)
             if status is None:
                 raise
-        sys.stderr.write(f"{label}: {message}\n")
+        if message:
+            sys.stderr.write(f"{label}: {message}\n")
+        discard_broken_output()
         return status
 
     def run(self, argv):
@@ -314,7 +385,9 @@ class Program:
             raise UserError(f"{given}; expected one of {', '.join(self.commands)} (see --help)")
         function = self.commands[name]
         config_type = next(iter(typing.get_type_hints(function).values()))
-        parser = make_parser(config_type, f"python -m experiments.{self.name} {name}", inspect.getdoc(function))
+        parser = make_parser(
+            config_type, f"python -m experiments.{self.name} {name}", inspect.getdoc(function)
+        )
         try:
             config = parser.parse(argv)
         except UserError as error:
@@ -329,8 +402,18 @@ class Program:
             return 2, f"error: {message}"
         if isinstance(error, ImportError) and "pip install" in message:
             return 3, f"error: {message}"
+        if isinstance(error, BrokenPipeError):
+            return 141, ""
+        if isinstance(error, MemoryError):
+            return 1, f"error: out of memory {message}".strip()
         if isinstance(error, OSError):
-            named_by_user = (FileNotFoundError, FileExistsError, PermissionError, IsADirectoryError, NotADirectoryError)
+            named_by_user = (
+                FileNotFoundError,
+                FileExistsError,
+                PermissionError,
+                IsADirectoryError,
+                NotADirectoryError,
+            )
             if error.filename is not None:
                 message = f"{error.filename}: {error.strerror}"
             return 2 if isinstance(error, named_by_user) else 1, f"error: {message}"
@@ -339,7 +422,12 @@ class Program:
     def help(self):
         """The text of `--help`."""
         width = max(map(len, self.commands), default=0)
-        lines = [f"usage: python -m experiments.{self.name} [command] [options]", "", self.description.strip(), ""]
+        lines = [
+            f"usage: python -m experiments.{self.name} [command] [options]",
+            "",
+            self.description.strip(),
+            "",
+        ]
         lines.append("commands:")
         for name, function in self.commands.items():
             note = " [default]" if name == self.default else ""
@@ -350,6 +438,9 @@ class Program:
         return "\n".join(lines) + "\n"
 
 
-def discard_output():
-    """Nobody reads standard output: send the rest nowhere, or Python complains once more when it flushes at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def discard_broken_output():
+    """If standard output cannot be written, send the rest nowhere: Python would complain again at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

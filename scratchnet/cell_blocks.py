@@ -41,6 +41,7 @@ import numpy as np
 
 from scratchnet.activations import sigmoid, squash, squash_slope
 from scratchnet.cell_blocks_online import OnlineLearning
+from scratchnet.closed_loop import ClosedLoop
 from scratchnet.jit import kernel
 from scratchnet.layer import Layer, expect
 from scratchnet.losses import sigmoid_cross_entropy  # noqa: F401  (the loss that goes with sigmoid outputs)
@@ -177,11 +178,12 @@ def columns(array):
     return np.ascontiguousarray(array.transpose(1, 0, 2)).reshape(array.shape[1], -1)
 
 
-class CellBlocks(OnlineLearning, Layer):
+class CellBlocks(OnlineLearning, ClosedLoop, Layer):
     """A network of LSTM memory blocks and sigmoid output units, wired as you like.
 
     Two ways of learning:  `forward` and `backward`, the full gradient over whole sequences and batches, for an optimizer;
     `learn_online`, the original algorithm: truncated gradient, one weight change a time step, on a stream of any length.
+    `listen` and `play` go through a stream without learning: the one hears, the other goes on alone.
 
     Parameters
     ----------

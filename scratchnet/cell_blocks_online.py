@@ -252,6 +252,15 @@ def run(n, x, t, y, lr, momentum, change, gross_error):
     return x.shape[0], loss, wrong
 
 
+@kernel
+def listen(n, x, y):
+    """A whole stream without learning; y (T, K) receives the outputs."""
+    for now in range(x.shape[0]):
+        step(n, x, now)
+        for k in range(y.shape[1]):
+            y[now, k] = n.units[n.units.size - y.shape[1] + k]
+
+
 class OnlineLearning:
     """The part of `CellBlocks` that lives in the middle of a stream: one step at a time, learning or not."""
 
@@ -287,6 +296,13 @@ class OnlineLearning:
         if not 0 <= lr < np.inf or not 0 <= momentum < 1:
             raise ValueError(f"expected lr >= 0 and 0 <= momentum < 1, got {lr} and {momentum}")
         return self._run(x, t, lr, momentum, 1, gross_error)
+
+    def listen(self, x):
+        """Let the stream x (T, D) go by without learning; returns the outputs y (T, K) of every step."""
+        x = expect(x, "x", f"T, {self.wiring.input_size}", (None, self.wiring.input_size), self.dtype)
+        y = np.empty((len(x), self.wiring.output_size), self.dtype)
+        listen(self._stream, x, y)
+        return y
 
     def truncated_gradient(self, x, t):
         """The truncated gradient of the stream's summed cross-entropy, with fixed weights: name -> array.

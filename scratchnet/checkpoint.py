@@ -1,6 +1,6 @@
 """Checkpoints: named arrays and a little metadata in one safetensors file, written whole or not at all.
 
-Any program that reads safetensors reads the arrays. The metadata is JSON text under one key of the file's header:
+Any program that reads safetensors reads the arrays. The metadata is JSON under one key of the file's header:
 
     {"format": "scratchnet-checkpoint", "version": 1, "metadata": {"step": 1200, "rng": {...}, ...}}
 
@@ -18,7 +18,9 @@ from scratchnet.files import atomic_open
 
 FORMAT = "scratchnet-checkpoint"
 VERSION = 1
-KEY = "scratchnet"  # one key only: safetensors writes several in no fixed order, and equal content should be equal bytes
+KEY = (
+    "scratchnet"  # one key only: safetensors writes several in no fixed order, so equal content would differ
+)
 DTYPES = frozenset(
     "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 complex64".split()
 )
@@ -39,8 +41,8 @@ def save_checkpoint(path, tensors, metadata):
     tensors : dict of str to ndarray
         Any shapes and memory orders; dtypes as in `DTYPES`.
     metadata : dict
-        What `json` can write: dicts with string keys, lists, str, int, float, bool, None. `load_checkpoint` gives
-        back an equal dict (tuples become lists). NaN and infinity are allowed.
+        What `json` can write: dicts with string keys, lists, str, int, float (also NaN), bool, None.
+        `load_checkpoint` gives back an equal dict, with lists for tuples.
 
     Raises
     ------
@@ -54,7 +56,7 @@ def save_checkpoint(path, tensors, metadata):
     ready = {name: _ready_to_store(name, array) for name, array in tensors.items()}
     header = json.dumps({"format": FORMAT, "version": VERSION, "metadata": metadata}, sort_keys=True)
     content = safetensors.numpy.save(ready, metadata={KEY: header})
-    with atomic_open(path, "wb") as file:  # an ordinary write: a full disk is an OSError, not a crash in a memory map
+    with atomic_open(path, "wb") as file:  # an ordinary write: a full disk is an OSError
         file.write(content)
 
 
@@ -96,7 +98,8 @@ def load_checkpoint(path):
         reason = " ".join(str(error).split())
         raise CheckpointError(f"{name}: damaged, or not a safetensors file ({reason})") from None
     metadata = _unwrap(name, header.get("__metadata__") or {})
-    return {key: np.array(stored[key]) for key in sorted(stored)}, metadata
+    # Some versions of safetensors return read-only views: those are copied.
+    return {key: np.require(stored[key], requirements="W") for key in sorted(stored)}, metadata
 
 
 def generator_state(rng):
@@ -142,13 +145,14 @@ def restore_generator(state):
 
 
 def _ready_to_store(name, array):
-    """`array` as safetensors wants it: contiguous (it would misread a transposed view) and in this machine's order."""
+    """`array` as safetensors wants it: contiguous, or it misreads transposed views."""
     array = np.asarray(array, order="C")
     if not isinstance(name, str) or name == "__metadata__":
         raise ValueError(f"expected a string to name a tensor, got {name!r}")
     if array.dtype.name not in DTYPES:
-        raise ValueError(f"{name}: cannot store dtype {array.dtype}; expected one of {', '.join(sorted(DTYPES))}")
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+        known = ", ".join(sorted(DTYPES))
+        raise ValueError(f"{name}: cannot store dtype {array.dtype}; expected one of {known}")
+    return array
 
 
 def _unwrap(name, header):

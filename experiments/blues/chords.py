@@ -1,0 +1,76 @@
+"""Experiment 1: the chords alone."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from encoders.blues import BluesFormat
+from experiments.blues.composing import choruses
+from experiments.blues.recipes import RECIPES, chord_wiring, make_network
+from experiments.blues.training import BatchLearner, OnlineLearner, make_pieces
+
+CHECK = 100  # choruses between two trials
+REPEATS = 4  # choruses in a row that a trial must reproduce
+
+
+def plays_alone(network, pieces, count):
+    """How many choruses in a row are right, up to `count`, after a reset and the chord of the first time step.
+
+    Its own outputs, cut at 1/2, are the network's only further inputs.
+    """
+    rng = np.random.default_rng(0)  # nothing is drawn: chords are cut at 1/2
+    for k, bits in enumerate(choruses(network, pieces, pieces.chords[:1], count, rng)):
+        if (bits != pieces.chords).any():
+            return k
+    return count
+
+
+def learn_chords(recipe, seed=0, form=BluesFormat(), limit=None, gross_error=None, progress=None):
+    """Learn the chord sequence until the network plays it by itself, or `limit` choruses are over.
+
+    Success as the report and its ICANN version define it: the network reproduces the whole sequence, several times (four).
+
+    Parameters
+    ----------
+    recipe : Recipe; without `online` it sees one stream at a time here, for there is only one piece
+    progress : function (choruses, loss), called now and then
+
+    Returns
+    -------
+    dict : "seed", "success", "choruses" and "steps" learned from, "seconds", and "goes_on", choruses in a row of 1000 that are right
+    network, pieces
+    """
+    pieces = make_pieces(recipe, seed, form, with_melody=False)
+    network = make_network(recipe, chord_wiring(recipe, form), np.random.default_rng([seed, 0]))
+    limit, rng = limit or recipe.chord_choruses, np.random.default_rng([seed, 1])
+    if recipe.online:
+        learner = OnlineLearner(network, pieces, recipe, limit, rng, gross_error)
+    else:
+        learner = BatchLearner(network, pieces, replace(recipe, batch=1), limit, rng)
+    success, began = False, time.perf_counter()
+    while not success and not learner.done:
+        before = learner.learned
+        count, loss = learner.advance()
+        if before // CHECK != learner.learned // CHECK:
+            success = trial(learner) == REPEATS
+        if progress:
+            progress(count, loss)
+    row = {
+        "seed": seed,
+        "success": success,
+        "choruses": learner.learned,
+        "steps": learner.learned * form.steps,
+        "seconds": time.perf_counter() - began,
+        "goes_on": plays_alone(network, pieces, 1000) if success else 0,
+    }
+    return row, network, pieces
+
+
+def trial(learner):
+    """`plays_alone` for a learner in the middle of a stream, which then goes on as if nothing had been."""
+    kept = {name: array.copy() for name, array in learner.memory().items()}
+    right = plays_alone(learner.network, learner.pieces, REPEATS)
+    for name, array in learner.memory().items():
+        array[...] = kept[name]
+    return right

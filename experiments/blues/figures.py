@@ -1,0 +1,69 @@
+"""The pictures of a run."""
+
+import numpy as np
+
+from encoders.blues import BARS, CHORD_NAMES, chord_events, loss_floor
+from encoders.piano_roll import draw_piano_roll
+from encoders.score import Score, Track
+from experiments.blues.composing import TICKS, TRACKS, Player
+from experiments.figures import draw_activity, draw_curve
+
+
+def draw_choruses(path, choruses, form, bpm, title):
+    """A piano roll of a few choruses of bits."""
+    player, parts = Player(form), ([], [])
+    for bits in choruses:
+        chords, melody, _ = player.feed(bits)
+        parts[0].extend(chords)
+        parts[1].extend(melody)
+    parts[1].extend(player.finish()[0])
+    tracks = [Track(name, notes, program) for (name, program), notes in zip(TRACKS, parts, strict=True)]
+    score = Score(TICKS, tracks, ((0, float(bpm)),), ((0, 4, 4),))
+    labels = [
+        ((chorus * BARS * 2 + start) * TICKS * 2, CHORD_NAMES[chord])
+        for chorus in range(len(choruses))
+        for start, _, chord in chord_events(form.literal_bar_6)
+    ]
+    draw_piano_roll(score, path, title=title, bars_per_row=BARS, labels=labels)
+
+
+def draw_training(path, rows, form):
+    """Loss against choruses learned from, with the exact floor. rows: of log.jsonl."""
+    x = [row["choruses"] for row in rows]
+    series = {
+        "melody, held-out pieces": (x, [row.get("melody_loss", np.nan) for row in rows]),
+        "chords, held-out pieces": (x, [row["chord_loss"] for row in rows]),
+        "both, training pieces": (x, [row["loss"] for row in rows]),
+    }
+    if "melody_loss" not in rows[0]:
+        series = {"chords": series["chords, held-out pieces"]}
+    floors = {"exact floor of the melody": loss_floor(form)} if "melody_loss" in rows[0] else {}
+    draw_curve(
+        path, series, floors, xlabel="choruses learned from", ylabel="nats a time step", title="Learning the blues", logy=True
+    )
+
+
+def draw_gates(path, network, pieces, bits, title):
+    """Gates and cell states over one chorus (steps, D) of bits, in its place after another one."""
+    network.forward(pieces.scaled(np.vstack([bits, bits])[:, :, None]))
+    record = {name: values[len(bits) :, :, 0].T for name, values in network.record().items()}
+    blocks, cells = [], []
+    for name, group in network.wiring.blocks.items():
+        letter = name[0]
+        blocks += [f"{letter}{j + 1}" for j in range(group.blocks)]
+        cells += [f"{letter}{j + 1}.{v + 1}" for j in range(group.blocks) for v in range(group.cells)]
+    gates, state = ("input gate", "forget gate", "output gate"), np.abs(record["state"]).max()
+    panels = [(name, record[name], (0, 1)) for name in gates] + [("state", record["state"], (-state, state))]
+    panels.append(("cell output", record["cell output"], (-1, 1)))
+    draw_activity(
+        path, panels, bar_length=pieces.form.steps_per_bar, bar_labels=bar_names(pieces.form),
+        row_labels={name: blocks for name in gates} | {"state": cells, "cell output": cells}, title=title,
+    )  # fmt: skip
+
+
+def bar_names(form):
+    """The chords of each bar, as text."""
+    names = [[] for _ in range(BARS)]
+    for start, _, chord in chord_events(form.literal_bar_6):
+        names[start // 2].append(CHORD_NAMES[chord])
+    return [" ".join(bar) for bar in names]

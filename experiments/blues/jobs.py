@@ -1,0 +1,202 @@
+"""What the commands do."""
+
+from pathlib import Path
+
+import numpy as np
+import threadpoolctl
+
+from encoders.audio import render_midi, sampled_engine
+from experiments.blues import composing, figures, runs
+from experiments.blues.chords import learn_chords
+from experiments.blues.evaluation import evaluate
+from experiments.blues.recipes import RECIPES
+from experiments.command_line import UserError
+from experiments.progress import Progress
+from experiments.run_folder import RunFolder
+
+DRAWN = 4  # choruses in a picture, at most
+
+
+def say(text=""):
+    print(text, flush=True)
+
+
+def one_blas_thread():
+    """BLAS threads that wait for work keep a core busy; the networks here are small."""
+    threadpoolctl.threadpool_limits(1)
+
+
+def run_all(config):
+    """`python -m experiments.blues`."""
+    run, network, pieces = train_and_draw(config)
+    rng = np.random.default_rng([config.seed, 3])
+    prime = composing.prime_from_piece(int(rng.choice(pieces.fresh)), 1, pieces.form)
+    write_composition(config, run.path("composed.mid"), network, pieces, prime, rng, config.choruses)
+    report(run, network, pieces, config.seed)
+    say(f"\nEverything is in {run.folder}. Listen: {run.folder / 'composed.wav'}")
+
+
+def run_train(config):
+    """`train`."""
+    run, network, pieces = train_and_draw(config)
+    report(run, network, pieces, config.seed)
+    say(f"\nThe run is in {run.folder}. Compose: python -m experiments.blues compose {run.folder}")
+
+
+def train_and_draw(config):
+    """Learn as the settings say, and draw the curve and the gates."""
+    one_blas_thread()
+    resumed = getattr(config, "resume", None)
+    if resumed:
+        run = RunFolder.open(resumed)
+        settings = run.config(type(config))
+        learner = runs.resume(settings, run)
+        if learner.done:
+            say(f"{run.folder}: already learned from all {learner.choruses} choruses")
+    else:
+        run, settings = RunFolder.create(config.out, "blues", config, config.overwrite), config
+        learner = runs.begin(settings)
+    network, pieces = learner.network, learner.pieces
+    recipe = RECIPES[settings.recipe]
+    way = "online, truncated gradient" if recipe.online else "full BPTT, Adam"
+    say(f"{network.parameter_count} weights, {learner.choruses} choruses, recipe {settings.recipe}: {way}")
+    best = runs.learn(learner, run, config.quiet)
+    say(f"best network: after {best['choruses']} choruses")
+    run.write_metrics({"learning": best, "weights": network.parameter_count})
+    figures.draw_training(run.path("learning.png"), run.rows(), pieces.form)
+    bits = pieces.stream(pieces.fresh[:1, None])[:, :, 0]
+    figures.draw_gates(run.path("gates.png"), network, pieces, bits, "Gates and cell states over a fresh chorus")
+    return run, network, pieces
+
+
+def write_composition(config, midi_path, network, pieces, prime, rng, count, wav=True):
+    """MIDI, WAV and a picture of the first choruses; says what was written."""
+    form, wav_path = pieces.form, midi_path.with_suffix(".wav")
+    engine = getattr(config, "engine", "auto")
+    if engine == "auto":
+        engine = sampled_engine() or "built-in"
+    if wav and composing.wav_bytes(count, config.bpm) > composing.WAV_LIMIT:
+        most = int(count * composing.WAV_LIMIT / composing.wav_bytes(count, config.bpm))
+        raise UserError(f"--choruses: a WAV file holds {most} choruses at {config.bpm:g} bpm, got {count}; try --no-wav")
+    built_in = wav_path if wav and engine == "built-in" else None
+    stream = composing.choruses(network, pieces, prime, count, rng, config.temperature)
+    shown = []
+    with Progress(count, "composing", "chorus", config.quiet or count < 50) as progress:
+        for bits in composing.perform(stream, form, config.bpm, midi_path, built_in):
+            shown += [bits] if len(shown) < DRAWN else []
+            progress.update(1)
+    if wav and not built_in:
+        engine = render_midi(midi_path, wav_path, engine)
+    title = f"Composed blues{'' if count <= DRAWN else f', the first {DRAWN} of {count} choruses'}"
+    figures.draw_choruses(midi_path.with_suffix(".png"), shown, form, config.bpm, title)
+    length = composing.seconds(count, config.bpm)
+    say(f"{count} choruses, {length:.0f} s: {midi_path}" + (f", {wav_path.name} (sound: {engine})" if wav else ""))
+
+
+def report(run, network, pieces, seed, choruses=1000):
+    """Evaluate, print the figures and write them to metrics.json."""
+    result = evaluate(network, pieces, np.random.default_rng([seed, 4]), choruses)
+    run.write_metrics(result)
+    fresh, free = result["fresh pieces"], result["free composition"]
+    copies, human = result["composed melodies"], result["human melodies"]
+    say("\nfresh pieces (held out)")
+    say(f"  melody loss     {fresh['melody_loss']:.4f} nats a step; exact floor {fresh['melody_floor']:.4f}: "
+        f"{100 * fresh['above_floor']:.1f} % above")  # fmt: skip
+    say(f"  chord loss      {fresh['chord_loss']:.6f} nats a step; {fresh['chord_errors']} units wrong")
+    say("free composition")
+    wrong = "" if free["first_wrong_step"] is None else f"; first wrong step: {free['first_wrong_step']}"
+    say(f"  chords right    {free['perfect_choruses']} of {free['choruses']} choruses{wrong}")
+    say(f"composed melodies          composed   held out   (a perfect pupil composes {len(pieces.training) / 40.96:.1f} % training choruses)")
+    for name, label in (
+        ("bars_in_training", "bars known at their place"),
+        ("choruses_in_training", "choruses known"),
+        ("choruses_in_grammar", "choruses in the grammar"),
+        ("distinct_choruses", "choruses unlike each other"),
+        ("notes_in_scale", "notes in the scale"),
+    ):
+        say(f"  {label:26} {100 * copies[name]:6.1f} %   {100 * human[name]:6.1f} %")
+
+
+def run_compose(config):
+    """`compose`."""
+    one_blas_thread()
+    run = RunFolder.open(config.run)
+    network, pieces, _ = open_run(run)
+    midi_path = Path(config.out) if config.out else run.path(f"composed-{config.seed}.mid")
+    if midi_path.suffix.lower() not in (".mid", ".midi"):
+        raise UserError(f"--out: expected a name that ends in .mid, got {midi_path}")
+    if not midi_path.parent.is_dir():
+        raise UserError(f"--out: no such folder: {midi_path.parent}")
+    for path in (midi_path, *(midi_path.with_suffix(s) for s in ((".wav", ".png") if config.wav else (".png",)))):
+        if path.exists() and not config.overwrite:
+            raise UserError(f"{path} is there already; choose another --out or ask to --overwrite it")
+    rng = np.random.default_rng([config.seed, 3])
+    prime = read_prime(config, pieces, rng)
+    write_composition(config, midi_path, network, pieces, prime, rng, config.choruses, config.wav)
+
+
+def read_prime(config, pieces, rng):
+    """The bits that are heard first."""
+    if config.prime is None:
+        return composing.prime_from_piece(int(rng.choice(pieces.fresh)), 1, pieces.form)
+    if config.prime.isdecimal():
+        if int(config.prime) > 4095:
+            raise UserError(f"--prime: expected a piece 0..4095 or a MIDI file, got {config.prime}")
+        return composing.prime_from_piece(int(config.prime), config.prime_notes, pieces.form)
+    if not Path(config.prime).is_file():
+        raise UserError(f"--prime: expected a piece 0..4095 or a MIDI file, and there is no file {config.prime}")
+    return composing.prime_from_midi(config.prime, pieces.form)
+
+
+def open_run(run):
+    """(network, pieces, settings) of a trained run, whichever command made it."""
+    from experiments.blues.__main__ import Run, Train
+
+    try:
+        settings = run.config(Run)
+    except UserError:
+        settings = run.config(Train)
+    network, pieces = runs.load_network(run, settings)
+    return network, pieces, settings
+
+
+def run_evaluate(config):
+    """`evaluate`."""
+    one_blas_thread()
+    run = RunFolder.open(config.run)
+    network, pieces, _ = open_run(run)
+    report(run, network, pieces, config.seed, config.choruses)
+
+
+def run_chords(config):
+    """`chords`."""
+    one_blas_thread()
+    run = RunFolder.create(config.out, "blues-chords", config, config.overwrite)
+    recipe, form, rows = RECIPES[config.recipe], runs.form_of(config), []
+    say(f"{'seed':>4} {'success':>8} {'choruses':>9} {'steps':>11} {'seconds':>8} {'goes on':>8}")
+    for seed in range(config.seed, config.seed + config.seeds):
+        limit = config.limit or recipe.chord_choruses
+        with Progress(limit, f"seed {seed}", "chorus", config.quiet) as bar:
+            row, network, pieces = learn_chords(
+                recipe, seed, form, limit, config.gross_error, lambda count, loss, bar=bar: bar.update(count, loss=loss)
+            )
+        rows.append(row)
+        run.log(**row)
+        say(f"{seed:4} {'yes' if row['success'] else 'no':>8} {row['choruses']:9,} {row['steps']:11,} "
+            f"{row['seconds']:8.1f} {row['goes_on']:8}")  # fmt: skip
+    right = [row for row in rows if row["success"]]
+    summary = {"recipe": config.recipe, "succeeded": len(right), "seeds": len(rows), "rows": rows}
+    if right:
+        summary["median_steps"] = int(np.median([row["steps"] for row in right]))
+        bits = pieces.chords
+        figures.draw_gates(run.path("gates.png"), network, pieces, bits, "Experiment 1: gates and cell states over a chorus")
+    run.write_metrics({"experiment 1": summary})
+    say(f"{len(right)} of {len(rows)} networks play the twelve bars by themselves. The run is in {run.folder}.")
+
+
+def run_compare(config):
+    """`compare`."""
+    one_blas_thread()
+    from experiments.blues.comparison import run_comparison
+
+    run_comparison(config, RunFolder.create(config.out, "blues-compare", config, config.overwrite), say)

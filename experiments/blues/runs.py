@@ -1,0 +1,126 @@
+"""One run of experiment 1 or 2: learn, keep the best, resume, load."""
+
+import math
+import time
+
+import numpy as np
+
+from encoders.blues import BluesFormat
+from experiments.blues.recipes import RECIPES, blues_wiring
+from experiments.blues.training import losses, make_learner, make_pieces
+from experiments.command_line import UserError
+from experiments.interrupts import deferred_interrupt
+from experiments.progress import Progress
+from scratchnet.cell_blocks import CellBlocks
+from scratchnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+
+EVALUATIONS = 50  # of a training: how often held-out pieces are looked at
+CHECKPOINT_SECONDS = 15
+
+
+def form_of(config):
+    """The BluesFormat of a run's settings."""
+    return BluesFormat(config.steps_per_bar, config.endings, config.literal_bar_6)
+
+
+def begin(config):
+    """A fresh Learner for experiment 2, from the settings of a run."""
+    recipe, form = RECIPES[config.recipe], form_of(config)
+    pieces = make_pieces(recipe, config.seed, form)
+    wiring = blues_wiring(recipe, form, config.melody_blocks)
+    choruses = config.learn or recipe.choruses
+    return make_learner(recipe, wiring, pieces, choruses, config.seed, config.gross_error)
+
+
+def learn(learner, run, quiet=False):
+    """Learn until done; the checkpoint holds the last network and the best on the development pieces.
+
+    On Ctrl-C the checkpoint is written before KeyboardInterrupt goes on.
+
+    Raises
+    ------
+    UserError
+        If the loss is no longer a number.
+    """
+    pieces, network = learner.pieces, learner.network
+    best = load_best(run) if learner.learned else None
+    every = max(learner.choruses // EVALUATIONS, 1)
+    recent, saved = [], time.monotonic()
+    with Progress(learner.choruses, "learning", "chorus", quiet) as progress, deferred_interrupt() as interrupt:
+        progress.update(learner.learned)
+        while not learner.done:
+            before = learner.learned
+            count, loss = learner.advance()
+            if not math.isfinite(loss):
+                raise UserError(f"the loss is {loss} after {learner.learned} choruses; try a smaller learning rate")
+            recent.append(loss)
+            progress.update(count, loss=loss)
+            if before // every != learner.learned // every or learner.done:
+                row = losses(network, pieces, pieces.development)
+                total = row["chord_loss"] + row.get("melody_loss", 0.0)
+                run.log(choruses=learner.learned, loss=float(np.mean(recent)), **row)
+                recent = []
+                if best is None or total < best[1]["total"]:
+                    best = network.state_dict(), {"choruses": learner.learned, "total": total, **row}
+            if interrupt.is_set() or time.monotonic() - saved > CHECKPOINT_SECONDS:
+                save(learner, run, best)
+                saved = time.monotonic()
+            if interrupt.is_set():
+                raise KeyboardInterrupt(f"{learner.learned} of {learner.choruses} choruses; go on with: "
+                                        f"python -m experiments.blues train --resume {run.folder}")
+    save(learner, run, best)
+    network.load_state_dict(best[0])
+    return best[1]
+
+
+def save(learner, run, best):
+    """Write the checkpoint: the best network, the last one, and all that resuming needs."""
+    tensors, memory = learner.state()
+    metadata = {"network": learner.network.options(), "memory": memory, "best": None}
+    if best is not None:
+        tensors |= {f"best/{name}": param for name, param in best[0].items()}
+        metadata["best"] = best[1]
+    save_checkpoint(run.checkpoint, tensors, metadata)
+
+
+def load_best(run):
+    """(parameters, figures) of the best network of a run, or None if none has been judged yet."""
+    tensors, metadata = load_checkpoint(run.checkpoint)
+    if metadata.get("best") is None:
+        return None
+    return {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("best/")}, metadata["best"]
+
+
+def resume(config, run):
+    """The Learner of an interrupted run, as it was.
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint is damaged or is not of these settings.
+    """
+    tensors, metadata = load_checkpoint(run.require_checkpoint())
+    learner = begin(config)
+    try:
+        learner.load_state(tensors, metadata["memory"])
+    except (KeyError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{run.checkpoint}: does not fit the settings of the run ({error})") from None
+    return learner
+
+
+def load_network(run, config):
+    """The trained network of a run and its pieces.
+
+    Raises
+    ------
+    UserError, CheckpointError
+        If the run is not trained, or its checkpoint is damaged or of another shape.
+    """
+    tensors, metadata = load_checkpoint(run.require_checkpoint())
+    prefix = "last/" if metadata.get("best") is None else "best/"
+    try:
+        network = CellBlocks.from_options(metadata["network"])
+        network.load_state_dict({name[5:]: tensor for name, tensor in tensors.items() if name.startswith(prefix)})
+    except (KeyError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{run.checkpoint}: not a network of the blues experiment ({error})") from None
+    return network, make_pieces(RECIPES[config.recipe], config.seed, form_of(config))

@@ -1,0 +1,143 @@
+"""Learning from pieces: by batches (full BPTT) or online (the report's way), with checkpoints that resume exactly."""
+
+import numpy as np
+
+from encoders.blues import BluesFormat
+from experiments.blues.data import Pieces
+from experiments.blues.recipes import make_network
+from scratchnet.checkpoint import generator_state, restore_generator
+from scratchnet.losses import sigmoid_cross_entropy
+from scratchnet.optimizers import Adam, clip_global_norm
+
+STREAM = ("v", "P", "s", "x_y_1")  # what an online learner carries from one call to the next
+
+
+class Learner:
+    """A network and all that goes on changing while it learns.
+
+    Parameters
+    ----------
+    network : CellBlocks
+    pieces : Pieces
+    recipe : Recipe
+    choruses : how many to learn from in all
+    rng : numpy Generator, draws the pieces
+    """
+
+    def __init__(self, network, pieces, recipe, choruses, rng):
+        self.network, self.pieces, self.recipe, self.choruses, self.rng = network, pieces, recipe, choruses, rng
+        self.learned = 0  # choruses so far
+
+    @property
+    def done(self):
+        """Whether all choruses have been learned from."""
+        return self.learned >= self.choruses
+
+    def state(self):
+        """All that a resumed run needs: (tensors, metadata)."""
+        tensors = {f"last/{name}": param for name, param in self.network.params.items()}
+        return tensors | self.memory(), {"learned": self.learned, "generator": generator_state(self.rng)}
+
+    def load_state(self, tensors, metadata):
+        """The inverse of `state`."""
+        self.network.load_state_dict({name[5:]: tensor for name, tensor in tensors.items() if name.startswith("last/")})
+        for name, array in self.memory().items():
+            array[...] = tensors[name]
+        self.learned, self.rng = metadata["learned"], restore_generator(metadata["generator"])
+
+
+class BatchLearner(Learner):
+    """Full BPTT over several choruses from a zero state, Adam, and a learning rate that falls along half a cosine."""
+
+    def __init__(self, network, pieces, recipe, choruses, rng):
+        super().__init__(network, pieces, recipe, choruses, rng)
+        self.adam = Adam(network.params, network.grads, recipe.lr)
+
+    def memory(self):
+        """Adam's moments, by name; the arrays themselves."""
+        return {f"adam/{slot}/{name}": array for slot, kept in self.adam.memory.items() for name, array in kept.items()}
+
+    def load_state(self, tensors, metadata):
+        super().load_state(tensors, metadata)
+        self.adam.steps = self.learned // (self.recipe.length * self.recipe.batch)
+
+    def advance(self):
+        """One weight change. Returns (choruses learned from, loss in nats a step)."""
+        recipe, network = self.recipe, self.network
+        x, t = self.pieces.draw(self.rng, recipe.length, recipe.batch)
+        wave = (1 + np.cos(np.pi * self.learned / self.choruses)) / 2
+        self.adam.lr = recipe.lr * (recipe.final + (1 - recipe.final) * wave)
+        network.zero_grad()
+        loss, da = sigmoid_cross_entropy(network.forward(x), t.astype(network.dtype))
+        network.backward(da)
+        clip_global_norm(network.grads, recipe.clip)
+        self.adam.step()
+        self.learned += recipe.length * recipe.batch
+        return recipe.length * recipe.batch, loss
+
+
+class OnlineLearner(Learner):
+    """The report's way: one endless stream of pieces, all weights changed after every time step.
+
+    gross_error : None, or the error of an output unit at which the network is reset and begins a new piece
+    """
+
+    AT_ONCE = 20  # choruses a call
+
+    def __init__(self, network, pieces, recipe, choruses, rng, gross_error=None):
+        super().__init__(network, pieces, recipe, choruses, rng)
+        self.gross_error = np.inf if gross_error is None else gross_error
+
+    def memory(self):
+        """Velocity, partial derivatives, cell states and outputs; the arrays themselves."""
+        return {f"stream/{name}": getattr(self.network._stream, name) for name in STREAM}
+
+    def advance(self):
+        """Some choruses. Returns (choruses learned from, loss in nats a step)."""
+        count = min(self.AT_ONCE, self.choruses - self.learned)
+        x, t = (array[:, :, 0] for array in self.pieces.draw(self.rng, count, 1))
+        x, t = x.astype(self.network.dtype), t.astype(self.network.dtype)
+        total, at, steps = 0.0, 0, self.pieces.form.steps
+        while at < len(x):
+            y, loss, _ = self.network.learn_online(x[at:], t[at:], self.recipe.lr, self.recipe.momentum, self.gross_error)
+            total, at = total + loss, at + len(y)
+            if at < len(x) and np.isfinite(self.gross_error):
+                self.network.reset()
+                at += -at % steps  # the rest of the piece is skipped
+        self.learned += count
+        return count, total / len(x)
+
+
+def make_learner(recipe, wiring, pieces, choruses, seed, gross_error=None):
+    """A fresh network and its learner."""
+    network = make_network(recipe, wiring, np.random.default_rng([seed, 0]))
+    rng = np.random.default_rng([seed, 1])
+    if recipe.online:
+        return OnlineLearner(network, pieces, recipe, choruses, rng, gross_error)
+    return BatchLearner(network, pieces, recipe, choruses, rng)
+
+
+def make_pieces(recipe, seed, form=BluesFormat(), with_melody=True):
+    """The pieces as the recipe wants them, split by the seed."""
+    return Pieces(form, with_melody, recipe.standardise, np.random.default_rng([seed, 2]))
+
+
+def losses(network, pieces, numbers, choruses=3):
+    """How well a network predicts given pieces, one chorus after the other from a zero state; the first chorus is not counted.
+
+    Returns
+    -------
+    dict : "chord_loss" and "melody_loss" in nats a step, "chord_errors", the number of chord units on the wrong side of 1/2
+    """
+    steps, chords = pieces.form.steps, pieces.form.chord_units
+    order = np.stack([np.roll(numbers, k) for k in range(choruses)])
+    bits = pieces.stream(order)
+    a = network.forward(pieces.scaled(bits))[steps - 1 : -1]
+    t = bits[steps:].astype(network.dtype)
+    result = {
+        "chord_loss": sigmoid_cross_entropy(a[:, :chords], t[:, :chords])[0],
+        "chord_errors": int(((a[:, :chords] > 0) != (t[:, :chords] > 0.5)).sum()),
+    }
+    if pieces.with_melody:
+        result["melody_loss"] = sigmoid_cross_entropy(a[:, chords:], t[:, chords:])[0]
+    return result

@@ -1,0 +1,84 @@
+"""A progress bar with rate, time left and loss: redrawn on a terminal, a line now and then elsewhere."""
+
+import sys
+
+from experiments.command_line import import_extra
+
+SECONDS_BETWEEN_LINES = 10.0  # in a log file a bar that is redrawn ten times a second is thousands of lines
+
+
+class Progress:
+    """Show how far a long job is, on standard error.
+
+        with Progress(epochs, "training", unit="epoch") as progress:
+            for _ in range(epochs):
+                progress.update(1, loss=train_one_epoch())
+
+    Parameters
+    ----------
+    total : int or None
+        How many units there are, or None if nobody knows.
+    description : str
+    unit : str
+    quiet : bool
+        Show nothing.
+    file : text stream, optional
+        Standard error by default.
+
+    Raises
+    ------
+    ImportError
+        If tqdm is not installed (and `quiet` is not asked for).
+    """
+
+    def __init__(self, total, description="", unit="step", quiet=False, file=None):
+        self.bar = None
+        if quiet:
+            return
+        file = sys.stderr if file is None else file
+        options = {"total": total, "desc": description, "unit": unit, "miniters": 1}
+        if file.isatty():
+            options.update(file=file, mininterval=0.1, dynamic_ncols=True, unit=f" {unit}")
+        else:
+            counted = "{n_fmt}" if total is None else "{n_fmt}/{total_fmt}"
+            left = "" if total is None else ", {remaining} left"
+            layout = f"{{desc}}: {counted} {unit}, {{elapsed}} gone{left}, {{rate_fmt}}{{postfix}}"
+            options.update(file=_Lines(file), mininterval=SECONDS_BETWEEN_LINES, bar_format=layout)
+        self.bar = import_extra("tqdm").tqdm(**options)
+
+    def update(self, n=1, **figures):
+        """Report `n` more units done and the current figures, e.g. `loss=0.52`; numbers take four digits."""
+        if self.bar is None:
+            return
+        if figures:
+            texts = {name: f"{v:.4g}" if isinstance(v, float) else v for name, v in figures.items()}
+            self.bar.set_postfix(texts, refresh=False)
+        self.bar.update(n)
+
+    def close(self):
+        """Leave the final state on display."""
+        if self.bar is not None:
+            self.bar.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exception):
+        self.close()
+
+
+class _Lines:
+    """A stream that turns tqdm's redrawing of one line into lines, without repeating the last."""
+
+    def __init__(self, file):
+        self.file = file
+        self.last = None
+
+    def write(self, text):
+        text = text.strip()  # carriage returns, and blanks over what stood there before
+        if text and text != self.last:
+            self.file.write(text + "\n")
+            self.last = text
+
+    def flush(self):
+        self.file.flush()

@@ -1,0 +1,93 @@
+"""A network of cell blocks that hears itself: its outputs, made into bits, are its next inputs.
+
+    threshold       each unit is on if its y > 1/2
+    one             exactly one unit of the group is on: with probability y_k / sum y  (Eck & Schmidhuber 2002, section 4.2)
+    one or none     none if sum y < 1/2, otherwise as "one"
+
+At temperature tau, y_k^(1/tau) takes the place of y_k. The whole stream is one compiled loop; memory does not grow with it.
+"""
+
+import numpy as np
+
+from scratchnet.cell_blocks_online import step
+from scratchnet.jit import kernel
+from scratchnet.layer import expect
+
+RULES = ("threshold", "one", "one or none")
+THRESHOLD, ONE, ONE_OR_NONE = range(3)
+
+
+@kernel
+def draw(y, start, stop, rule, power, uniform, bits, now):
+    """Make bits[now, start:stop] of the outputs y[start:stop] of one group."""
+    total, powers = 0.0, 0.0
+    for k in range(start, stop):
+        bits[now, k] = rule == THRESHOLD and y[k] > 0.5
+        total += y[k]
+        powers += y[k] ** power
+    if rule == THRESHOLD or (rule == ONE_OR_NONE and total < 0.5):
+        return
+    left = uniform * powers
+    for k in range(start, stop):
+        left -= y[k] ** power
+        if left < 0 or k == stop - 1:
+            bits[now, k] = 1
+            return
+
+
+@kernel
+def play(n, shift, gain, groups, power, uniforms, x, bits):
+    """Go on for len(bits) steps. x (1, D) is overwritten with each step's bits, (bit - shift) gain."""
+    K = bits.shape[1]
+    for now in range(bits.shape[0]):
+        step(n, x, 0)
+        y = n.units[n.units.size - K :]
+        for g in range(groups.shape[0]):
+            draw(y, groups[g, 0], groups[g, 1], groups[g, 2], power, uniforms[now, g], bits, now)
+        for k in range(K):
+            x[0, k] = (bits[now, k] - shift[k]) * gain[k]
+
+
+class ClosedLoop:
+    """The part of `CellBlocks` that composes."""
+
+    def play(self, x, steps, rules, rng, temperature=1.0, scaling=None):
+        """Hear x, then go on alone; the next call goes on from there.
+
+        Parameters
+        ----------
+        x : array (T, D) of bits: what is heard first; at least one step. To go on, give the last row of what was returned
+        steps : number of time steps to play
+        rules : dict, group of outputs -> "threshold", "one" or "one or none"
+        rng : numpy Generator
+        temperature : above 1 for more even draws, below 1 for safer ones; positive
+        scaling : (shift, gain), each (D,), if the network was trained on (bit - shift) gain
+
+        Returns
+        -------
+        bits : uint8 array (steps, K)
+
+        Raises
+        ------
+        ValueError
+            If a shape or rule is wrong, or the network has not as many outputs as inputs.
+        """
+        w = self.wiring
+        D, K = w.input_size, w.output_size
+        if D != K:
+            raise ValueError(f"expected as many outputs as inputs, to be fed back, got {K} and {D}")
+        if not 0 < temperature < np.inf:
+            raise ValueError(f"expected temperature > 0, got {temperature}")
+        if set(rules) != set(w.outputs) or not set(rules.values()) <= set(RULES):
+            raise ValueError(f"expected for each of {list(w.outputs)} one of {RULES}, got {rules}")
+        x = expect(x, "x", f"T, {D}", (None, D), self.dtype)
+        if len(x) == 0:
+            raise ValueError("expected x (T, D) with at least one step")
+        shift, gain = (np.zeros(D), np.ones(D)) if scaling is None else scaling
+        shift, gain = np.asarray(shift, self.dtype), np.asarray(gain, self.dtype)
+        groups = np.array([(s.start, s.stop, RULES.index(rules[name])) for name, s in w.slices("outputs").items()])
+        bits = np.empty((steps, K), np.uint8)
+        x = (x - shift) * gain
+        self.listen(x[:-1])
+        play(self._stream, shift, gain, groups, 1 / temperature, rng.random((steps, len(groups))), x[-1:].copy(), bits)
+        return bits

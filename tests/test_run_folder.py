@@ -1,0 +1,207 @@
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("jsonargparse")
+import experiments.run_folder
+from experiments.command_line import Fraction, PositiveFloat, PositiveInt, UserError
+from experiments.run_folder import RunFolder
+
+Scale = Enum("Scale", ["minor", "blues"])
+
+
+@dataclass(frozen=True)
+class Config:
+    steps: PositiveInt = 10
+    """How many."""
+    learning_rate: PositiveFloat = 1e-5
+    sizes: tuple[PositiveInt, ...] = (64, 32)
+    scale: Scale = Scale.blues
+    out: Path | None = None
+    clip: Fraction | None = 1.0
+    name: str = "β: yes # 1e3"
+
+
+CONFIG = Config(steps=3, scale=Scale.minor, out=Path("a b"), clip=None, sizes=(7,))
+
+
+@pytest.fixture
+def run(tmp_path):
+    return RunFolder.create(tmp_path / "run", "blues", CONFIG)
+
+
+def test_the_settings_come_back_equal(run):
+    assert RunFolder.open(run.folder).config(Config) == CONFIG
+
+
+@pytest.mark.parametrize(
+    "name", ["yes", "null", "3", "1e3", "~", "", "a: b", "- x", "#", "'", "é\u2028", "\x7f", "🎹", "C:\\x"]
+)
+def test_text_that_looks_like_something_else(tmp_path, name):
+    assert RunFolder.create(tmp_path / "r", config=Config(name=name)).config(Config).name == name
+
+
+def test_default_folders_are_named_after_the_time_and_do_not_meet(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runs = [RunFolder.create(experiment="blues", config=CONFIG) for _ in range(3)]
+    assert len({run.folder for run in runs}) == 3
+    for run in runs:
+        assert re.fullmatch(r"runs/blues-\d{8}-\d{6}(-\d)?", run.folder.as_posix())
+
+
+def test_a_folder_with_files_is_refused_and_kept(tmp_path):
+    (tmp_path / "thesis.txt").write_text("important")
+    with pytest.raises(UserError, match="not empty") as caught:
+        RunFolder.create(tmp_path, config=CONFIG)
+    assert str(tmp_path) in str(caught.value)
+    assert os.listdir(tmp_path) == ["thesis.txt"]
+
+
+def test_an_empty_folder_is_welcome(tmp_path):
+    assert RunFolder.create(tmp_path, config=CONFIG).config(Config) == CONFIG
+
+
+def test_overwriting_begins_afresh_and_keeps_other_files(run):
+    (run.folder / "notes.txt").write_text("mine")
+    run.log(loss=1.0)
+    run.write_metrics({"loss": 1.0})
+    run.checkpoint.write_bytes(b"old")
+    again = RunFolder.create(run.folder, config=Config(steps=99), overwrite=True)
+    assert again.config(Config).steps == 99
+    assert again.rows() == [] and again.metrics() == {} and not again.checkpoint.exists()
+    assert (run.folder / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["config.yaml", "checkpoint.safetensors", "environment.json"])
+def test_overwriting_spares_strangers_files(tmp_path, name):
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(UserError, match=f"{name} in it is not of a run"):
+        RunFolder.create(tmp_path, config=CONFIG, overwrite=True)
+    assert os.listdir(tmp_path) == [name] and (tmp_path / name).read_text() == "{}"
+
+
+def test_no_folder_can_be_made_here(tmp_path):
+    (tmp_path / "file").write_text("x")
+    for path in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(UserError, match="cannot make a run folder") as caught:
+            RunFolder.create(path, config=CONFIG, overwrite=True)
+        assert str(path) in str(caught.value)
+
+
+def test_what_is_no_run_folder(tmp_path, run):
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "empty").mkdir()
+    for name, message in [
+        ("nowhere", "no such run folder"),
+        ("file", "got a file"),
+        ("empty", "no config.yaml"),
+    ]:
+        with pytest.raises(UserError, match=message) as caught:
+            RunFolder.open(tmp_path / name)
+        assert str(caught.value).startswith(str(tmp_path / name))
+    with pytest.raises(UserError, match="no checkpoint.safetensors"):
+        run.require_checkpoint()
+    run.checkpoint.write_bytes(b"x")
+    assert run.require_checkpoint() == run.checkpoint
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("steps: 0", "steps: expected an integer >= 1, got 0"),
+        ("steps: many", "steps: expected an integer >= 1, got many"),
+        ("stesp: 3", "no setting 'stesp'; did you mean steps?"),
+        ("learning_rate: .nan", "learning_rate: expected a number > 0, got nan"),
+        ("scale: dorian", "scale: expected one of minor, blues, got dorian"),
+        ("steps: [", "Problems parsing config"),
+        ("", "expected settings like"),
+        ("\0", "unacceptable character"),
+    ],
+)
+def test_damaged_settings(run, text, message):
+    path = run.folder / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=re.escape(message)) as caught:
+        run.config(Config)
+    assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
+
+
+def test_the_log_is_on_disk_at_once_and_survives_a_torn_line(run):
+    run.log(step=1, loss=np.float32(0.5))
+    assert json.loads((run.folder / "log.jsonl").read_text()) == {"step": 1, "loss": 0.5}
+    with open(run.folder / "log.jsonl", "a") as file:
+        file.write('{"step": 2, "lo')
+    run.log(step=3)
+    assert run.rows() == [{"step": 1, "loss": 0.5}, {"step": 3}]
+
+
+def test_json_without_nan(run):
+    run.log(loss=float("nan"), norms=np.array([1.0, np.inf]))
+    run.write_metrics({"loss": np.float64("nan"), "worst": -np.inf, "path": Path("x"), "n": np.int64(3)})
+
+    def refuse(name):
+        raise AssertionError(name)
+
+    assert json.loads((run.folder / "log.jsonl").read_text(), parse_constant=refuse) == {
+        "loss": None,
+        "norms": [1.0, None],
+    }
+    metrics = json.loads((run.folder / "metrics.json").read_text(), parse_constant=refuse)
+    assert metrics == {"loss": None, "worst": None, "path": "x", "n": 3}
+
+
+def test_metrics_are_merged_and_written_whole(run):
+    run.write_metrics({"train": 1, "test": 2})
+    run.write_metrics({"test": 3})
+    assert run.metrics() == {"train": 1, "test": 3}
+    with pytest.raises(TypeError):
+        run.write_metrics({"bad": object()})
+    assert run.metrics() == {"train": 1, "test": 3}
+    (run.folder / "metrics.json").write_text("[1")
+    with pytest.raises(UserError, match="metrics.json: expected a JSON object"):
+        run.write_metrics({"x": 1})
+    assert (run.folder / "metrics.json").read_text() == "[1"
+
+
+def test_the_environment_is_recorded(run):
+    text = (run.folder / "environment.json").read_text()
+    record = json.loads(text)
+    assert record["packages"]["numpy"] == np.__version__
+    assert record["python"] == ".".join(map(str, sys.version_info[:3]))
+    assert all(record["packages"][name] for name in ("scratchnet", "numba", "scipy", "mido", "safetensors"))
+    assert record["processor"] and record["cores"] >= (record["cores available"] or 1) >= 1
+    assert any(pool["user_api"] == "blas" and pool["num_threads"] >= 1 for pool in record["thread pools"])
+    assert str(Path.home()) not in text and "filepath" not in text
+
+
+def test_the_commit_is_that_of_this_checkout_only(tmp_path, monkeypatch):
+    def git(*arguments):
+        identity = ["-c", "user.name=x", "-c", "user.email=x", "-c", "commit.gpgsign=false"]
+        subprocess.run(["git", "-C", str(tmp_path), *identity, *arguments], check=True, capture_output=True)
+
+    script = tmp_path / "experiments" / "run_folder.py"
+    script.parent.mkdir()
+    script.write_text("x")
+    monkeypatch.setattr(experiments.run_folder, "__file__", str(script))
+    assert experiments.run_folder.commit() is None
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "first")
+    assert re.fullmatch("[0-9a-f]{40,64}", experiments.run_folder.commit())
+    script.write_text("y")
+    assert experiments.run_folder.commit().endswith("+changes")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert experiments.run_folder.commit() is None
+
+
+def test_paths_inside_folders(run):
+    run.path("samples/first.mid").write_bytes(b"x")
+    assert (run.folder / "samples" / "first.mid").read_bytes() == b"x"

@@ -1,0 +1,190 @@
+"""Layers in a row: names, states, gradients, and a whole network against PyTorch."""
+
+import numpy as np
+import pytest
+
+from scratchnet.fully_recurrent import FullyRecurrent
+from scratchnet.gradcheck import gradcheck
+from scratchnet.linear import Linear
+from scratchnet.losses import sigmoid_cross_entropy
+from scratchnet.optimizers import Adam
+from scratchnet.rnn import RNN
+from scratchnet.sequential import Sequential
+
+T, D, H, K, B = 5, 3, 4, 2, 2
+
+
+@pytest.fixture
+def network(rng):
+    """Two recurrent layers among two that are not."""
+    return Sequential([
+        Linear(D, D, rng, dtype=np.float64),
+        RNN(D, H, rng, dtype=np.float64),
+        RNN(H, H, rng, "sigmoid", dtype=np.float64),
+        Linear(H, K, rng, dtype=np.float64),
+    ])  # fmt: skip
+
+
+def random_like(arrays, rng):
+    return tuple(rng.standard_normal(array.shape) for array in arrays)
+
+
+def test_names_and_shared_memory(network):
+    assert list(network.params) == list(network.grads)
+    assert network.params.keys() >= {"0.weight", "0.bias", "1.weight_ih_l0", "2.bias_hh_l0", "3.bias"}
+    assert len(network.params) == 12
+    for number, layer in enumerate(network.layers):
+        for name in layer.params:
+            assert network.params[f"{number}.{name}"] is layer.params[name]
+            assert network.grads[f"{number}.{name}"] is layer.grads[name]
+
+
+def test_forward_is_one_layer_after_the_other(network, rng):
+    x = rng.standard_normal((T, D, B))
+    one, two, three, four = network.layers
+    expected = four.forward(three.forward(two.forward(one.forward(x))))
+    np.testing.assert_array_equal(network.forward(x), expected)
+
+
+def test_states_reach_their_layers(network, rng):
+    x, state = rng.standard_normal((T, D, B)), random_like(network.initial_state(B), rng)
+    y, final = network.forward(x, state)
+    one, two, three, four = network.layers
+    h, after_two = two.forward(one.forward(x), state[:1])
+    h, after_three = three.forward(h, state[1:])
+    np.testing.assert_array_equal(y, four.forward(h))
+    for array, expected in zip(final, after_two + after_three, strict=True):
+        np.testing.assert_array_equal(array, expected)
+
+
+def test_gradients(network, rng):
+    report = gradcheck(network, rng.standard_normal((T, D, B)), tolerance=1e-7)
+    assert report.ok, str(report)
+
+
+def test_gradients_with_state(network, rng):
+    state = random_like(network.initial_state(B), rng)
+    report = gradcheck(network, rng.standard_normal((T, D, B)), state, tolerance=1e-7)
+    assert report.ok, str(report)
+    assert {row.name for row in report.rows} == {
+        *network.params, "input x", "initial state 0", "initial state 1"
+    }  # fmt: skip
+
+
+def test_a_row_of_layers_is_a_layer(rng):
+    inner = Sequential([Linear(D, H, rng, dtype=np.float64), RNN(H, H, rng, dtype=np.float64)])
+    stateless = Sequential([Linear(H, H, rng, dtype=np.float64)])
+    outer = Sequential([inner, stateless, FullyRecurrent(H, 3, K, rng, scale=1.0)])
+    assert "0.1.weight_hh_l0" in outer.params
+    state = random_like(outer.initial_state(B), rng)
+    assert [array.shape for array in state] == [(H, B), (3, B)]
+    report = gradcheck(outer, rng.standard_normal((3, D, B)), state, tolerance=1e-7)
+    assert report.ok, str(report)
+
+
+def test_no_recurrent_layer(rng):
+    network = Sequential([Linear(D, H, rng), Linear(H, K, rng)])
+    x = rng.standard_normal((T, D, B))
+    assert network.initial_state(B) == ()
+    y, final = network.forward(x, ())
+    assert final == ()
+    np.testing.assert_array_equal(y, network.forward(x))
+    assert network.backward(y).shape == x.shape
+
+
+def test_chained_pieces_are_the_whole(network, rng):
+    x, dy = rng.standard_normal((T, D, B)), rng.standard_normal((T, K, B))
+    state = random_like(network.initial_state(B), rng)
+    dstate = random_like(state, rng)
+    y, _ = network.forward(x, state)
+    dx, dstart = network.backward(dy, dstate)
+    grads = {name: grad.copy() for name, grad in network.grads.items()}
+    network.zero_grad()
+    y_one, middle = network.forward(x[:2], state)
+    y_two, _ = network.forward(x[2:], middle)
+    dx_two, dmiddle = network.backward(dy[2:], dstate)
+    network.forward(x[:2], state)
+    dx_one, dstart_one = network.backward(dy[:2], dmiddle)
+    np.testing.assert_allclose(np.concatenate([y_one, y_two]), y, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(np.concatenate([dx_one, dx_two]), dx, rtol=0, atol=1e-13)
+    for array, expected in zip(dstart_one, dstart, strict=True):
+        np.testing.assert_allclose(array, expected, rtol=0, atol=1e-13)
+    for name, grad in network.grads.items():
+        np.testing.assert_allclose(grad, grads[name], rtol=0, atol=1e-13)
+
+
+def test_sequences_do_not_mix_and_the_future_waits(network, rng):
+    x = rng.standard_normal((T, D, 3))
+    y = network.forward(x)
+    other = x.copy()
+    other[3:, :, 1] += 1
+    y_other = network.forward(other)
+    np.testing.assert_array_equal(y[:, :, ::2], y_other[:, :, ::2])
+    np.testing.assert_array_equal(y[:3], y_other[:3])
+    assert not np.array_equal(y[3:, :, 1], y_other[3:, :, 1])
+
+
+def test_float32_is_near_float64(network, rng):
+    small = Sequential([Linear(D, D, rng), RNN(D, H, rng), RNN(H, H, rng, "sigmoid"), Linear(H, K, rng)])
+    small.load_state_dict(network.state_dict())
+    x, dy = rng.standard_normal((T, D, B)), rng.standard_normal((T, K, B))
+    for result, exact in ((small.forward(x), network.forward(x)), (small.backward(dy), network.backward(dy))):
+        assert result.dtype == np.float32
+        np.testing.assert_allclose(result, exact, rtol=0, atol=1e-5)
+
+
+def test_learns_to_echo_the_step_before(rng):
+    network = Sequential([RNN(1, 6, rng, dtype=np.float64), Linear(6, 1, rng, dtype=np.float64)])
+    optimizer = Adam(network.params, network.grads, 0.03)
+    x = rng.integers(0, 2, (12, 1, 8)).astype(float)
+    t = np.roll(x, 1, axis=0)
+    t[0] = 0
+    losses = []
+    for _ in range(100):
+        loss, da = sigmoid_cross_entropy(network.forward(x), t)
+        losses.append(loss)
+        network.zero_grad()
+        network.backward(da)
+        optimizer.step()
+    assert losses[-1] < 0.2 * losses[0]
+
+
+def test_bad_input_is_refused(network, rng):
+    x = np.zeros((T, D, B))
+    with pytest.raises(ValueError, match="at least one layer"):
+        Sequential([])
+    layer = Linear(D, D, rng)
+    with pytest.raises(ValueError, match="once"):
+        Sequential([layer, layer])
+    with pytest.raises(ValueError, match=r"expected x \(T, 3, B\)"):
+        network.forward(np.zeros((T, D + 1, B)))
+    with pytest.raises(ValueError, match="expected state of 2 arrays"):
+        network.forward(x, (np.zeros((H, B)),))
+    network.forward(x)
+    with pytest.raises(ValueError, match="expected dstate of 2 arrays"):
+        network.backward(np.zeros((T, K, B)), ())
+
+
+@pytest.mark.torch
+def test_parity_with_torch(rng):
+    torch = pytest.importorskip("torch")
+    network = Sequential([RNN(D, H, rng, dtype=np.float64), Linear(H, K, rng, dtype=np.float64)])
+    theirs = torch.nn.Sequential(
+        torch.nn.RNN(D, H, dtype=torch.float64), torch.nn.Linear(H, K, dtype=torch.float64)
+    )
+    network.load_state_dict({name: p.numpy() for name, p in theirs.state_dict().items()})
+    x, t = rng.standard_normal((T, D, B)), rng.integers(0, 2, (T, K, B)).astype(float)
+    x_theirs = torch.from_numpy(x.swapaxes(1, 2).copy()).requires_grad_()
+    a_theirs = theirs[1](theirs[0](x_theirs)[0])
+    t_theirs = torch.from_numpy(t.swapaxes(1, 2).copy())
+    loss_theirs = torch.nn.functional.binary_cross_entropy_with_logits(a_theirs, t_theirs) * K
+    loss_theirs.backward()
+    a = network.forward(x)
+    loss, da = sigmoid_cross_entropy(a, t)
+    np.testing.assert_allclose(a, a_theirs.detach().numpy().swapaxes(1, 2), rtol=0, atol=1e-10)
+    assert abs(loss - loss_theirs.item()) < 1e-10
+    np.testing.assert_allclose(
+        network.backward(da), x_theirs.grad.numpy().swapaxes(1, 2), rtol=0, atol=1e-10
+    )
+    for name, p in theirs.named_parameters():
+        np.testing.assert_allclose(network.grads[name], p.grad.numpy(), rtol=0, atol=1e-10)
