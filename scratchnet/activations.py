@@ -65,13 +65,13 @@ def _sigmoid(x):
     return _sigmoid32 if x == types.float32 else _sigmoid64
 
 
-@kernel
+@kernel(inline=True)
 def squash(x, a, b):
     """a tanh(b x), or x itself if a = 0; all three of one precision."""
     return 2.0 * a * sigmoid(2.0 * b * x) - a if a != 0 else x
 
 
-@kernel
+@kernel(inline=True)
 def squash_slope(y, a, b):
     """The derivative of `squash` at the point where its value is y."""
     return b * (a - y * y / a) if a != 0 else y * 0 + b

@@ -52,33 +52,61 @@ TANH, IDENTITY = (1.0, 1.0), (0.0, 1.0)
 
 
 @kernel
-def gate_forward(net):
-    """net <- sigmoid(net), for one unit and B sequences."""
+def gates_forward(net):
+    """net <- sigmoid(net), for a stretch of units and sequences."""
     for n in range(net.size):
         net[n] = sigmoid(net[n])
 
 
-@kernel
-def add_peephole(net, u, s):
-    """net += u s, where u is one weight."""
-    for n in range(net.size):
-        net[n] += u * s[n]
-
-
-@kernel
-def cell_forward(g, i, f, s_before, s, ga, gb):
-    """g <- squash(g), which held the net input;  s = f s_before + i g."""
+@kernel(inline=True)
+def cell_forward(g, i, f, s_before, s, ab):
+    """g <- squash(g), which held the net input;  s = f s_before + i g.  One cell, B sequences."""
     for n in range(g.size):
-        g[n] = squash(g[n], ga, gb)
+        g[n] = squash(g[n], ab[0], ab[1])
         s[n] = f[n] * s_before[n] + i[n] * g[n]
 
 
 @kernel
-def cell_output(o, s, hs, y, ha, hb):
-    """y = o h(s)."""
+def cells_forward(i, f, g, s_before, s, block_of, ab):
+    """All cells of a time step; each row holds B sequences."""
+    for v in range(g.shape[0]):
+        j = block_of[v]
+        cell_forward(g[v], i[j], f[j], s_before[v], s[v], ab)
+
+
+@kernel(inline=True)
+def output_forward(o, s, hs, y, ab):
+    """y = o h(s).  One cell, B sequences."""
     for n in range(s.size):
-        hs[n] = squash(s[n], ha, hb)
+        hs[n] = squash(s[n], ab[0], ab[1])
         y[n] = o[n] * hs[n]
+
+
+@kernel
+def outputs_forward(o, s, hs, y, block_of, ab):
+    """The outputs of all cells of a time step."""
+    for v in range(y.shape[0]):
+        output_forward(o[block_of[v]], s[v], hs[v], y[v], ab)
+
+
+@kernel
+def peep(u, s, net, block_of):
+    """net_j += u_v s_v: what the gates see of their cells' states; u (C,) or, without peepholes, empty."""
+    for v in range(u.size):
+        for n in range(s.shape[1]):
+            net[block_of[v], n] += u[v] * s[v, n]
+
+
+@kernel
+def sources(x, y, z):
+    """z <- [x; y; 1], for B sequences."""
+    D, C = x.shape[0], y.shape[0]
+    for n in range(z.shape[1]):
+        for k in range(D):
+            z[k, n] = x[k, n]
+        for v in range(C):
+            z[D + v, n] = y[v, n]
+        z[D + C, n] = 1
 
 
 @kernel
@@ -87,90 +115,100 @@ def forward(x, W, V, u, block_of, g_ab, h_ab, z, net, s, y, hs, zo, a):
     T, D, B = x.shape
     C, R = y.shape[1], net.shape[1]
     J = (R - C) // 3
-    one = W.dtype.type(1)
     for t in range(T):
-        z[t, :D] = x[t]
-        z[t, D : D + C] = y[t]
-        z[t, D + C] = one
+        sources(x[t], y[t], z[t])
         np.dot(W, z[t], net[t])
-        for v in range(C):
-            add_peephole(net[t, block_of[v]], u[0, v], s[t, v])
-            add_peephole(net[t, J + block_of[v]], u[1, v], s[t, v])
-        for j in range(2 * J):
-            gate_forward(net[t, j])
-        for v in range(C):
-            j, g = block_of[v], 2 * J + v
-            cell_forward(net[t, g], net[t, j], net[t, J + j], s[t, v], s[t + 1, v], g_ab[0], g_ab[1])
-            add_peephole(net[t, 2 * J + C + j], u[2, v], s[t + 1, v])
-        for j in range(2 * J + C, R):
-            gate_forward(net[t, j])
-        for v in range(C):
-            cell_output(net[t, 2 * J + C + block_of[v]], s[t + 1, v], hs[t, v], y[t + 1, v], h_ab[0], h_ab[1])
-        zo[t, :D] = x[t]
-        zo[t, D : D + C] = y[t + 1]
-        zo[t, D + C] = one
+        i, f, g, o = net[t, :J], net[t, J : 2 * J], net[t, 2 * J : 2 * J + C], net[t, 2 * J + C :]
+        peep(u[0], s[t], i, block_of)
+        peep(u[1], s[t], f, block_of)
+        gates_forward(net[t, : 2 * J].reshape(2 * J * B))
+        cells_forward(i, f, g, s[t], s[t + 1], block_of, g_ab)
+        peep(u[2], s[t + 1], o, block_of)
+        gates_forward(o.reshape(J * B))
+        outputs_forward(o, s[t + 1], hs[t], y[t + 1], block_of, h_ab)
+        sources(x[t], y[t + 1], zo[t])
         np.dot(V, zo[t], a[t])
 
 
-@kernel
-def cell_output_backward(o, s, hs, dy, do, ds, ha, hb):
-    """do += h(s) dy;  ds += o h'(s) dy."""
+@kernel(inline=True)
+def output_backward(o, hs, dy, do, ds, ab):
+    """do += h(s) dy;  ds += o h'(s) dy.  One cell, B sequences."""
     for n in range(dy.size):
         do[n] += hs[n] * dy[n]
-        ds[n] += o[n] * squash_slope(hs[n], ha, hb) * dy[n]
+        ds[n] += o[n] * squash_slope(hs[n], ab[0], ab[1]) * dy[n]
 
 
 @kernel
-def gate_backward(gate, d):
-    """d <- d gate (1 - gate), the derivative by the net input of the gate."""
+def outputs_backward(o, hs, dy, do, ds, block_of, ab):
+    """All cells of a time step."""
+    for v in range(dy.shape[0]):
+        output_backward(o[block_of[v]], hs[v], dy[v], do[block_of[v]], ds[v], ab)
+
+
+@kernel
+def gates_backward(gate, d):
+    """d <- d gate (1 - gate), the derivative by the net input, for a stretch of units and sequences."""
     one = gate.dtype.type(1)
     for n in range(gate.size):
         d[n] *= gate[n] * (one - gate[n])
 
 
-@kernel
-def cell_backward(i, f, g, s_before, ds, di, df, dg, ga, gb):
+@kernel(inline=True)
+def cell_backward(i, f, g, s_before, ds, di, df, dg, ab):
     """di += g ds;  df += s_before ds;  dg = i g' ds;  ds <- f ds, its way back through the carousel."""
     for n in range(ds.size):
         di[n] += g[n] * ds[n]
         df[n] += s_before[n] * ds[n]
-        dg[n] = i[n] * squash_slope(g[n], ga, gb) * ds[n]
+        dg[n] = i[n] * squash_slope(g[n], ab[0], ab[1]) * ds[n]
         ds[n] *= f[n]
 
 
 @kernel
-def backward(da, WT, VT, u, block_of, g_ab, h_ab, net, s, hs, dnet, dz, ds, dx):
+def cells_backward(i, f, g, s_before, ds, di, df, dg, block_of, ab):
+    """All cells of a time step."""
+    for v in range(ds.shape[0]):
+        j = block_of[v]
+        cell_backward(i[j], f[j], g[v], s_before[v], ds[v], di[j], df[j], dg[v], ab)
+
+
+@kernel
+def peep_backward(u, dnet, ds, block_of):
+    """ds_v += u_v dnet_j."""
+    for v in range(u.size):
+        for n in range(ds.shape[1]):
+            ds[v, n] += u[v] * dnet[block_of[v], n]
+
+
+@kernel
+def add_rows(a, b):
+    """a += b, for two matrices."""
+    for k in range(a.shape[0]):
+        for n in range(a.shape[1]):
+            a[k, n] += b[k, n]
+
+
+@kernel
+def backward(da, WT, VT, u, block_of, g_ab, h_ab, net, s, hs, dnet, dzo, dz, ds, dx):
     """The whole sequence, backwards. ds (C, B) and dz (Z, B) hold what comes from the step after, at last from the start."""
     T, D, B = dx.shape
     C, R = s.shape[1], net.shape[1]
     J = (R - C) // 3
-    O = 2 * J + C
-    dzo = np.empty_like(dz)
     for t in range(T - 1, -1, -1):
+        i, f, g, o = net[t, :J], net[t, J : 2 * J], net[t, 2 * J : 2 * J + C], net[t, 2 * J + C :]
+        di, df, dg, do = dnet[t, :J], dnet[t, J : 2 * J], dnet[t, 2 * J : 2 * J + C], dnet[t, 2 * J + C :]
         np.dot(VT, da[t], dzo)
-        dx[t] = dzo[:D]
-        dnet[t] = 0
-        for v in range(C):
-            j = block_of[v]
-            dy = dz[D + v]
-            dy += dzo[D + v]
-            cell_output_backward(net[t, O + j], s[t + 1, v], hs[t, v], dy, dnet[t, O + j], ds[v], h_ab[0], h_ab[1])
-        for j in range(J):
-            gate_backward(net[t, O + j], dnet[t, O + j])
-        for v in range(C):
-            j, g = block_of[v], 2 * J + v
-            add_peephole(ds[v], u[2, v], dnet[t, O + j])
-            cell_backward(
-                net[t, j], net[t, J + j], net[t, g], s[t, v], ds[v],
-                dnet[t, j], dnet[t, J + j], dnet[t, g], g_ab[0], g_ab[1],
-            )  # fmt: skip
-        for j in range(2 * J):
-            gate_backward(net[t, j], dnet[t, j])
-        for v in range(C):
-            add_peephole(ds[v], u[0, v], dnet[t, block_of[v]])
-            add_peephole(ds[v], u[1, v], dnet[t, J + block_of[v]])
+        add_rows(dz[D : D + C], dzo[D : D + C])
+        dy = dz[D : D + C]
+        outputs_backward(o, hs[t], dy, do, ds, block_of, h_ab)
+        gates_backward(o.reshape(J * B), do.reshape(J * B))
+        peep_backward(u[2], do, ds, block_of)
+        cells_backward(i, f, g, s[t], ds, di, df, dg, block_of, g_ab)
+        gates_backward(net[t, : 2 * J].reshape(2 * J * B), dnet[t, : 2 * J].reshape(2 * J * B))
+        peep_backward(u[0], di, ds, block_of)
+        peep_backward(u[1], df, ds, block_of)
         np.dot(WT, dnet[t], dz)
-        dx[t] += dz[:D]
+        add_rows(dx[t], dzo[:D])
+        add_rows(dx[t], dz[:D])
 
 
 def columns(array):
@@ -288,13 +326,14 @@ class CellBlocks(OnlineLearning, ClosedLoop, Layer):
             self.params[f"{name}.weight"][:, -1] = group.bias
 
     def matrices(self, flat=None):
-        """The weights as matrices with zeros where nothing is wired: W (3J + C, Z) with rows i, f, g, o; V (K, Z); u (3, C)."""
+        """The weights as matrices with zeros where nothing is wired: W (3J + C, Z) with rows i, f, g, o; V (K, Z); u (3, C), or
+        (3, 0) without peepholes."""
         w = self.wiring
         R, K, C = 3 * w.block_count + w.cell_count, w.output_size, w.cell_count
         Z = w.input_size + C + 1
         dense = np.zeros((R + K) * Z + 3 * C, self.dtype)
         dense[self.where] = self.flat if flat is None else flat
-        return dense[: R * Z].reshape(R, Z), dense[R * Z : (R + K) * Z].reshape(K, Z), dense[(R + K) * Z :].reshape(3, C)
+        return dense[: R * Z].reshape(R, Z), dense[R * Z : (R + K) * Z].reshape(K, Z), dense[(R + K) * Z :].reshape(3, C)[:, : C * self.peepholes]
 
     def initial_state(self, B):
         """(s, y), both zero: cell states and cell outputs (C, B) before the first step."""
@@ -356,9 +395,10 @@ class CellBlocks(OnlineLearning, ClosedLoop, Layer):
         ds, dy = self.initial_state(B) if dstate is None else (np.array(part, self.dtype) for part in dstate)
         dz = np.zeros((D + C + 1, B), self.dtype)
         dz[D : D + C] = dy
-        dnet, dx = np.empty_like(net), np.empty((T, D, B), self.dtype)
+        dnet, dx = np.zeros_like(net), np.zeros((T, D, B), self.dtype)
         WT, VT = np.ascontiguousarray(W.T), np.ascontiguousarray(V.T)
-        backward(da, WT, VT, u, self.block_of, self.g_ab, self.h_ab, net, s, hs, dnet, dz, ds, dx)
+        dzo = np.empty_like(dz)
+        backward(da, WT, VT, u, self.block_of, self.g_ab, self.h_ab, net, s, hs, dnet, dzo, dz, ds, dx)
         dnet_columns = columns(dnet)
         dW, dV = dnet_columns @ columns(z).T, columns(da) @ columns(zo).T
         s_columns, gates = columns(s[:-1]), self.block_of

@@ -59,7 +59,7 @@ class Stream(NamedTuple):
     peephole_partial: np.ndarray  # (C, 2) start in P of the partials by the block's peepholes to i and f
 
 
-@kernel
+@kernel(inline=True)
 def dot(w, at, z, source, length):
     """sum_k w[at + k] z[source + k]: the net input of a unit."""
     total = w[at] * z[source]
@@ -68,7 +68,7 @@ def dot(w, at, z, source, length):
     return total
 
 
-@kernel
+@kernel(inline=True)
 def burn(w, v, at, length, momentum, d, z, source, change):
     """v <- m v + d z and w <- w + v, for one row of weights; d holds the learning rate."""
     for k in range(length):
@@ -76,7 +76,7 @@ def burn(w, v, at, length, momentum, d, z, source, change):
         w[at + k] += change * v[at + k]
 
 
-@kernel
+@kernel(inline=True)
 def carry(P, p, f, c, z, source, v, at, length, momentum, e):
     """P <- f P + c z, the partials of one cell by one row of weights; v <- m v + e P."""
     for k in range(length):
@@ -84,14 +84,14 @@ def carry(P, p, f, c, z, source, v, at, length, momentum, e):
         v[at + k] = momentum * v[at + k] + e * P[p + k]
 
 
-@kernel
+@kernel(inline=True)
 def move(w, v, at, length, change):
     """w <- w + v."""
     for k in range(length):
         w[at + k] += change * v[at + k]
 
 
-@kernel
+@kernel(inline=True)
 def step(n, x, at):
     """One time step forward: x[at] (D,) -> the outputs' y, the last K of n.units."""
     w, z, x_y_1, units, s, gather, row = n.w, n.z, n.x_y_1, n.units, n.s, n.gather, n.row
@@ -131,7 +131,7 @@ def step(n, x, at):
         units[unit] = sigmoid(n.a[k])
 
 
-@kernel
+@kernel(inline=True)
 def cross_entropy(n, t, now):
     """-sum_k t log y + (1 - t) log(1 - y) at the targets t[now], in nats.
 
@@ -150,7 +150,7 @@ def cross_entropy(n, t, now):
     return total - np.log(product)
 
 
-@kernel
+@kernel(inline=True)
 def learn_outputs(n, t, now, lr, momentum, change):
     """Change the output units' weights; n.eps <- the errors that reach the cells. t: targets (K,)."""
     w, v, z, dz, row, gather, eps = n.w, n.v, n.z, n.dz, n.row, n.gather, n.eps
@@ -172,7 +172,7 @@ def learn_outputs(n, t, now, lr, momentum, change):
             eps[cell] += dz[m]
 
 
-@kernel
+@kernel(inline=True)
 def learn_block(n, j, lr, momentum, change):
     """Change the weights into the gates and cells of block j."""
     w, v, P, z, row = n.w, n.v, n.P, n.z, n.row
@@ -204,7 +204,7 @@ def learn_block(n, j, lr, momentum, change):
         learn_peepholes(n, i, f, do, start, stop, J, momentum, change)
 
 
-@kernel
+@kernel(inline=True)
 def learn_peepholes(n, i, f, do, start, stop, J, momentum, change):
     """Change the weights from a block's cell states, start..stop, to its gates."""
     w, v, P, s_before = n.w, n.v, n.P, n.s_before
@@ -271,6 +271,11 @@ class OnlineLearning:
             array.fill(0)
         stream.x_y_1[-1] = 1
 
+    def stream_state(self):
+        """All that the stream carries from one step to the next but the weights, by name; the arrays themselves."""
+        stream = self._stream
+        return {"velocity": stream.v, "partials": stream.P, "states": stream.s, "sources": stream.x_y_1}
+
     def learn_online(self, x, t, lr, momentum=0.0, gross_error=np.inf):
         """Learn from a stream, changing all weights after every time step; goes on from where the last call ended.
 
@@ -309,14 +314,15 @@ class OnlineLearning:
 
         Starts from a `reset`, and leaves the network reset. What `learn_online` follows is this sum's last term at every step.
         """
-        self.reset()
         velocity = self._stream.v.copy()
-        self._stream.v.fill(0)
-        self._run(x, t, -1, 1, 0, np.inf)  # v <- 1 v + dE/dw, and no change of w
         self.reset()
-        gradient = self._views(self._stream.v.copy())
-        self._stream.v[:] = velocity
-        return gradient
+        self._stream.v.fill(0)
+        try:
+            self._run(x, t, -1, 1, 0, np.inf)  # v <- 1 v + dE/dw, and no change of w
+            return self._views(self._stream.v.copy())
+        finally:
+            self._stream.v[:] = velocity
+            self.reset()
 
     def _run(self, x, t, lr, momentum, change, gross_error):
         w = self.wiring

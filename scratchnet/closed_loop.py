@@ -17,7 +17,7 @@ RULES = ("threshold", "one", "one or none")
 THRESHOLD, ONE, ONE_OR_NONE = range(3)
 
 
-@kernel
+@kernel(inline=True)
 def draw(y, start, stop, rule, power, uniform, bits, now):
     """Make bits[now, start:stop] of the outputs y[start:stop] of one group."""
     total, powers = 0.0, 0.0

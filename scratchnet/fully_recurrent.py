@@ -74,19 +74,26 @@ def unit_backward(y, dy, da):
 
 
 @kernel
-def backward(WT, z, da_out, da, dz, dx):
+def add(part, total):
+    """total += part, along a row."""
+    for n in range(part.size):
+        total[n] += part[n]
+
+
+@kernel
+def backward(WT, z, da_out, da, dz):
     """The whole sequence, backwards. da_out (T, K, B) is dE/da of the outputs, da (T, H, B) of all units.
 
-    dz (Z, B) holds what comes from the step after, at last from the start.
+    dz (T + 1, Z, B) holds the derivative by y(T); it receives those by x and by y(0) ... y(T-1).
     """
     T, H, B = da.shape
-    D, K = dx.shape[1], da_out.shape[1]
+    D, K = z.shape[1] - H - 1, da_out.shape[1]
     for t in range(T - 1, -1, -1):
         for k in range(H):
-            unit_backward(z[t + 1, D + k], dz[D + k], da[t, k])
-        da[t, :K] += da_out[t]
-        np.dot(WT, da[t], dz)
-        dx[t] = dz[:D]
+            unit_backward(z[t + 1, D + k], dz[t + 1, D + k], da[t, k])
+        for k in range(K):
+            add(da_out[t, k], da[t, k])
+        np.dot(WT, da[t], dz[t])
 
 
 class Stream(NamedTuple):
@@ -116,20 +123,36 @@ def step(n, x):
 
 
 @kernel
+def scale(q, slope, p):
+    """p = slope q, along a row."""
+    for n in range(q.size):
+        p[n] = slope * q[n]
+
+
+@kernel
 def carry(n):
     """The derivatives by all weights, one step on: q from the old p, then p."""
     H, Z = n.W.shape
     one = n.y.dtype.type(1)
-    n.R[:] = n.W[:, Z - 1 - H : Z - 1]
+    for k in range(H):
+        n.R[k] = n.W[k, Z - 1 - H : Z - 1]
     np.dot(n.R, n.p, n.q)
     for k in range(H):
-        n.q[k, k * Z : (k + 1) * Z] += n.z
-        np.multiply(n.q[k], n.y[k] * (one - n.y[k]), n.p[k])
+        add(n.z, n.q[k, k * Z : (k + 1) * Z])
+        scale(n.q[k], n.y[k] * (one - n.y[k]), n.p[k])
+
+
+@kernel
+def burn(w, v, dw, lr, momentum, change):
+    """v <- m v - lr dw;  w <- w + v if change = 1, w as it is if change = 0."""
+    for n in range(w.size):
+        v[n] = momentum * v[n] - lr * dw[n]
+        w[n] += change * v[n]
 
 
 @kernel
 def run(n, x, t, a, y, lr, momentum, change, gross_error):
-    """A whole stream, learning after every step, if change = 1; if 0, the velocity changes but no weight.
+    """A whole stream, learning after every step.
 
     x (T, D), t (T, K) targets; a and y (T, K) receive net inputs and outputs. Stops after a step in which an
     output is wrong by more than gross_error. Returns the number of steps done.
@@ -140,11 +163,13 @@ def run(n, x, t, a, y, lr, momentum, change, gross_error):
         carry(n)
         a[now] = n.a[:K]
         y[now] = n.y[:K]
-        n.e[:] = y[now] - t[now]
+        gross = False
+        for k in range(K):
+            n.e[k] = y[now, k] - t[now, k]
+            gross = gross or abs(n.e[k]) > gross_error
         np.dot(n.e, n.q[:K], n.dw)
-        n.v[:] = momentum * n.v - lr * n.dw
-        n.w[:] += change * n.v
-        if np.abs(n.e).max() > gross_error:
+        burn(n.w, n.v, n.dw, lr, momentum, change)
+        if gross:
             return now + 1
     return x.shape[0]
 
@@ -251,17 +276,21 @@ class FullyRecurrent(Layer):
         D, H, K, (T, Z, B) = self.input_size, self.units, self.output_size, (len(z) - 1, *z.shape[1:])
         da_out = expect(da, "da", f"{T}, {K}, {B}", (T, K, B), self.dtype)
         (dy,) = self.initial_state(B) if dstate is None else dstate
-        dz = np.zeros((Z, B), self.dtype)
-        dz[D : D + H] = expect(dy, "dstate dy", f"{H}, {B}", (H, B), self.dtype)
-        da, dx = np.empty((T, H, B), self.dtype), np.empty((T, D, B), self.dtype)
-        backward(np.ascontiguousarray(self.params["weight"].T), z, da_out, da, dz, dx)
+        da, dz = np.empty((T, H, B), self.dtype), np.empty((T + 1, Z, B), self.dtype)
+        dz[T, D : D + H] = expect(dy, "dstate dy", f"{H}, {B}", (H, B), self.dtype)
+        backward(np.ascontiguousarray(self.params["weight"].T), z, da_out, da, dz)
         self.grads["weight"] += np.tensordot(da, z[:T], ((0, 2), (0, 2)))  # sums over time and batch
-        return (dx, (dz[D : D + H].copy(),)) if self._state_given else dx
+        dx = dz[:T, :D].copy()
+        return (dx, (dz[0, D : D + H].copy(),)) if self._state_given else dx
 
     def reset(self):
         """Forget the stream: outputs and partial derivatives become zero. Weights and momentum stay."""
         self._stream.y.fill(0)
         self._stream.p.fill(0)
+
+    def stream_state(self):
+        """All that the stream carries from one step to the next but the weights, by name; the arrays themselves."""
+        return {"velocity": self._stream.v, "partials": self._stream.p, "outputs": self._stream.y}
 
     def advance(self, x):
         """One step of the stream without learning; to compose, feed the outputs back as the next inputs.
@@ -319,15 +348,21 @@ class FullyRecurrent(Layer):
         ----------
         x : array (T, D), inputs
         t : array (T, K), targets in [0, 1]
+
+        Raises
+        ------
+        ValueError
+            If a shape differs or a number is not finite.
         """
         velocity = self._stream.v.copy()
         self.reset()
         self._stream.v.fill(0)
-        self._run(x, t, -1, 1, 0, np.inf)  # v <- 1 v + dE/dw, and no change of w
-        self.reset()
-        gradient = self._stream.v.reshape(self.params["weight"].shape).copy()
-        self._stream.v[:] = velocity
-        return {"weight": gradient}
+        try:
+            self._run(x, t, -1, 1, 0, np.inf)  # v <- 1 v + dE/dw, and no change of w
+            return {"weight": self._stream.v.reshape(self.params["weight"].shape).copy()}
+        finally:
+            self._stream.v[:] = velocity
+            self.reset()
 
     def _run(self, x, t, lr, momentum, change, gross_error):
         D, K = self.input_size, self.output_size

@@ -43,11 +43,17 @@ def _cache_folder():
 CACHE_FOLDER = None if numba.config.DISABLE_JIT else _cache_folder()
 
 
-def kernel(function, inline=True):
-    """Compile `function` with the project's settings on its first call with new argument types."""
-    compiled = numba.njit(
-        nogil=True, error_model="numpy", fastmath=FASTMATH if not numba.config.DISABLE_JIT else False, forceinline=inline
-    )(function)
+def kernel(function=None, *, inline=False):
+    """Compile a function with the project's settings on its first call with new argument types.
+
+    inline : copy it into the kernels that call it. For small ones that are called in a loop with many arrays: a call
+        costs as much as some dozens of multiplications. Every copy is optimised anew, and compiling takes longer.
+    """
+    if function is None:
+        return lambda function: kernel(function, inline=inline)
+    if numba.config.DISABLE_JIT:
+        return function
+    compiled = numba.njit(nogil=True, error_model="numpy", fastmath=FASTMATH, forceinline=inline)(function)
     if CACHE_FOLDER is not None:
         before = numba.config.CACHE_DIR
         numba.config.CACHE_DIR = CACHE_FOLDER  # read only while caching is switched on

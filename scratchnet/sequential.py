@@ -70,7 +70,6 @@ class Sequential(Layer):
         ValueError
             If the state has not as many arrays as the recurrent layers need, or a layer refuses its input.
         """
-        self._state_given = state is not None
         final = []
         for layer, part in zip(self.layers, self._parts(state, "state"), strict=True):
             if part is None:
@@ -78,6 +77,7 @@ class Sequential(Layer):
             else:
                 x, after = layer.forward(x, part)
                 final += after
+        self._state_given = state is not None
         return x if state is None else (x, tuple(final))
 
     def backward(self, dy, dstate=None):

@@ -1,10 +1,14 @@
 """Slow, independent reference of the cell-block network: pure loops, one unit and one number at a time.
 
-It shares no code with scratchnet, and follows the equations of Gers, Schmidhuber & Cummins (2000) and, for peepholes, of Gers,
-Schraudolph & Schmidhuber (2002). All it takes from the library is data: a wiring (names and sizes of groups, and who feeds whom)
-and the named weights, whose rows are units and whose columns are sources in the order inputs, cells, bias. One sequence at a time:
+It shares no code with scratchnet, and follows the equations of Gers, Schmidhuber & Cummins (2000) and, for
+peepholes, of Gers, Schraudolph & Schmidhuber (2002). All it takes from the library is data: a wiring (names
+and sizes of groups, and who feeds whom) and the named weights, whose rows are units and whose columns are
+sources in the order inputs, cells, bias. One sequence at a time:
 
-    x (T, D) inputs        s (T + 1, C) cell states        y (T + 1, C) cell outputs        a (T, K) net input of the outputs
+    x (T, D)        inputs
+    s (T + 1, C)    cell states
+    y (T + 1, C)    cell outputs
+    a (T, K)        net input of the outputs
 
 A squashing function is any function of a number; its derivative, where needed, is another.
 """
@@ -52,7 +56,7 @@ def cross_entropy(a, t):
 
 
 def differences(f, array, step=1e-3):
-    """df/darray by five-point central differences; `array` is changed in place, entry by entry, and restored."""
+    """df/darray by five-point central differences; `array` is changed in place and restored."""
     gradient = np.empty(array.shape)
     for index in np.ndindex(array.shape):
         value = array[index]
@@ -66,7 +70,10 @@ def differences(f, array, step=1e-3):
 
 
 def groups(wiring):
-    """Where things stand: (first input of a group, [(group, number in group, its cells, their numbers in group)], first cell)."""
+    """Where things stand: first input of each group of inputs, blocks, first cell of each group of blocks.
+
+    A block is (name of its group, number in the group, its cells, their numbers in the group).
+    """
     first_input, first_cell, blocks, count = {}, {}, [], 0
     for name, size in wiring.inputs.items():
         first_input[name] = count
@@ -82,7 +89,7 @@ def groups(wiring):
 
 
 def sources(wiring, destination, x, y):
-    """The numbers that a unit of group `destination` sees, without the 1 of its bias: first inputs, then cell outputs."""
+    """What a unit of group `destination` sees, but for the 1 of its bias: inputs, then cell outputs."""
     first_input, _, first_cell = groups(wiring)
     feeding = wiring.feeds.get(destination, ())
     seen = []
@@ -109,8 +116,8 @@ def weighted(row, seen):
 def step(wiring, params, x, s, y, g=paper_g, h=paper_h, recurrent=None, peeped=None, peeped_now=None):
     """One time step: (new s, new y, a, what was computed on the way, block by block).
 
-    recurrent, peeped, peeped_now: what is read through recurrent weights, and through the peepholes of the input and forget gate and
-    of the output gate; if None, y(t-1), s(t-1) and s(t) themselves.
+    recurrent, peeped, peeped_now: what is read through recurrent weights, through the peepholes of the input
+    and the forget gate, and through those of the output gate; if None, y(t-1), s(t-1) and s(t) themselves.
     """
     recurrent = y if recurrent is None else recurrent
     peeped = s if peeped is None else peeped
@@ -129,7 +136,9 @@ def step(wiring, params, x, s, y, g=paper_g, h=paper_h, recurrent=None, peeped=N
             s_new[v] = f * s[v] + i * g(number)
         if peepholes:
             for v, k in zip(cells, in_group, strict=True):
-                net["output"] += params[f"{name}.output_peephole"][k] * (s_new if peeped_now is None else peeped_now)[v]
+                net["output"] += (
+                    params[f"{name}.output_peephole"][k] * (s_new if peeped_now is None else peeped_now)[v]
+                )
         o = sigmoid(net["output"])
         for v in cells:
             y_new[v] = o * h(s_new[v])
@@ -144,15 +153,19 @@ def step(wiring, params, x, s, y, g=paper_g, h=paper_h, recurrent=None, peeped=N
 def forward(wiring, params, x, g=paper_g, h=paper_h, s=None, y=None, frozen=None):
     """A whole sequence: a (T, K), s (T + 1, C), y (T + 1, C).
 
-    frozen : None, or (s, y) of an earlier run: what units read through recurrent weights and peepholes then comes from there, and
-        only the way from a cell state to the next, s(t) = f s(t-1) + i g, is still a function of earlier weights
+    frozen : None, or (s, y) of an earlier run: what units read through recurrent weights and peepholes then
+        comes from there; only s(t) = f s(t-1) + i g, the way from a cell state to the next, is still alive
     """
     C = sum(group.blocks * group.cells for group in wiring.blocks.values())
     states = [[0.0] * C if s is None else [float(number) for number in s]]
     outputs = [[0.0] * C if y is None else [float(number) for number in y]]
     a = []
     for t in range(len(x)):
-        old = {} if frozen is None else {"recurrent": frozen[1][t], "peeped": frozen[0][t], "peeped_now": frozen[0][t + 1]}
+        old = (
+            {}
+            if frozen is None
+            else {"recurrent": frozen[1][t], "peeped": frozen[0][t], "peeped_now": frozen[0][t + 1]}
+        )
         s_new, y_new, a_now, _ = step(wiring, params, x[t], states[-1], outputs[-1], g, h, **old)
         states.append(s_new)
         outputs.append(y_new)
@@ -161,7 +174,7 @@ def forward(wiring, params, x, g=paper_g, h=paper_h, s=None, y=None, frozen=None
 
 
 class TruncatedLearner:
-    """The gradient of the original algorithm, step by step, with one list of partial derivatives for each cell and parameter.
+    """The gradient of the original algorithm, step by step; a partial derivative for each cell and weight.
 
     The weights in `params` may change between steps, as they do in online learning.
     """
@@ -177,7 +190,7 @@ class TruncatedLearner:
         self.s, self.y, self.partials = [0.0] * C, [0.0] * C, {}
 
     def step(self, x, t):
-        """One step of the stream: the outputs and, by name, the truncated gradient of this step's cross-entropy."""
+        """One step of the stream: the outputs, and the truncated gradient of its cross-entropy, by name."""
         wiring, params = self.wiring, self.params
         s_before, y_before = self.s, self.y
         self.s, self.y, a, record = step(wiring, params, x, s_before, y_before, self.g, self.h)
@@ -195,7 +208,16 @@ class TruncatedLearner:
                 into_input, into_forget = self.g(net) * i * (1 - i), s_before[v] * f * (1 - f)
                 into_cell = i * self.g_slope(net)
                 with_bias = biased if len(params[f"{name}.cell"][k]) > len(seen) else seen
-                self._carry(gradient, f"{name}.cell", [(k, m) for m in range(len(with_bias))], v, f, into_cell, with_bias, es)
+                self._carry(
+                    gradient,
+                    f"{name}.cell",
+                    [(k, m) for m in range(len(with_bias))],
+                    v,
+                    f,
+                    into_cell,
+                    with_bias,
+                    es,
+                )
                 row = [(j, m) for m in range(len(biased))]
                 self._carry(gradient, f"{name}.input_gate", row, v, f, into_input, biased, es)
                 self._carry(gradient, f"{name}.forget_gate", row, v, f, into_forget, biased, es)
@@ -230,7 +252,7 @@ class TruncatedLearner:
         return arriving
 
     def _carry(self, gradient, name, places, cell, f, factor, seen, es):
-        """ds/dw(t) = f ds/dw(t-1) + factor source, for one cell and some weights; their gradient grows by -es ds/dw."""
+        """ds/dw(t) = f ds/dw(t-1) + factor source, for one cell and some weights; dE/dw = -es ds/dw."""
         for place, number in zip(places, seen, strict=True):
             key = cell, name, place
             self.partials[key] = f * self.partials.get(key, 0.0) + factor * number

@@ -125,15 +125,18 @@ def test_an_exception_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("add, message", [
-    (lambda wav: wav.add([(1.0, 1, 60, 80)], 1.0), "outside the piece from 0.0 to 1.0 s"),
-    (lambda wav: [wav.add([], 2), wav.add([], 1)], "until must not fall: 1 after 2"),
-    (lambda wav: wav.add([], float("nan")), "until must not fall"),
-    (lambda wav: wav.add([(0, 1, 128, 80)], 1), r"expected \(start >= 0.*got \(0, 1, 128, 80\)"),
-    (lambda wav: wav.add([(0, float("nan"), 60, 80)], 1), "expected"),
-    (lambda wav: wav.add([(0, 1, 60, 80, 1.5)], 1), "expected"),
-    (lambda wav: wav.add([], 7 * 3600), r"a\.wav: a WAV file ends at 4 GiB, here 6.8 hours"),
-])
+@pytest.mark.parametrize(
+    "add, message",
+    [
+        (lambda wav: wav.add([(1.0, 1, 60, 80)], 1.0), "outside the piece from 0.0 to 1.0 s"),
+        (lambda wav: [wav.add([], 2), wav.add([], 1)], "until must not fall: 1 after 2"),
+        (lambda wav: wav.add([], float("nan")), "until must not fall"),
+        (lambda wav: wav.add([(0, 1, 128, 80)], 1), r"expected \(start >= 0.*got \(0, 1, 128, 80\)"),
+        (lambda wav: wav.add([(0, float("nan"), 60, 80)], 1), "expected"),
+        (lambda wav: wav.add([(0, 1, 60, 80, 1.5)], 1), "expected"),
+        (lambda wav: wav.add([], 7 * 3600), r"a\.wav: a WAV file ends at 4 GiB, here 6.8 hours"),
+    ],
+)
 def test_bad_notes_are_refused_and_nothing_is_left(tmp_path, add, message):
     with pytest.raises(ValueError, match=message), WavWriter(tmp_path / "a.wav") as wav:
         add(wav)
@@ -158,8 +161,11 @@ def test_a_writer_that_is_not_open_says_so(tmp_path):
 
 
 def test_a_score_is_played_by_its_tempo_without_drums(tmp_path):
-    score = Score(480, [Track("a", [Note(480, 480, 60)]), Track("drums", [Note(0, 480, 40)], channel=9)],
-                  tempos=((0, 30.0),))
+    score = Score(
+        480,
+        [Track("a", [Note(480, 480, 60)]), Track("drums", [Note(0, 480, 40)], channel=9)],
+        tempos=((0, 30.0),),
+    )
     write_wav(score, tmp_path / "a.wav")
     sound = load(tmp_path / "a.wav")
     assert np.abs(sound[: 2 * 44100]).max() == 0 < np.abs(sound[2 * 44100 :]).max()

@@ -1,4 +1,4 @@
-"""The original algorithm: truncated gradient against its oracle, online learning against a naive learner and Plaut's momentum."""
+"""The original algorithm: truncated gradient against its oracle, online learning against a naive learner."""
 
 import naive
 import numpy as np
@@ -16,11 +16,23 @@ TINY = Wiring(
     outputs={"out": Outputs(2)},
     feeds={"a": ("in", "a", "b"), "b": ("in", "a", "b"), "out": ("in", "a", "b")},
 )
-UNEVEN = Wiring(  # groups with different numbers of cells a block, with and without cell biases, each hearing something else
-    inputs={"p": 2, "q": 1},
-    blocks={"a": Blocks(1, 3, forget_bias=1.0, cell_bias=True), "b": Blocks(2, 1, input_bias=(-0.3, 0.4)), "c": Blocks(1, 2)},
-    outputs={"m": Outputs(2), "n": Outputs(1, bias=-0.2)},
-    feeds={"a": ("p", "a", "b"), "b": ("q", "a"), "c": ("p", "q", "c"), "m": ("c", "b", "p"), "n": ("a", "c")},
+UNEVEN = (
+    Wiring(  # groups with other numbers of cells a block, with and without cell biases, hearing other things
+        inputs={"p": 2, "q": 1},
+        blocks={
+            "a": Blocks(1, 3, forget_bias=1.0, cell_bias=True),
+            "b": Blocks(2, 1, input_bias=(-0.3, 0.4)),
+            "c": Blocks(1, 2),
+        },
+        outputs={"m": Outputs(2), "n": Outputs(1, bias=-0.2)},
+        feeds={
+            "a": ("p", "a", "b"),
+            "b": ("q", "a"),
+            "c": ("p", "q", "c"),
+            "m": ("c", "b", "p"),
+            "n": ("a", "c"),
+        },
+    )
 )
 TWO_STREAMS = Wiring(  # experiment 2 of the blues, in small
     inputs={"chord": 3, "melody": 2},
@@ -50,7 +62,9 @@ def network(wiring, rng, peepholes=False, squash="paper", scale=0.8, **options):
 
 
 def stream(wiring, rng, T):
-    return rng.normal(size=(T, wiring.input_size)), rng.integers(0, 2, size=(T, wiring.output_size)).astype(float)
+    return rng.normal(size=(T, wiring.input_size)), rng.integers(0, 2, size=(T, wiring.output_size)).astype(
+        float
+    )
 
 
 def twin(net):
@@ -60,14 +74,14 @@ def twin(net):
     return other
 
 
-# ---------------------------------------------------------------------------------------------------- truncated gradient
+# -------------------------------------------------------------------------------------- truncated gradient
 
 
 @pytest.mark.parametrize("squash", SQUASHES)
 @pytest.mark.parametrize("peepholes", [False, True], ids=["plain", "peepholes"])
 @pytest.mark.parametrize("wiring", [TINY, UNEVEN], ids=["tiny", "uneven"])
 def test_truncated_gradient_is_exact_where_recurrent_inputs_are_constants(wiring, peepholes, squash, rng):
-    """The oracle: differences of the loss with what recurrent weights and peepholes read frozen at its recorded values."""
+    """The oracle: differences of the loss, while recurrent weights and peepholes read recorded values."""
     _, g, _, h, _ = SQUASHES[squash]
     net = network(wiring, rng, peepholes, squash)
     x, t = stream(wiring, rng, 4)
@@ -99,8 +113,13 @@ def test_truncated_is_not_the_full_gradient(rng):
 
 
 def test_truncated_equals_the_full_gradient_where_nothing_recurs(rng):
-    """Without recurrent weights and peepholes there is nothing to truncate: the carousel is the only way through time."""
-    wiring = Wiring({"in": 2}, {"a": Blocks(1, 2), "b": Blocks(2, 1)}, {"out": Outputs(2)}, {"a": ("in",), "b": ("in",), "out": ("a", "b")})
+    """Without recurrent weights and peepholes the carousel is the only way through time."""
+    wiring = Wiring(
+        {"in": 2},
+        {"a": Blocks(1, 2), "b": Blocks(2, 1)},
+        {"out": Outputs(2)},
+        {"a": ("in",), "b": ("in",), "out": ("a", "b")},
+    )
     net = network(wiring, rng)
     x, t = stream(wiring, rng, 9)
     truncated = net.truncated_gradient(x, t)
@@ -148,7 +167,7 @@ def test_the_melodys_error_never_changes_the_chords(rng):
         assert not same if "melody" in name else same, name
 
 
-# ------------------------------------------------------------------------------------------------------------ learning
+# ------------------------------------------------------------------------------------------------ learning
 
 
 @pytest.mark.parametrize("squash", SQUASHES)
@@ -183,7 +202,9 @@ def test_the_first_step_follows_truncated_gradient(rng):
     gradient, before = net.truncated_gradient(x, t), net.state_dict()
     net.learn_online(x, t, 0.25, 0.9)
     for name, param in net.params.items():
-        np.testing.assert_allclose(param, before[name] - 0.25 * gradient[name], rtol=0, atol=1e-15, err_msg=name)
+        np.testing.assert_allclose(
+            param, before[name] - 0.25 * gradient[name], rtol=0, atol=1e-15, err_msg=name
+        )
 
 
 def test_velocity_decays_by_the_momentum_alone_when_lr_is_zero(rng):
@@ -196,7 +217,9 @@ def test_velocity_decays_by_the_momentum_alone_when_lr_is_zero(rng):
     net.reset()  # forgets the stream, not the momentum
     net.learn_online(x[1:], t[1:], 0.0, 0.5)
     for name, param in net.params.items():
-        np.testing.assert_allclose(param, before[name] + v[name] * (1 + 0.5 + 0.25 + 0.125), rtol=0, atol=1e-14, err_msg=name)
+        np.testing.assert_allclose(
+            param, before[name] + v[name] * (1 + 0.5 + 0.25 + 0.125), rtol=0, atol=1e-14, err_msg=name
+        )
 
 
 @pytest.mark.parametrize("peepholes", [False, True], ids=["plain", "peepholes"])
@@ -259,7 +282,7 @@ def test_reset_forgets_the_stream_and_its_partial_derivatives(rng):
 
 
 def test_partial_derivatives_alone_are_forgotten_too(rng):
-    """With inputs and weights that leave every cell at zero, only a leftover partial derivative could tell the past."""
+    """Where every cell stays at zero, only a leftover partial derivative could tell of the past."""
     wiring = Wiring({"in": 1}, {"a": Blocks(1, 1)}, {"out": Outputs(1)}, {"a": ("in",), "out": ("a",)})
     net = CellBlocks(wiring, rng)
     net.params["a.cell"][...] = 0  # g = 0: the state stays zero, yet ds/dw of the cell's weight is i g' x
@@ -277,7 +300,9 @@ def test_full_gradient_and_stream_do_not_disturb_each_other(rng):
     net.learn_online(x[:3], t[:3], 0.1)
     other.learn_online(x[:3], t[:3], 0.1)
     net.backward(net.forward(rng.normal(size=(4, 2, 3))))
-    np.testing.assert_array_equal(net.learn_online(x[3:], t[3:], 0.1)[0], other.learn_online(x[3:], t[3:], 0.1)[0])
+    np.testing.assert_array_equal(
+        net.learn_online(x[3:], t[3:], 0.1)[0], other.learn_online(x[3:], t[3:], 0.1)[0]
+    )
 
 
 def test_a_loaded_state_is_what_the_stream_goes_on_with(rng):
@@ -290,7 +315,7 @@ def test_a_loaded_state_is_what_the_stream_goes_on_with(rng):
     np.testing.assert_array_equal(other.learn_online(x, t, 0.0)[0], expected)
 
 
-# ------------------------------------------------------------------------------------------------- errors, loss, inputs
+# ------------------------------------------------------------------------------------ errors, loss, inputs
 
 
 def test_gross_error_stops_after_the_first_bad_step_and_learns_from_it(rng):
@@ -318,7 +343,7 @@ def test_without_a_gross_error_the_stream_is_heard_to_its_end(rng):
 
 
 def test_certain_but_wrong_outputs_cost_what_they_should(rng):
-    """The loss is finite, and exact, where sigmoid rounds to 0 or 1; and over more units than one product of logs can hold."""
+    """The loss is exact where sigmoid rounds to 0 or 1, and over more units than one product can hold."""
     wiring = Wiring({"in": 1}, {"a": Blocks(1)}, {"out": Outputs(2000)}, {"a": ("in",), "out": ()})
     net = CellBlocks(wiring, rng)
     bias = net.params["out.weight"][:, -1]
@@ -368,7 +393,16 @@ def test_streams_of_another_shape_are_refused(x, t, message, rng):
         np.testing.assert_array_equal(param, before[name])
 
 
-@pytest.mark.parametrize("options", [{"lr": -0.1}, {"lr": np.nan}, {"lr": np.inf}, {"lr": 0.1, "momentum": 1.0}, {"lr": 0.1, "momentum": -0.1}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"lr": -0.1},
+        {"lr": np.nan},
+        {"lr": np.inf},
+        {"lr": 0.1, "momentum": 1.0},
+        {"lr": 0.1, "momentum": -0.1},
+    ],
+)
 def test_learning_rates_and_momenta_out_of_range_are_refused(options, rng):
     with pytest.raises(ValueError, match="expected lr >= 0 and 0 <= momentum < 1"):
         CellBlocks(TINY, rng).learn_online(np.zeros((2, 2)), np.zeros((2, 2)), **options)

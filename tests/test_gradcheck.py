@@ -73,7 +73,11 @@ def test_a_right_layer_is_ok(rng):
     report = gradcheck(Dense(rng), rng.normal(size=(4, 3, 2)))
     assert report.ok
     assert report.worst.error < 1e-10
-    assert [(row.name, row.shape) for row in report.rows] == [("W", (2, 3)), ("b", (2, 1)), ("input x", (4, 3, 2))]
+    assert [(row.name, row.shape) for row in report.rows] == [
+        ("W", (2, 3)),
+        ("b", (2, 1)),
+        ("input x", (4, 3, 2)),
+    ]
     assert "gradients agree" in str(report)
 
 
@@ -113,7 +117,9 @@ def test_one_wrong_entry_among_large_ones_is_found():
     wrong = right.copy()
     wrong[37] += 1e-3
     report = compare({"w": (wrong, right)})
-    assert not report.ok and report.worst.index == (37,) and report.worst.error == pytest.approx(1e-6, rel=1e-3)
+    assert (
+        not report.ok and report.worst.index == (37,) and report.worst.error == pytest.approx(1e-6, rel=1e-3)
+    )
     assert compare({"w": (wrong, right)}, tolerance=1e-5).ok
 
 

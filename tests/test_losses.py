@@ -34,7 +34,9 @@ def test_value_is_the_sum_over_units_and_the_mean_over_frames(shape, rng):
 
 
 def test_known_values():
-    assert sigmoid_cross_entropy(np.zeros((3, 5, 2)), np.ones((3, 5, 2)))[0] == pytest.approx(5 * math.log(2), rel=1e-15)
+    assert sigmoid_cross_entropy(np.zeros((3, 5, 2)), np.ones((3, 5, 2)))[0] == pytest.approx(
+        5 * math.log(2), rel=1e-15
+    )
     loss, da = sigmoid_cross_entropy(np.full((1, 1, 1), math.log(3.0)), np.zeros((1, 1, 1)))  # y = 3/4
     assert loss == pytest.approx(math.log(4), rel=1e-15)
     assert da[0, 0, 0] == pytest.approx(0.75, rel=1e-15)
@@ -43,7 +45,9 @@ def test_known_values():
 def test_gradient_against_differences(rng):
     a, t = 3 * rng.normal(size=(3, 2, 2)), rng.random((3, 2, 2))
     _, da = sigmoid_cross_entropy(a, t)
-    np.testing.assert_allclose(da, numeric_gradient(lambda: sigmoid_cross_entropy(a, t)[0], a), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(
+        da, numeric_gradient(lambda: sigmoid_cross_entropy(a, t)[0], a), rtol=0, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])

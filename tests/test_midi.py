@@ -99,16 +99,26 @@ def test_a_written_file_says_the_same_to_mido(tmp_path):
     assert (file.type, file.ticks_per_beat, len(file.tracks)) == (1, 480, 5)
     conductor, violin = file.tracks[:2]
     assert [(message.type, message.time) for message in conductor] == [
-        ("set_tempo", 0), ("time_signature", 0), ("key_signature", 0), ("set_tempo", 240), ("set_tempo", 720),
-        ("key_signature", 0), ("time_signature", 480), ("end_of_track", 481),
+        ("set_tempo", 0),
+        ("time_signature", 0),
+        ("key_signature", 0),
+        ("set_tempo", 240),
+        ("set_tempo", 720),
+        ("key_signature", 0),
+        ("time_signature", 480),
+        ("end_of_track", 481),
     ]
     assert [m.tempo for m in conductor if m.type == "set_tempo"] == [500_000, 1_000_000, 300_000]
     assert (conductor[1].numerator, conductor[1].denominator, conductor[2].key) == (6, 8, "F#m")
     assert (violin[1].program, violin[1].channel) == (40, 0)
     played = [(m.type, m.time, m.note, m.velocity) for m in violin if m.type.startswith("note")]
     assert played == [
-        ("note_on", 0, 69, 100), ("note_off", 480, 69, 64), ("note_on", 0, 60, 80), ("note_on", 0, 71, 1),
-        ("note_off", 240, 71, 64), ("note_off", 720, 60, 64),
+        ("note_on", 0, 69, 100),
+        ("note_off", 480, 69, 64),
+        ("note_on", 0, 60, 80),
+        ("note_on", 0, 71, 1),
+        ("note_off", 240, 71, 64),
+        ("note_off", 720, 60, 64),
     ]
     assert {sum(message.time for message in track) for track in file.tracks} == {1921}
 
@@ -154,17 +164,23 @@ def test_an_exception_leaves_the_old_file_and_nothing_else(tmp_path):
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("use, message", [
-    (lambda midi: midi.add(0, [Note(50, 1, 60)], 50), "starts at 50, outside the added ticks 0 to 50"),
-    (lambda midi: [midi.add(0, [], 50), midi.add(0, [Note(49, 1, 60)], 60)], "starts at 49, outside"),
-    (lambda midi: [midi.add(0, [], 50), midi.add(0, [], 40)], "until must not fall: 40 after 50"),
-    (lambda midi: [midi.change(9, tempo=60), midi.change(8, tempo=50)], "tick 8 cannot follow one at tick 9"),
-    (lambda midi: midi.change(0, tempo=3), "cannot hold a tempo of 3"),
-    (lambda midi: midi.change(0, key="H"), "key must be one like"),
-    (lambda midi: midi.add(0, [Note(2**30, 1, 60)], 2**31), "cannot follow one at tick 0"),
-    (lambda midi: midi.add(1, [], 10), "no track 1 is open: 1 inside"),
-    (lambda midi: midi.add(-1, [], 10), "no track -1 is open"),
-])
+@pytest.mark.parametrize(
+    "use, message",
+    [
+        (lambda midi: midi.add(0, [Note(50, 1, 60)], 50), "starts at 50, outside the added ticks 0 to 50"),
+        (lambda midi: [midi.add(0, [], 50), midi.add(0, [Note(49, 1, 60)], 60)], "starts at 49, outside"),
+        (lambda midi: [midi.add(0, [], 50), midi.add(0, [], 40)], "until must not fall: 40 after 50"),
+        (
+            lambda midi: [midi.change(9, tempo=60), midi.change(8, tempo=50)],
+            "tick 8 cannot follow one at tick 9",
+        ),
+        (lambda midi: midi.change(0, tempo=3), "cannot hold a tempo of 3"),
+        (lambda midi: midi.change(0, key="H"), "key must be one like"),
+        (lambda midi: midi.add(0, [Note(2**30, 1, 60)], 2**31), "cannot follow one at tick 0"),
+        (lambda midi: midi.add(1, [], 10), "no track 1 is open: 1 inside"),
+        (lambda midi: midi.add(-1, [], 10), "no track -1 is open"),
+    ],
+)
 def test_writer_refuses_and_leaves_nothing(tmp_path, use, message):
     with pytest.raises(ValueError, match=message), MidiWriter(tmp_path / "a.mid", tracks=[("a", 0)]) as midi:
         use(midi)
@@ -192,9 +208,40 @@ def test_all_notes_off_ends_its_channel_only(tmp_path):
 
 
 def test_a_track_of_several_instruments_is_parted(tmp_path):
-    track = bytes([0, 0xC0, 7, 0, 0x90, 60, 80, 10, 60, 0,
-                   0, 0xC0, 8, 0, 0x90, 62, 80, 10, 62, 0,
-                   0, 0x93, 64, 80, 10, 64, 0]) + END
+    track = (
+        bytes(
+            [
+                0,
+                0xC0,
+                7,
+                0,
+                0x90,
+                60,
+                80,
+                10,
+                60,
+                0,
+                0,
+                0xC0,
+                8,
+                0,
+                0x90,
+                62,
+                80,
+                10,
+                62,
+                0,
+                0,
+                0x93,
+                64,
+                80,
+                10,
+                64,
+                0,
+            ]
+        )
+        + END
+    )
     score = read_bytes(tmp_path, midi_bytes(track, kind=0))
     instruments = [(track.program, track.channel, len(track.notes)) for track in score.tracks]
     assert instruments == [(7, 0, 1), (8, 0, 1), (0, 3, 1)]
@@ -215,9 +262,60 @@ def test_unknown_meta_events_keep_their_time_and_strange_bytes_are_clipped(tmp_p
 
 
 def test_senseless_tempo_meter_and_key_are_passed_over(tmp_path):
-    track = bytes([0, 0xFF, 0x51, 3, 0, 0, 0, 0, 0xFF, 0x58, 4, 0, 2, 24, 8, 0, 0xFF, 0x58, 4, 4, 200, 24, 8,
-                   0, 0xFF, 0x58, 1, 3, 0, 0xFF, 0x59, 2, 9, 0, 0, 0xFF, 0x59, 2, 0, 5,
-                   0, 0x90, 60, 80, 9, 60, 0]) + END
+    track = (
+        bytes(
+            [
+                0,
+                0xFF,
+                0x51,
+                3,
+                0,
+                0,
+                0,
+                0,
+                0xFF,
+                0x58,
+                4,
+                0,
+                2,
+                24,
+                8,
+                0,
+                0xFF,
+                0x58,
+                4,
+                4,
+                200,
+                24,
+                8,
+                0,
+                0xFF,
+                0x58,
+                1,
+                3,
+                0,
+                0xFF,
+                0x59,
+                2,
+                9,
+                0,
+                0,
+                0xFF,
+                0x59,
+                2,
+                0,
+                5,
+                0,
+                0x90,
+                60,
+                80,
+                9,
+                60,
+                0,
+            ]
+        )
+        + END
+    )
     assert read_bytes(tmp_path, midi_bytes(track)) == Score(480, [Track("", [Note(0, 9, 60)], channel=0)])
 
 
@@ -226,25 +324,31 @@ LONG = bytes([0xFF, 0xFF, 0xFF, 0x7F])  # the longest time between two events
 SLOW = bytes([0, 0xFF, 0x51, 3, 255, 255, 255])  # the slowest tempo: 17 seconds to a quarter note
 
 
-@pytest.mark.parametrize("data, reason", [
-    (b"", "does not begin with the letters MThd"),
-    (b"RIFF" + bytes(40), "does not begin with the letters MThd"),
-    (b"MThd", "its header is cut short"),
-    (b"MThd" + struct.pack(">LHH", 4, 1, 1), "header is cut short"),
-    (midi_bytes(NOTES, kind=3), "type is 3, expected 0, 1 or 2"),
-    (midi_bytes(NOTES, division=0), "0 ticks in a beat"),
-    (midi_bytes(NOTES, division=0xE728), "SMPTE"),
-    (midi_bytes(NOTES, count=2), "has 1 tracks where its header promises 2"),
-    (midi_bytes(NOTES)[:-3], "chunk 'MTrk' promises 11 bytes, 8 follow"),
-    (midi_bytes(NOTES[:2]), "ends in the middle of an event"),
-    (midi_bytes(NOTES[:3]), "ends in the middle of an event"),
-    (midi_bytes(bytes([0, 60, 80])), "data byte 0x3c where an event should begin"),
-    (midi_bytes(bytes([0xFF] * 9)), "more than four bytes"),
-    (midi_bytes(bytes([0, 0xFF, 1, 0x8F, 0xFF, 0xFF, 0x7F])), "ends in the middle of an event"),
-    (midi_bytes(LONG + NOTES[1:], division=1), "lasts longer than 100000 quarter notes"),
-    (midi_bytes(SLOW + bytes([0x83, 0xFF, 0x7F]) + NOTES[1:], division=1), "lasts longer than 24 hours"),
-    (midi_bytes(SLOW + NOTES[:-4] + bytes([0x83, 0xFF, 0x7F]) + END[1:], division=1), "longer than 24 hours"),
-])
+@pytest.mark.parametrize(
+    "data, reason",
+    [
+        (b"", "does not begin with the letters MThd"),
+        (b"RIFF" + bytes(40), "does not begin with the letters MThd"),
+        (b"MThd", "its header is cut short"),
+        (b"MThd" + struct.pack(">LHH", 4, 1, 1), "header is cut short"),
+        (midi_bytes(NOTES, kind=3), "type is 3, expected 0, 1 or 2"),
+        (midi_bytes(NOTES, division=0), "0 ticks in a beat"),
+        (midi_bytes(NOTES, division=0xE728), "SMPTE"),
+        (midi_bytes(NOTES, count=2), "has 1 tracks where its header promises 2"),
+        (midi_bytes(NOTES)[:-3], "chunk 'MTrk' promises 11 bytes, 8 follow"),
+        (midi_bytes(NOTES[:2]), "ends in the middle of an event"),
+        (midi_bytes(NOTES[:3]), "ends in the middle of an event"),
+        (midi_bytes(bytes([0, 60, 80])), "data byte 0x3c where an event should begin"),
+        (midi_bytes(bytes([0xFF] * 9)), "more than four bytes"),
+        (midi_bytes(bytes([0, 0xFF, 1, 0x8F, 0xFF, 0xFF, 0x7F])), "ends in the middle of an event"),
+        (midi_bytes(LONG + NOTES[1:], division=1), "lasts longer than 100000 quarter notes"),
+        (midi_bytes(SLOW + bytes([0x83, 0xFF, 0x7F]) + NOTES[1:], division=1), "lasts longer than 24 hours"),
+        (
+            midi_bytes(SLOW + NOTES[:-4] + bytes([0x83, 0xFF, 0x7F]) + END[1:], division=1),
+            "longer than 24 hours",
+        ),
+    ],
+)
 def test_damaged_files_are_refused_in_one_line(tmp_path, data, reason):
     with pytest.raises(MidiError, match=reason) as caught:
         read_bytes(tmp_path, data)

@@ -41,7 +41,7 @@ def test_sgd_number_by_number(momentum, rng):
 
 
 def test_sgd_takes_a_new_rate_into_new_steps_only(rng):
-    """Plaut's form: the velocity holds the rate at which it was gained. (In torch's, a new rate changes old velocity too.)"""
+    """Plaut's form: velocity keeps the rate at which it was gained. (In torch's, a new one changes it.)"""
     params, grads = {"w": np.zeros(1)}, {"w": np.ones(1)}
     optimizer = SGD(params, grads, lr=1.0, momentum=0.5)
     optimizer.step()
@@ -147,7 +147,10 @@ def test_torch_agrees(rng):
     torch = pytest.importorskip("torch")
     for make, theirs in (
         (lambda p, g: SGD(p, g, 0.1, 0.9), lambda p: torch.optim.SGD(p, 0.1, 0.9)),
-        (lambda p, g: Adam(p, g, 0.01, (0.8, 0.95), 1e-4), lambda p: torch.optim.Adam(p, 0.01, (0.8, 0.95), 1e-4)),
+        (
+            lambda p, g: Adam(p, g, 0.01, (0.8, 0.95), 1e-4),
+            lambda p: torch.optim.Adam(p, 0.01, (0.8, 0.95), 1e-4),
+        ),
     ):
         params, grads = some_params(rng)
         tensors = {name: torch.tensor(param.copy(), requires_grad=True) for name, param in params.items()}
@@ -158,7 +161,9 @@ def test_torch_agrees(rng):
                 tensor.grad = torch.tensor(grad[name])
             optimizer.step()
         for name, param in params.items():
-            np.testing.assert_allclose(param, tensors[name].detach().numpy(), rtol=0, atol=1e-14, err_msg=name)
+            np.testing.assert_allclose(
+                param, tensors[name].detach().numpy(), rtol=0, atol=1e-14, err_msg=name
+            )
 
 
 @pytest.mark.torch

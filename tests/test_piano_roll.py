@@ -69,12 +69,15 @@ def test_the_same_score_gives_the_same_bytes(tmp_path):
     assert (tmp_path / "a.svg").read_bytes() == (tmp_path / "b.svg").read_bytes()
 
 
-@pytest.mark.parametrize("name, options, message", [
-    ("roll.mid", {}, r"must end in \.png, \.svg or \.pdf"),
-    ("roll.png", {"bars": (0, 3)}, "bars must be at most 192 between 1 and 24, got 0 to 3"),
-    ("roll.png", {"bars": (3, 25)}, "between 1 and 24, got 3 to 25"),
-    ("roll.png", {"bars_per_row": 0}, "bars_per_row must be at least 1, got 0"),
-])
+@pytest.mark.parametrize(
+    "name, options, message",
+    [
+        ("roll.mid", {}, r"must end in \.png, \.svg or \.pdf"),
+        ("roll.png", {"bars": (0, 3)}, "bars must be at most 192 between 1 and 24, got 0 to 3"),
+        ("roll.png", {"bars": (3, 25)}, "between 1 and 24, got 3 to 25"),
+        ("roll.png", {"bars_per_row": 0}, "bars_per_row must be at least 1, got 0"),
+    ],
+)
 def test_senseless_wishes_are_refused(tmp_path, name, options, message):
     with pytest.raises(ValueError, match=message):
         draw_piano_roll(SCORE, tmp_path / name, **options)

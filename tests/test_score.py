@@ -10,14 +10,17 @@ def test_note_keeps_plain_ints_and_knows_its_end():
     assert all(type(value) is int for value in (note.start, note.duration, note.pitch, note.velocity))
 
 
-@pytest.mark.parametrize("values, message", [
-    ((-1, 1, 60), "note start must be at least 0, got -1"),
-    ((0, 0, 60), "note duration must be at least 1, got 0"),
-    ((0, 1, 128), "note pitch must be between 0 and 127, got 128"),
-    ((0, 1, 60, 0), "note velocity must be between 1 and 127, got 0"),
-    ((0.5, 1, 60), "note start must be a whole number, got 0.5"),
-    ((0, 1, "C"), "note pitch must be a whole number, got 'C'"),
-])
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ((-1, 1, 60), "note start must be at least 0, got -1"),
+        ((0, 0, 60), "note duration must be at least 1, got 0"),
+        ((0, 1, 128), "note pitch must be between 0 and 127, got 128"),
+        ((0, 1, 60, 0), "note velocity must be between 1 and 127, got 0"),
+        ((0.5, 1, 60), "note start must be a whole number, got 0.5"),
+        ((0, 1, "C"), "note pitch must be a whole number, got 'C'"),
+    ],
+)
 def test_note_refuses(values, message):
     with pytest.raises(ValueError, match=message):
         Note(*values)
@@ -29,23 +32,26 @@ def test_track_sorts_its_notes_into_a_tuple():
     assert Track("drums", channel=9).is_drums and not Track("any").is_drums
 
 
-@pytest.mark.parametrize("make, message", [
-    (lambda: Track(3), "track name must be text"),
-    (lambda: Track("a", [(0, 1, 60)]), "must hold Note objects"),
-    (lambda: Track("a", program=128), "program must be between 0 and 127"),
-    (lambda: Track("a", channel=16), "channel must be between 0 and 15"),
-    (lambda: Score(0), "ticks_per_beat must be between 1 and 32767, got 0"),
-    (lambda: Score(480, [Note(0, 1, 60)]), "tracks must be Track objects"),
-    (lambda: Score(480, tempos=()), "tempos must begin at tick 0"),
-    (lambda: Score(480, tempos=((5, 120.0),)), "tempos must begin at tick 0"),
-    (lambda: Score(480, tempos=((0, 0.0),)), "tempo must be a positive number"),
-    (lambda: Score(480, tempos=((0, float("nan")),)), "tempo must be a positive number"),
-    (lambda: Score(480, tempos=((0, 60.0), (9, 50.0), (9, 70.0))), "tempos must be ordered by tick"),
-    (lambda: Score(480, meters=((0, 4, 3),)), "denominator must be a power of two, got 3"),
-    (lambda: Score(480, meters=((0, 0, 4),)), "numerator must be between 1 and 255"),
-    (lambda: Score(480, keys=((0, "H"),)), "key must be one like"),
-    (lambda: Score(480, keys=((-1, "C"),)), "tick in keys must be at least 0"),
-])
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: Track(3), "track name must be text"),
+        (lambda: Track("a", [(0, 1, 60)]), "must hold Note objects"),
+        (lambda: Track("a", program=128), "program must be between 0 and 127"),
+        (lambda: Track("a", channel=16), "channel must be between 0 and 15"),
+        (lambda: Score(0), "ticks_per_beat must be between 1 and 32767, got 0"),
+        (lambda: Score(480, [Note(0, 1, 60)]), "tracks must be Track objects"),
+        (lambda: Score(480, tempos=()), "tempos must begin at tick 0"),
+        (lambda: Score(480, tempos=((5, 120.0),)), "tempos must begin at tick 0"),
+        (lambda: Score(480, tempos=((0, 0.0),)), "tempo must be a positive number"),
+        (lambda: Score(480, tempos=((0, float("nan")),)), "tempo must be a positive number"),
+        (lambda: Score(480, tempos=((0, 60.0), (9, 50.0), (9, 70.0))), "tempos must be ordered by tick"),
+        (lambda: Score(480, meters=((0, 4, 3),)), "denominator must be a power of two, got 3"),
+        (lambda: Score(480, meters=((0, 0, 4),)), "numerator must be between 1 and 255"),
+        (lambda: Score(480, keys=((0, "H"),)), "key must be one like"),
+        (lambda: Score(480, keys=((-1, "C"),)), "tick in keys must be at least 0"),
+    ],
+)
 def test_track_and_score_refuse(make, message):
     with pytest.raises(ValueError, match=message):
         make()

@@ -183,8 +183,6 @@ def test_parity_with_torch(rng):
     loss, da = sigmoid_cross_entropy(a, t)
     np.testing.assert_allclose(a, a_theirs.detach().numpy().swapaxes(1, 2), rtol=0, atol=1e-10)
     assert abs(loss - loss_theirs.item()) < 1e-10
-    np.testing.assert_allclose(
-        network.backward(da), x_theirs.grad.numpy().swapaxes(1, 2), rtol=0, atol=1e-10
-    )
+    np.testing.assert_allclose(network.backward(da), x_theirs.grad.numpy().swapaxes(1, 2), rtol=0, atol=1e-10)
     for name, p in theirs.named_parameters():
         np.testing.assert_allclose(network.grads[name], p.grad.numpy(), rtol=0, atol=1e-10)

@@ -66,7 +66,10 @@ def test_a_wiring_cannot_be_changed_by_accident():
         ({"feeds": {"p": ("q",)}}, r"group of blocks or outputs, got feeds\['p'\]"),
         ({"feeds": {"a": ("z",)}}, r"group of inputs or blocks, got 'z' in feeds\['a'\]"),
         ({"feeds": {"a": ("m",)}}, r"group of inputs or blocks, got 'm' in feeds\['a'\]"),
-        ({"blocks": {"a": Blocks(2, forget_bias=(1.0, 2.0, 3.0)), "b": Blocks(1)}}, "one bias or 2 in a, got 3"),
+        (
+            {"blocks": {"a": Blocks(2, forget_bias=(1.0, 2.0, 3.0)), "b": Blocks(1)}},
+            "one bias or 2 in a, got 3",
+        ),
         ({"blocks": {"a": Blocks(2, output_bias=(1.0,)), "b": Blocks(1)}}, "one bias or 2 in a, got 1"),
     ],
 )

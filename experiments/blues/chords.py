@@ -8,7 +8,7 @@ import numpy as np
 from encoders.blues import BluesFormat
 from experiments.blues.composing import choruses
 from experiments.blues.recipes import RECIPES, chord_wiring, make_network
-from experiments.blues.training import BatchLearner, OnlineLearner, make_pieces
+from experiments.blues.training import make_learner, make_pieces
 
 CHECK = 100  # choruses between two trials
 REPEATS = 4  # choruses in a row that a trial must reproduce
@@ -43,11 +43,16 @@ def learn_chords(recipe, seed=0, form=BluesFormat(), limit=None, gross_error=Non
     """
     pieces = make_pieces(recipe, seed, form, with_melody=False)
     network = make_network(recipe, chord_wiring(recipe, form), np.random.default_rng([seed, 0]))
-    limit, rng = limit or recipe.chord_choruses, np.random.default_rng([seed, 1])
-    if recipe.online:
-        learner = OnlineLearner(network, pieces, recipe, limit, rng, gross_error)
-    else:
-        learner = BatchLearner(network, pieces, replace(recipe, batch=1), limit, rng)
+    learner = make_learner(replace(recipe, batch=1), network, pieces, limit or recipe.chord_choruses, seed, gross_error)
+    return learn_alone(learner, seed, progress), network, pieces
+
+
+def learn_alone(learner, seed, progress=None):
+    """Let any learner of the chords go on until its network plays them by itself, or its choruses are over.
+
+    Returns the row that `learn_chords` describes.
+    """
+    network, pieces = learner.network, learner.pieces
     success, began = False, time.perf_counter()
     while not success and not learner.done:
         before = learner.learned
@@ -60,11 +65,11 @@ def learn_chords(recipe, seed=0, form=BluesFormat(), limit=None, gross_error=Non
         "seed": seed,
         "success": success,
         "choruses": learner.learned,
-        "steps": learner.learned * form.steps,
+        "steps": learner.learned * pieces.form.steps,
         "seconds": time.perf_counter() - began,
         "goes_on": plays_alone(network, pieces, 1000) if success else 0,
     }
-    return row, network, pieces
+    return row
 
 
 def trial(learner):

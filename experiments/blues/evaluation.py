@@ -86,13 +86,3 @@ def evaluate(network, pieces, rng, count=1000):
         result["human melodies"] = novelty(pieces, pieces.melodies[pieces.fresh])
     return result
 
-
-def random_walk(form, count, rng):
-    """The report's straw man: a walk over the scale, a note a beat, each a step up, down or none. uint8 (count, steps, melody units)."""
-    steps = rng.integers(-1, 2, count * BARS * 4)
-    walk, at = [], len(SCALE) // 2
-    for step in steps:
-        at = min(max(at + step, 0), len(SCALE) - 1)
-        walk.append(SCALE[at] - MELODY_LOW)
-    notes = np.repeat(np.reshape(walk, (count, -1)), form.beat, axis=1)
-    return (notes[:, :, None] == np.arange(form.melody_units)).astype(np.uint8)

@@ -15,6 +15,7 @@ from experiments.progress import Progress
 from experiments.run_folder import RunFolder
 
 DRAWN = 4  # choruses in a picture, at most
+SAMPLED_SECONDS = 1200
 
 
 def say(text=""):
@@ -60,6 +61,10 @@ def train_and_draw(config):
     recipe = RECIPES[settings.recipe]
     way = "online, truncated gradient" if recipe.online else "full BPTT, Adam"
     say(f"{network.parameter_count} weights, {learner.choruses} choruses, recipe {settings.recipe}: {way}")
+    if recipe.chords_first and learner.learned == 0:
+        row = runs.learn_chords_first(learner, settings)
+        say(f"chords first: {'learned' if row['success'] else 'not learned'} from {row['choruses']} choruses")
+        run.write_metrics({"chords first": row})
     best = runs.learn(learner, run, config.quiet)
     say(f"best network: after {best['choruses']} choruses")
     run.write_metrics({"learning": best, "weights": network.parameter_count})
@@ -72,9 +77,10 @@ def train_and_draw(config):
 def write_composition(config, midi_path, network, pieces, prime, rng, count, wav=True):
     """MIDI, WAV and a picture of the first choruses; says what was written."""
     form, wav_path = pieces.form, midi_path.with_suffix(".wav")
-    engine = getattr(config, "engine", "auto")
-    if engine == "auto":
-        engine = sampled_engine() or "built-in"
+    engine, length = config.engine, composing.seconds(count, config.bpm)
+    if engine == "auto":  # a sampled piano renders a whole file at once: only for short ones
+        found = sampled_engine() if length < SAMPLED_SECONDS else None
+        engine = found[0] if found else "built-in"
     if wav and composing.wav_bytes(count, config.bpm) > composing.WAV_LIMIT:
         most = int(count * composing.WAV_LIMIT / composing.wav_bytes(count, config.bpm))
         raise UserError(f"--choruses: a WAV file holds {most} choruses at {config.bpm:g} bpm, got {count}; try --no-wav")
@@ -86,10 +92,12 @@ def write_composition(config, midi_path, network, pieces, prime, rng, count, wav
             shown += [bits] if len(shown) < DRAWN else []
             progress.update(1)
     if wav and not built_in:
-        engine = render_midi(midi_path, wav_path, engine)
+        try:
+            render_midi(midi_path, wav_path, engine)
+        except ValueError as error:
+            raise UserError(f"--engine: {error}") from None
     title = f"Composed blues{'' if count <= DRAWN else f', the first {DRAWN} of {count} choruses'}"
     figures.draw_choruses(midi_path.with_suffix(".png"), shown, form, config.bpm, title)
-    length = composing.seconds(count, config.bpm)
     say(f"{count} choruses, {length:.0f} s: {midi_path}" + (f", {wav_path.name} (sound: {engine})" if wav else ""))
 
 

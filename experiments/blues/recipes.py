@@ -36,14 +36,17 @@ class Recipe:
     batch: int = 1  # the rest for BPTT only
     length: int = 2
     final: float = 0.01
-    clip: float = 1.0
+    beta2: float = 0.99  # of Adam
+    clip: float = 0.3  # largest norm of a gradient
+    chords_first: bool = False  # in experiment 2 start from a network that has learned experiment 1
     choruses: int = 0  # how many to learn from in experiment 2, and at most in experiment 1
     chord_choruses: int = 0
 
 
 RECIPES = {
     "default": Recipe(
-        online=False, lr=0.03, dtype="float32", batch=16, length=2, choruses=256_000, chord_choruses=100_000
+        online=False, lr=0.03, dtype="float32", scale=0.3, batch=16, length=2, chords_first=True, choruses=384_000,
+        chord_choruses=100_000,
     ),
     "paper": Recipe(online=True, lr=1e-5, momentum=0.9, choruses=1_000_000, chord_choruses=2_000_000),
     "icann": Recipe(
@@ -103,7 +106,8 @@ def blues_wiring(recipe, form=BluesFormat(), melody_blocks=4):
 def rules(network, form):
     """How each group of outputs becomes bits when the network composes."""
     note = "one or none" if form.endings == "gap" else "one"
-    return {name: note if name == "next note" else RULES[name] for name in network.wiring.outputs}
+    names = network.wiring.outputs if hasattr(network, "wiring") else ()
+    return {name: note if name == "next note" else RULES[name] for name in names}
 
 
 def make_network(recipe, wiring, rng):

@@ -6,7 +6,8 @@ import time
 import numpy as np
 
 from encoders.blues import BluesFormat
-from experiments.blues.recipes import RECIPES, blues_wiring
+from experiments.blues.chords import learn_chords
+from experiments.blues.recipes import RECIPES, blues_wiring, make_network
 from experiments.blues.training import losses, make_learner, make_pieces
 from experiments.command_line import UserError
 from experiments.interrupts import deferred_interrupt
@@ -28,8 +29,16 @@ def begin(config):
     recipe, form = RECIPES[config.recipe], form_of(config)
     pieces = make_pieces(recipe, config.seed, form)
     wiring = blues_wiring(recipe, form, config.melody_blocks)
-    choruses = config.learn or recipe.choruses
-    return make_learner(recipe, wiring, pieces, choruses, config.seed, config.gross_error)
+    network = make_network(recipe, wiring, np.random.default_rng([config.seed, 0]))
+    return make_learner(recipe, network, pieces, config.learn or recipe.choruses, config.seed, config.gross_error)
+
+
+def learn_chords_first(learner, config):
+    """Give the chord half of the network what a network of experiment 1 has learned: its weights have the same names."""
+    row, chord_network, _ = learn_chords(learner.recipe, config.seed, learner.pieces.form)
+    for name, param in chord_network.params.items():
+        learner.network.params[name][...] = param
+    return row
 
 
 def learn(learner, run, quiet=False):

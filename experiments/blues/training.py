@@ -4,13 +4,9 @@ import numpy as np
 
 from encoders.blues import BluesFormat
 from experiments.blues.data import Pieces
-from experiments.blues.recipes import make_network
 from scratchnet.checkpoint import generator_state, restore_generator
 from scratchnet.losses import sigmoid_cross_entropy
 from scratchnet.optimizers import Adam, clip_global_norm
-
-STREAM = ("v", "P", "s", "x_y_1")  # what an online learner carries from one call to the next
-
 
 class Learner:
     """A network and all that goes on changing while it learns.
@@ -51,7 +47,7 @@ class BatchLearner(Learner):
 
     def __init__(self, network, pieces, recipe, choruses, rng):
         super().__init__(network, pieces, recipe, choruses, rng)
-        self.adam = Adam(network.params, network.grads, recipe.lr)
+        self.adam = Adam(network.params, network.grads, recipe.lr, betas=(0.9, recipe.beta2))
 
     def memory(self):
         """Adam's moments, by name; the arrays themselves."""
@@ -89,8 +85,8 @@ class OnlineLearner(Learner):
         self.gross_error = np.inf if gross_error is None else gross_error
 
     def memory(self):
-        """Velocity, partial derivatives, cell states and outputs; the arrays themselves."""
-        return {f"stream/{name}": getattr(self.network._stream, name) for name in STREAM}
+        """What the network's stream carries along; the arrays themselves."""
+        return {f"stream/{name}": array for name, array in self.network.stream_state().items()}
 
     def advance(self):
         """Some choruses. Returns (choruses learned from, loss in nats a step)."""
@@ -108,9 +104,8 @@ class OnlineLearner(Learner):
         return count, total / len(x)
 
 
-def make_learner(recipe, wiring, pieces, choruses, seed, gross_error=None):
-    """A fresh network and its learner."""
-    network = make_network(recipe, wiring, np.random.default_rng([seed, 0]))
+def make_learner(recipe, network, pieces, choruses, seed, gross_error=None):
+    """The learner that the recipe asks for."""
     rng = np.random.default_rng([seed, 1])
     if recipe.online:
         return OnlineLearner(network, pieces, recipe, choruses, rng, gross_error)

@@ -1,0 +1,178 @@
+"""The comparison the report calls for: the same music and the same number of choruses for every network and gradient."""
+
+import multiprocessing
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import replace
+
+import numpy as np
+import threadpoolctl
+
+from encoders.blues import MELODY_LOW, SCALE, loss_floor
+from experiments.blues.chords import learn_alone
+from experiments.blues.evaluation import chord_drift
+from experiments.blues.models import BOTH, CHORDS, CONTENDERS, FORM
+from experiments.blues.training import losses, make_learner, make_pieces
+from experiments.command_line import UserError
+from experiments.progress import Progress
+from scratchnet.files import atomic_open
+
+DRIFT = 100  # choruses of free composition
+WALK, FREQUENCY = "random walk over the scale", "frequency of each unit"
+
+
+def chords_trial(contender, seed, choruses):
+    """Experiment 1 for one network: the row of `learn_alone`."""
+    pieces = make_pieces(contender.recipe, seed, FORM, with_melody=False)
+    network = contender.make(CHORDS, np.random.default_rng([seed, 0]))
+    learner = make_learner(replace(contender.recipe, batch=1), network, pieces, choruses, seed)
+    warm_up(learner)
+    return learn_alone(learner, seed) | {"weights": network.parameter_count}
+
+
+def melody_trial(contender, seed, choruses):
+    """Experiment 2 for one network, from random weights: losses on fresh pieces, and chords in free composition."""
+    pieces = make_pieces(contender.recipe, seed, FORM)
+    network = contender.make(BOTH, np.random.default_rng([seed, 0]))
+    learner = make_learner(contender.recipe, network, pieces, choruses, seed)
+    warm_up(learner)
+    began = time.perf_counter()
+    while not learner.done:
+        learner.advance()
+    seconds = time.perf_counter() - began
+    row = losses(network, pieces, pieces.fresh) | chord_drift(network, pieces, DRIFT, np.random.default_rng([seed, 4]))
+    return row | {"seed": seed, "seconds": seconds, "weights": network.parameter_count}
+
+
+def warm_up(learner):
+    """Compile what `advance` needs, and put everything back."""
+    network, before = learner.network, learner.network.state_dict()
+    memory = {name: array.copy() for name, array in learner.memory().items()}
+    generator = learner.rng.bit_generator.state
+    choruses, learner.choruses = learner.choruses, 1 if learner.recipe.online else learner.choruses
+    learner.advance()
+    learner.choruses, learner.learned = choruses, 0
+    learner.rng.bit_generator.state = generator
+    network.load_state_dict(before)
+    for name, array in learner.memory().items():
+        array[...] = memory[name]
+    if hasattr(learner, "adam"):
+        learner.adam.steps = 0
+
+
+def trial(name, experiment, seed, choruses):
+    """One cell of the table, in a process of its own."""
+    threadpoolctl.threadpool_limits(1)
+    contender = next(c for c in CONTENDERS if c.name == name)
+    run = chords_trial if experiment == 1 else melody_trial
+    return name, experiment, run(contender, seed, choruses)
+
+
+def anchors(seed):
+    """Melody losses of two models that need no training, on fresh pieces: name -> nats a step."""
+    pieces = make_pieces(CONTENDERS[0].recipe, seed, FORM)
+    training, fresh = pieces.melodies[pieces.training], pieces.melodies[pieces.fresh]
+    rate = training.mean((0, 1), dtype=float)
+    walks = [(walk_loss(training, rate, share), share) for share in np.linspace(0.05, 1, 20)]
+    return {FREQUENCY: cross_entropy(rate, fresh).mean(), WALK: walk_loss(fresh, rate, min(walks)[1])}
+
+
+def cross_entropy(p, bits):
+    """-sum over units of the log-probability of bits under independent units of probability p: nats a step."""
+    p = np.broadcast_to(np.clip(p, 1e-12, 1 - 1e-12), bits.shape)
+    return -np.log(np.where(bits, p, 1 - p)).sum(-1)
+
+
+def walk_loss(melodies, rate, share):
+    """Mean cross-entropy of a random walk that knows the beat: within a beat the note stays, at the next one it moves by at most
+    one step of the scale. Melodies also leap, which a walk calls impossible: with probability `share` it draws by frequency instead.
+    """
+    scale = np.array(SCALE) - MELODY_LOW
+    notes = melodies.argmax(2)[:, :: FORM.beat]  # (pieces, beats)
+    place = np.abs(notes[..., None] - scale).argmin(-1)
+    step = np.stack([np.clip(place[:, :-1] + k, 0, len(scale) - 1) for k in (-1, 0, 1)])
+    walk = (scale[step][..., None] == np.arange(melodies.shape[2])).mean(0)
+    moves = cross_entropy((1 - share) * walk + share * rate, melodies[:, FORM.beat :: FORM.beat])
+    first = cross_entropy(rate, melodies[:, 0])
+    return float((moves.sum() + first.sum()) / (melodies.shape[0] * melodies.shape[1]))
+
+
+def run_comparison(config, run, say):
+    """`compare`: all trials, two tables, metrics.json."""
+    names = [contender.name for contender in CONTENDERS]
+    chosen = [name for name in names if not config.only or name in config.only]
+    for name in config.only:
+        if name not in names:
+            raise UserError(f"--only: expected some of {names}, got {name!r}")
+    seeds = range(config.seed, config.seed + config.seeds)
+    budget = {1: config.chord_choruses, 2: config.learn}
+    jobs = [(name, experiment, seed, budget[experiment]) for experiment in (1, 2) for name in chosen for seed in seeds]
+    rows = {(name, experiment): [] for name in chosen for experiment in (1, 2)}
+    context = multiprocessing.get_context("spawn")  # a forked child would share locks of threads that it has not
+    with (
+        ProcessPoolExecutor(min(os.cpu_count() or 1, len(jobs)), context) as pool,
+        Progress(len(jobs), "comparing", "network", config.quiet) as progress,
+    ):
+        try:
+            for done in as_completed([pool.submit(trial, *job) for job in jobs]):
+                name, experiment, row = done.result()
+                rows[name, experiment].append(row)
+                run.log(network=name, experiment=experiment, **row)
+                progress.update(1)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    for kept in rows.values():
+        kept.sort(key=lambda row: row["seed"])
+    floors = anchors(config.seed)
+    tables = chord_table(chosen, rows, config), melody_table(chosen, rows, floors, config)
+    for table in tables:
+        say("\n" + table)
+    with atomic_open(run.path("tables.md")) as file:
+        file.write("\n\n".join(tables) + "\n")
+    metrics = {f"experiment {e}": {name: rows[name, e] for name in chosen} for e in (1, 2)}
+    run.write_metrics(metrics | {"anchors": floors, "melody_floor": loss_floor(FORM)})
+    say(f"\nThe rows and tables are in {run.folder}.")
+
+
+def chord_table(names, rows, config):
+    """Experiment 1 as a Markdown table."""
+    lines = [
+        f"Experiment 1, the chords alone; at most {config.chord_choruses:,} choruses, {config.seeds} seeds",
+        "",
+        "| network | weights | succeeded | time steps to success, median | goes on, choruses of 1000 | seconds |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in names:
+        kept = rows[name, 1]
+        right = [row for row in kept if row["success"]]
+        steps = f"{np.median([row['steps'] for row in right]):,.0f}" if right else "-"
+        goes_on = f"{np.median([row['goes_on'] for row in right]):.0f}" if right else "-"
+        seconds = np.median([row["seconds"] for row in kept])
+        lines.append(f"| {name} | {kept[0]['weights']} | {len(right)} of {len(kept)} | {steps} | {goes_on} | {seconds:.1f} |")
+    return "\n".join(lines)
+
+
+def melody_table(names, rows, floors, config):
+    """Experiment 2 as a Markdown table."""
+    floor = loss_floor(FORM)
+    lines = [
+        f"Experiment 2, chords and melody; {config.learn:,} choruses, {config.seeds} seeds; exact floor of the melody {floor:.4f}",
+        "",
+        "| network | weights | melody loss, nats a step: median (least, most) | above the floor | chord loss "
+        f"| chord-perfect choruses of {DRIFT}, each seed | seconds |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for name in names:
+        kept = rows[name, 2]
+        loss = [row["melody_loss"] for row in kept]
+        chords, seconds = (np.median([row[key] for row in kept]) for key in ("chord_loss", "seconds"))
+        perfect = ", ".join(str(row["perfect_choruses"]) for row in kept)
+        lines.append(
+            f"| {name} | {kept[0]['weights']} | {np.median(loss):.3f} ({min(loss):.3f}, {max(loss):.3f}) "
+            f"| {100 * (np.median(loss) / floor - 1):.0f} % | {chords:.4f} | {perfect} | {seconds:.0f} |"
+        )
+    for name, loss in floors.items():
+        lines.append(f"| {name} | - | {loss:.3f} | {100 * (loss / floor - 1):.0f} % | - | - | - |")
+    return "\n".join(lines)

@@ -1,0 +1,225 @@
+"""Nonlinear functions: how exact they are, what becomes of NaN and infinity, and float32 stays float32."""
+
+import math
+
+import numba
+import numpy as np
+import pytest
+from numba.core.dispatcher import Dispatcher
+
+from scratchnet import activations, cell_blocks, cell_blocks_online
+from scratchnet.activations import sigmoid, squash, squash_slope, tanh
+from scratchnet.jit import kernel
+from scratchnet.wiring import Blocks, Outputs, Wiring
+
+JIT = not numba.config.DISABLE_JIT
+compiled = pytest.mark.skipif(not JIT, reason="nothing is compiled")
+POINTS = 1_000_001 if JIT else 10_001
+
+
+@kernel
+def tanh_of(x, y):
+    """y = tanh(x), number by number."""
+    for k in range(x.size):
+        y[k] = tanh(x[k])
+
+
+@kernel
+def sigmoid_of(x, y):
+    """y = sigmoid(x), number by number."""
+    for k in range(x.size):
+        y[k] = sigmoid(x[k])
+
+
+@kernel
+def squash_of(x, a, b, y, slope):
+    """y = squash(x) and its derivative, number by number."""
+    for k in range(x.size):
+        y[k] = squash(x[k], a, b)
+        slope[k] = squash_slope(y[k], a, b)
+
+
+def applied(function, x):
+    y = np.empty_like(x)
+    function(x, y)
+    return y
+
+
+def exact_sigmoid(x):
+    e = np.exp(-np.abs(np.asarray(x, float)))
+    return np.where(np.asarray(x) >= 0, 1, e) / (1 + e)
+
+
+def many_points(dtype):
+    near, far = np.linspace(-12, 12, POINTS), np.geomspace(1e-30, 1e30, 601)
+    return np.concatenate([near, far, -far]).astype(dtype)
+
+
+def test_float64_is_exact():
+    x = many_points(np.float64)
+    np.testing.assert_allclose(applied(tanh_of, x), [math.tanh(number) for number in x], rtol=0, atol=1e-15)
+    np.testing.assert_allclose(applied(sigmoid_of, x), exact_sigmoid(x), rtol=0, atol=1e-15)
+
+
+def test_float32_is_as_exact_as_the_header_says():
+    x = many_points(np.float32)
+    y, exact = applied(tanh_of, x), np.tanh(x.astype(float))
+    assert y.dtype == np.float32
+    assert abs(y - exact).max() < 4e-7
+    some = x != 0
+    assert (abs(y - exact)[some] / abs(exact)[some]).max() < 4e-7  # small numbers keep their digits
+    assert abs(applied(sigmoid_of, x) - exact_sigmoid(x)).max() < 2e-7
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_functions_are_bounded_odd_and_never_fall_visibly(dtype):
+    x = np.sort(many_points(dtype))
+    y, half = applied(tanh_of, x), applied(sigmoid_of, x)
+    assert y.min() == -1 and y.max() == 1
+    assert half.min() >= 0 and half.max() == 1
+    np.testing.assert_array_equal(y, -applied(tanh_of, -x))
+    roundings = 8 * np.finfo(dtype).eps
+    assert np.diff(y).min() > -roundings and np.diff(half).min() > -roundings
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_nan_and_infinity(dtype):
+    x = np.array([np.nan, np.inf, -np.inf, 1000, -1000, 0], dtype)
+    np.testing.assert_array_equal(applied(tanh_of, x), np.array([np.nan, 1, -1, 1, -1, 0], dtype))
+    np.testing.assert_array_equal(applied(sigmoid_of, x), np.array([np.nan, 1, 0, 1, 0, 0.5], dtype))
+    for a in (1, 0):
+        y, slope = np.empty_like(x), np.empty_like(x)
+        squash_of(x, dtype(a), dtype(1), y, slope)
+        assert np.isnan(y[0]) and not np.isnan(y[3:]).any()
+
+
+def test_without_numba_they_take_numbers_and_arrays(rng):
+    x = rng.normal(size=(2, 3))
+    np.testing.assert_allclose(sigmoid(x), exact_sigmoid(x), rtol=0, atol=1e-15)
+    np.testing.assert_array_equal(tanh(x), np.tanh(x))
+    assert sigmoid(x.astype(np.float32)).dtype == np.float32
+    assert type(tanh(np.float32(0.5))) is np.float32 and type(sigmoid(np.float32(0.5))) is np.float32
+    assert sigmoid(0.0) == 0.5 and sigmoid(np.array([-1e4, 1e4])).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-15), (np.float32, 2e-6)])
+@pytest.mark.parametrize(("a", "b"), [(2.0, 0.5), (1.0, 0.5), (1.0, 1.0), (2.0, 1.0), (1.7159, 2 / 3)])
+def test_squash_is_a_tanh_b_x(a, b, dtype, tolerance):
+    x = np.linspace(-9, 9, 2001).astype(dtype)
+    y, slope = np.empty_like(x), np.empty_like(x)
+    squash_of(x, dtype(a), dtype(b), y, slope)
+    exact = a * np.tanh(b * x.astype(float))
+    np.testing.assert_allclose(y, exact, rtol=0, atol=tolerance * a)
+    np.testing.assert_allclose(
+        slope, a * b / np.cosh(b * x.astype(float)) ** 2, rtol=0, atol=2 * tolerance * a * b
+    )
+
+
+def test_squash_is_the_papers_functions():
+    x = np.linspace(-9, 9, 201)
+    y, slope = np.empty_like(x), np.empty_like(x)
+    squash_of(x, *cell_blocks.PAPER_G, y, slope)
+    np.testing.assert_allclose(y, 4 / (1 + np.exp(-x)) - 2, rtol=0, atol=2e-15)
+    squash_of(x, *cell_blocks.PAPER_H, y, slope)
+    np.testing.assert_allclose(y, 2 / (1 + np.exp(-x)) - 1, rtol=0, atol=1e-15)
+    squash_of(x, *cell_blocks.IDENTITY, y, slope)
+    np.testing.assert_array_equal(y, x)
+    np.testing.assert_array_equal(slope, 1)
+    squash_of(x, *cell_blocks.TANH, y, slope)
+    np.testing.assert_allclose(y, np.tanh(x), rtol=0, atol=1e-15)
+
+
+# ---------------------------------------------------------------------------- types: float32 stays float32
+
+
+def promoted(function, *types):
+    """The variables of a kernel that are float64 when it is compiled for `types`: lines of Numba's report."""
+    function.compile(types)
+    report = str(function.overloads[types].type_annotation)  # text already, if it comes from the cache
+    return [
+        line.strip() for line in report.splitlines() if "float64" in line.rpartition("::")[2] and "::" in line
+    ]
+
+
+@kernel
+def careless(x, y):
+    """What the tests below are for."""
+    for k in range(x.size):
+        y[k] = 1 - x[k] * x[k]
+
+
+@compiled
+def test_promotion_is_noticed():
+    row = numba.float32[::1]
+    assert promoted(careless, row, row)
+    assert not promoted(tanh_of, row, row)
+
+
+@compiled
+@pytest.mark.parametrize("function", [tanh_of, sigmoid_of])
+def test_functions_of_float32_are_float32(function):
+    row = numba.float32[::1]
+    assert promoted(function, row, row) == []
+
+
+@compiled
+@pytest.mark.parametrize("function", [squash, squash_slope])
+def test_squashing_float32_is_float32(function):
+    assert promoted(function, numba.float32, numba.float32, numba.float32) == []
+
+
+@compiled
+def test_polynomials_of_float32_are_float32():
+    for function in (activations._tanh32, activations._sigmoid32):
+        assert promoted(kernel(function), numba.float32) == []
+
+
+def own_kernels(module):
+    return {
+        name
+        for name, k in vars(module).items()
+        if isinstance(k, Dispatcher) and k.__module__ == module.__name__
+    }
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Types with which the kernels of cell blocks call each other on a float32 network: (kernel, types), each once.
+
+    Found by running the kernels as plain Python.
+    """
+    found = {}
+
+    def recorder(function):
+        def record(*arguments):
+            found[function, tuple(numba.typeof(argument) for argument in arguments)] = None
+            return function.py_func(*arguments)
+
+        return record
+
+    wiring = Wiring(
+        {"in": 2}, {"a": Blocks(1, 2)}, {"out": Outputs(2)}, {"a": ("in", "a"), "out": ("in", "a")}
+    )
+    net = cell_blocks.CellBlocks(wiring, np.random.default_rng(0), peepholes=True, dtype=np.float32)
+    for module in (cell_blocks, cell_blocks_online):
+        for name, function in list(vars(module).items()):
+            if isinstance(function, Dispatcher):
+                monkeypatch.setattr(module, name, recorder(function))
+    net.backward(net.forward(np.ones((2, 2, 3))))
+    net.learn_online(np.ones((2, 2)), np.ones((2, 2)), 0.1, 0.9)
+    net.listen(np.ones((2, 2)))
+    monkeypatch.undo()
+    return list(found)
+
+
+@compiled
+def test_kernels_of_cell_blocks_keep_float32(calls):
+    called = {function.__name__ for function, _ in calls}
+    assert own_kernels(cell_blocks) | own_kernels(cell_blocks_online) | {"squash", "squash_slope"} == called
+    sums_the_loss_in_float64 = ("run", "cross_entropy")
+    wrong = {}
+    for function, types in calls:
+        assert "float32" in str(types)
+        if function.__name__ not in sums_the_loss_in_float64 and (lines := promoted(function, *types)):
+            wrong[function.__name__] = lines
+    assert wrong == {}

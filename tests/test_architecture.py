@@ -1,0 +1,152 @@
+"""The house has floors: who may import whom, what an installation needs, what the library never does."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FLOORS = ("scratchnet", "encoders", "experiments", "benchmarks")  # from the ground up
+INSTALLED = ("numpy", "numba", "llvmlite", "scipy", "mido", "packaging", "safetensors", "threadpoolctl")
+
+
+def modules(*floors):
+    return [path for floor in floors for path in sorted((ROOT / floor).rglob("*.py"))]
+
+
+def where(path):
+    return str(path.relative_to(ROOT))
+
+
+def imported(tree, package):
+    """The modules that a file imports, by absolute name, wherever in the file the import stands."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        if isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parents = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*parents, base]) if base else ".".join(parents)
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def imports_of(path):
+    package = ".".join(path.relative_to(ROOT).parent.parts)
+    return set(imported(ast.parse(path.read_text(encoding="utf-8")), package))
+
+
+def test_imports_are_read_rightly():
+    tree = ast.parse(
+        "import a.b as c\nfrom d import e\ndef f():\n    from .g import h\n    from .. import i\n"
+    )
+    assert set(imported(tree, "top.sub")) == {"a.b", "d", "d.e", "top.sub.g", "top.sub.g.h", "top", "top.i"}
+
+
+def test_there_is_something_to_read():
+    for floor in FLOORS:
+        assert (ROOT / floor / "__init__.py").exists()
+    assert len(modules("scratchnet")) > 10 and len(modules("encoders")) > 3
+
+
+@pytest.mark.parametrize("path", modules(*FLOORS), ids=where)
+def test_a_floor_imports_only_from_floors_below(path):
+    own = FLOORS.index(path.relative_to(ROOT).parts[0])
+    above = {*FLOORS[own + 1 :], "tests"}
+    assert not {name for name in imports_of(path) if name.partition(".")[0] in above}
+
+
+@pytest.mark.parametrize("path", modules("encoders"), ids=where)
+def test_encoders_know_nothing_of_networks(path):
+    used = {name for name in imports_of(path) if name.startswith("scratchnet.")}
+    assert {".".join(name.split(".")[:2]) for name in used} <= {"scratchnet.files", "scratchnet.jit"}
+
+
+BLOCKED_IMPORTS = """
+import importlib, sys
+
+ALLOWED = {allowed!r}
+
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        if top not in ALLOWED and top not in sys.stdlib_module_names and not top.startswith("_sysconfigdata"):
+            raise ModuleNotFoundError(f"No module named {{name!r}} (blocked)", name=name)
+
+sys.meta_path.insert(0, Finder())
+for name in {names!r}:
+    importlib.import_module(name)
+    print(name)
+leaked = {{name.partition(".")[0] for name in sys.modules}} & {optional!r}
+assert not leaked, leaked
+"""
+OPTIONAL = {
+    "matplotlib",
+    "tqdm",
+    "jsonargparse",
+    "yaml",
+    "symusic",
+    "pretty_midi",
+    "torch",
+    "pandas",
+    "music21",
+    "hypothesis",
+}
+
+
+def run_with_imports_blocked(names):
+    allowed = (*INSTALLED, "scratchnet", "encoders")
+    code = BLOCKED_IMPORTS.format(allowed=allowed, names=names, optional=OPTIONAL)
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+
+
+def test_a_plain_installation_imports_every_module():
+    names = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        for path in modules("scratchnet", "encoders")
+        if path.name != "__main__.py"
+    ]
+    done = run_with_imports_blocked(names)
+    assert done.returncode == 0, f"after {done.stdout.split()[-1:]}\n{done.stderr}"
+    assert done.stdout.split() == names
+
+
+def test_the_block_blocks():
+    done = run_with_imports_blocked(["pytest"])
+    assert done.returncode != 0 and "No module named 'pytest' (blocked)" in done.stderr
+
+
+@pytest.mark.parametrize("path", modules("scratchnet", "encoders"), ids=where)
+def test_the_library_neither_pickles_nor_prints_nor_reads_the_command_line(path):
+    used = {name.partition(".")[0] for name in imports_of(path)}
+    assert not used & {
+        "pickle",
+        "cPickle",
+        "dill",
+        "joblib",
+        "shelve",
+        "marshal",
+        "argparse",
+        "optparse",
+        "getopt",
+    }
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in ("print", "input", "eval", "exec"), f"line {node.lineno}"
+        if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
+            assert isinstance(node.value, ast.Constant) and node.value.value is False, (
+                f"line {node.value.lineno}"
+            )
+        if isinstance(node, ast.Attribute):
+            assert (ast.unparse(node)) not in ("sys.argv", "sys.stdin"), f"line {node.lineno}"
+
+
+@pytest.mark.parametrize("path", modules(*FLOORS), ids=where)
+def test_random_numbers_come_only_from_a_generator(path):
+    assert "random" not in imports_of(path)
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("np.random", "numpy.random"):
+            assert node.attr in ("Generator", "default_rng", "SeedSequence", "PCG64"), f"line {node.lineno}"

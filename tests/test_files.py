@@ -1,0 +1,95 @@
+"""Files appear whole or not at all."""
+
+import os
+
+import pytest
+
+from scratchnet.files import atomic_open, atomic_path
+
+
+def names(folder):
+    return sorted(os.listdir(folder))
+
+
+@pytest.mark.parametrize(("mode", "content"), [("w", "señor\n"), ("wb", b"\x00\xff")])
+def test_what_is_written_is_there(mode, content, tmp_path):
+    with atomic_open(tmp_path / "a.txt", mode) as file:
+        file.write(content)
+        assert "a.txt" not in names(tmp_path)
+    expected = content.encode("utf-8") if mode == "w" else content
+    assert (tmp_path / "a.txt").read_bytes() == expected
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_text_is_utf_8_unless_asked_otherwise(tmp_path):
+    with atomic_open(str(tmp_path / "a.txt"), encoding="latin-1", newline="\r\n") as file:
+        file.write("ñ\n")
+    assert (tmp_path / "a.txt").read_bytes() == b"\xf1\r\n"
+
+
+def test_an_old_file_is_replaced(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("a long old text")
+    with atomic_open(path) as file:
+        file.write("new")
+        file.flush()
+        assert path.read_text() == "a long old text"
+    assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt, OSError])
+def test_an_exception_leaves_the_old_content_and_nothing_else(error, tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("old")
+    with pytest.raises(error), atomic_open(path) as file:
+        file.write("half of the n")
+        raise error
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_an_exception_leaves_no_new_file(tmp_path):
+    with pytest.raises(ValueError), atomic_open(tmp_path / "a.txt", "wb") as file:
+        file.write(b"half")
+        raise ValueError
+    assert names(tmp_path) == []
+
+
+def test_where_the_name_cannot_be_taken_nothing_is_left(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "inside").touch()
+    with pytest.raises(OSError), atomic_open(tmp_path / "a") as file:
+        file.write("new")
+    assert names(tmp_path) == ["a"]
+
+
+def test_a_missing_folder_is_an_error(tmp_path):
+    with pytest.raises(OSError), atomic_open(tmp_path / "nowhere" / "a.txt") as file:
+        file.write("new")
+    assert names(tmp_path) == []
+
+
+def test_the_temporary_path_lies_beside_and_keeps_the_suffix(tmp_path):
+    with atomic_path(tmp_path / "picture.png") as temporary:
+        assert temporary.parent == tmp_path and temporary.suffix == ".png" and temporary.name != "picture.png"
+        assert not temporary.exists()
+        temporary.write_bytes(b"png")
+    assert (tmp_path / "picture.png").read_bytes() == b"png"
+    assert names(tmp_path) == ["picture.png"]
+
+
+def test_two_writers_of_one_name_do_not_meet(tmp_path):
+    path = tmp_path / "a.txt"
+    with atomic_open(path) as first:
+        first.write("first")
+        with atomic_open(path) as second:
+            second.write("second")
+        assert path.read_text() == "second"
+    assert path.read_text() == "first"
+    assert names(tmp_path) == ["a.txt"]
+
+
+def test_a_writer_that_writes_nothing_under_the_path_is_told(tmp_path):
+    with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "a.txt"):
+        pass
+    assert names(tmp_path) == []

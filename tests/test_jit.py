@@ -1,0 +1,129 @@
+"""The cache of compiled code, and the mode without it: Python started anew on a small copy of the package."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+import pytest
+
+import scratchnet.jit
+
+compiled = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
+
+INNER = """
+from scratchnet.jit import kernel
+
+@kernel
+def inner(x):
+    return x * {factor}
+"""
+OUTER = """
+from scratchnet.inner import inner
+from scratchnet.jit import kernel
+
+@kernel
+def outer(x):
+    return inner(x) + 1
+"""
+REPORT = """
+from scratchnet import jit, outer
+print(jit.CACHE_FOLDER)
+print(outer.outer(10))
+stats = getattr(outer.outer, "stats", None)
+print(sum(stats.cache_hits.values()) if stats else None)
+"""
+
+
+@pytest.fixture
+def package(tmp_path):
+    """A package scratchnet of the real jit.py and two kernels, one calling the other."""
+    folder = tmp_path / "src" / "scratchnet"
+    folder.mkdir(parents=True)
+    shutil.copy(scratchnet.jit.__file__, folder)
+    (folder / "__init__.py").touch()
+    (folder / "inner.py").write_text(INNER.format(factor=2))
+    (folder / "outer.py").write_text(OUTER)
+    return folder
+
+
+def python(package, code, **environment):
+    """Lines that `code` prints in a fresh interpreter that finds `package` first."""
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("NUMBA_", "SCRATCHNET_"))
+    }
+    inherited |= {"PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"} | environment
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=inherited, cwd=package.parent, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+@compiled
+def test_an_edit_in_one_file_reaches_the_kernels_of_another(package, tmp_path):
+    cache = tmp_path / "cache"
+    folder, value, hits = python(package, REPORT, SCRATCHNET_CACHE=str(cache))
+    assert (value, hits) == ("21", "0")
+    assert Path(folder).parent == cache and any(Path(folder).rglob("*.nbi"))
+    assert python(package, REPORT, SCRATCHNET_CACHE=str(cache)) == [folder, "21", "1"]  # taken from the cache
+
+    (package / "inner.py").write_text(INNER.format(factor=3))
+    other_folder, value, hits = python(package, REPORT, SCRATCHNET_CACHE=str(cache))
+    assert other_folder != folder
+    assert (value, hits) == ("31", "0")
+
+
+@compiled
+def test_where_nothing_can_be_written_kernels_still_work(package, tmp_path):
+    (tmp_path / "file").touch()
+    for impossible in (tmp_path / "file", tmp_path / "file" / "below"):
+        assert python(package, REPORT, SCRATCHNET_CACHE=str(impossible)) == ["None", "21", "0"]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_read_only_cache_is_not_used(package, tmp_path):
+    cache = tmp_path / "cache"
+    cache.mkdir(mode=0o500)
+    assert python(package, REPORT, SCRATCHNET_CACHE=str(cache)) == ["None", "21", "0"]
+
+
+def test_without_compilation_kernels_are_plain_functions_and_no_cache_is_made(package, tmp_path):
+    cache = tmp_path / "cache"
+    code = REPORT + "print(type(outer.outer).__name__)"
+    lines = python(package, code, SCRATCHNET_CACHE=str(cache), NUMBA_DISABLE_JIT="1")
+    assert lines == ["None", "21", "None", "function"]
+    assert not cache.exists()
+
+
+def test_caches_of_old_sources_are_removed(package, tmp_path):
+    cache = tmp_path / "cache"
+    for age in range(6):
+        old = cache / f"kernels-{age}"
+        old.mkdir(parents=True)
+        os.utime(old, (1e9 - age, 1e9 - age))
+    (cache / "something else").mkdir()
+    (folder,) = python(
+        package, "from scratchnet import jit; print(jit.CACHE_FOLDER)", SCRATCHNET_CACHE=str(cache)
+    )
+    kept = {path.name for path in cache.iterdir()}
+    assert kept == {"something else", Path(folder).name, "kernels-0", "kernels-1", "kernels-2"}
+
+
+def test_numbas_own_setting_is_left_alone(package, tmp_path):
+    code = "from numba import config as c; b = c.CACHE_DIR; import scratchnet.outer; print(c.CACHE_DIR == b)"
+    assert python(package, code, SCRATCHNET_CACHE=str(tmp_path / "cache")) == ["True"]
+
+
+@compiled
+def test_nan_infinity_and_division_by_zero_keep_their_meaning():
+    @scratchnet.jit.kernel
+    def judge(x, y):
+        return x != x, x / y, x < y
+
+    not_a_number, quotient, _ = judge(float("nan"), 1.0)
+    assert not_a_number and quotient != quotient
+    assert judge(1.0, 0.0) == (False, float("inf"), False)
+    assert judge(1.0, float("inf")) == (False, 0.0, True)
