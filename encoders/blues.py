@@ -192,7 +192,7 @@ def decode(bits, low, units, form):
         for k, start in enumerate(starts):
             later = silent[np.searchsorted(silent, start) :][:1]
             end = min([*starts[k + 1 : k + 2], *later, len(on)])
-            end += form.endings == "gap"  # the zero at the end belongs to the note
+            end = min(end + (form.endings == "gap"), len(on))  # the zero at the end belongs to the note
             notes.append((int(start), int(end - start), low + unit))
     return sorted(notes)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.command_line import UserError, import_extra
+from experiments.errors import UserError, import_extra
 from scratchnet.files import atomic_path
 
 COLORS = (

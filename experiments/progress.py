@@ -2,7 +2,7 @@
 
 import sys
 
-from experiments.command_line import import_extra
+from experiments.errors import import_extra
 
 SECONDS_BETWEEN_LINES = 10.0  # in a log file a bar that is redrawn ten times a second is thousands of lines
 

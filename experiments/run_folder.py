@@ -20,7 +20,8 @@ import platform
 import subprocess
 from pathlib import Path
 
-from experiments.command_line import UserError, dump_config, make_parser
+from experiments.errors import UserError
+from experiments.settings import dump_config, make_parser
 from scratchnet.files import atomic_open
 
 CONFIG, ENVIRONMENT, LOG, METRICS = "config.yaml", "environment.json", "log.jsonl", "metrics.json"

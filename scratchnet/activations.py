@@ -5,7 +5,7 @@
     squash(x, a, b) = a tanh(b x)           in (-a, a); the identity if a = 0
 
 Every squashing function of the cell-block papers is a `squash`, since 4 sigmoid(x) - 2 = 2 tanh(x/2) and
-2 sigmoid(x) - 1 = tanh(x/2); so is the tanh of today's LSTM. From y = a tanh(b x) follows dy/dx = b (a - y^2/a).
+2 sigmoid(x) - 1 = tanh(x/2); so is the tanh of today's LSTM. It is computed as the papers write it, 2 a sigmoid(2 b x) - a. From y = a tanh(b x) follows dy/dx = b (a - y^2/a).
 
 Numba's wheels turn tanh and exp in a loop into one library call an element. The float32 tanh is therefore plain
 arithmetic, which the compiler vectorises: x P(x^2)/Q(x^2), P and Q of degree 4, fitted to the smallest largest relative error
@@ -68,10 +68,10 @@ def _sigmoid(x):
 @kernel(inline=True)
 def squash(x, a, b):
     """a tanh(b x), or x itself if a = 0; all three of one precision."""
-    return 2.0 * a * sigmoid(2.0 * b * x) - a if a != 0 else x
+    return (a + a) * sigmoid((b + b) * x) - a if a != 0 else x
 
 
 @kernel(inline=True)
 def squash_slope(y, a, b):
     """The derivative of `squash` at the point where its value is y."""
-    return b * (a - y * y / a) if a != 0 else y * 0 + b
+    return b * (a - y * y / a) if a != 0 else b

@@ -392,7 +392,10 @@ class CellBlocks(OnlineLearning, ClosedLoop, Layer):
         w, (T, _, B) = self.wiring, z.shape
         D, J, C = w.input_size, w.block_count, w.cell_count
         da = expect(da, "da", f"{T}, {w.output_size}, {B}", (T, w.output_size, B), self.dtype)
-        ds, dy = self.initial_state(B) if dstate is None else (np.array(part, self.dtype) for part in dstate)
+        ds, dy = self.initial_state(B) if dstate is None else (
+            expect(part, f"dstate {name}", f"{C}, {B}", (C, B), self.dtype).copy()
+            for part, name in zip(dstate, ("ds", "dy"), strict=True)
+        )
         dz = np.zeros((D + C + 1, B), self.dtype)
         dz[D : D + C] = dy
         dnet, dx = np.zeros_like(net), np.zeros((T, D, B), self.dtype)

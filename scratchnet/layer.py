@@ -41,14 +41,16 @@ class Layer:
         missing, unknown = self.params.keys() - state.keys(), state.keys() - self.params.keys()
         if missing or unknown:
             raise ValueError(f"state does not fit the layer: missing {sorted(missing)}, unknown {sorted(unknown)}")
+        values = {}
         for name, param in self.params.items():
-            value = np.asarray(state[name])
+            with np.errstate(over="ignore"):  # what is too large for the layer's precision becomes infinite, and is refused
+                values[name] = value = np.asarray(state[name]).astype(param.dtype)
             if value.shape != param.shape:
                 raise ValueError(f"expected {name} of shape {param.shape}, got {value.shape}")
             if not np.isfinite(value).all():
                 raise ValueError(f"expected finite numbers in {name}")
         for name, param in self.params.items():
-            param[...] = state[name]
+            param[...] = values[name]
 
 
 def expect(array, name, letters, sizes, dtype):

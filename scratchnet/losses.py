@@ -36,4 +36,4 @@ def sigmoid_cross_entropy(a, t):
     e = np.exp(-np.abs(a))
     loss = (np.maximum(a, 0) - a * t + np.log1p(e)).sum(dtype=np.float64) / frames
     y = np.where(a >= 0, 1, e) / (1 + e)
-    return float(loss), (y - t) / np.asarray(frames, a.dtype)
+    return float(loss), ((y - t) / frames).astype(a.dtype, copy=False)

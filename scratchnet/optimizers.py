@@ -20,7 +20,7 @@ def clip_global_norm(grads, limit):
     """
     if not limit > 0:
         raise ValueError(f"expected limit > 0, got {limit}")
-    norm = float(np.sqrt(sum(float(np.vdot(grad, grad)) for grad in grads.values())))
+    norm = float(np.sqrt(sum(np.square(grad, dtype=np.float64).sum() for grad in grads.values())))
     if norm > limit:
         for grad in grads.values():
             grad *= limit / norm

@@ -184,7 +184,7 @@ def own_kernels(module):
 
 @pytest.fixture
 def calls(monkeypatch):
-    """Types with which the kernels of cell blocks call each other on a float32 network: (kernel, types), each once.
+    """With which types the kernels of cell blocks are called on a float32 network: (kernel, types) pairs.
 
     Found by running the kernels as plain Python.
     """

@@ -9,7 +9,7 @@ pytest.importorskip("matplotlib")
 from matplotlib.image import imread
 
 import experiments.figures
-from experiments.command_line import UserError
+from experiments.errors import UserError
 from experiments.figures import draw_activity, draw_curve
 
 X = np.arange(1, 50)
@@ -156,8 +156,8 @@ def test_without_matplotlib(tmp_path, monkeypatch):
             raise ModuleNotFoundError("No module named 'matplotlib'", name="matplotlib")
         return real(name, *arguments, **options)
 
-    real = experiments.command_line.importlib.import_module
-    monkeypatch.setattr(experiments.command_line.importlib, "import_module", missing)
+    real = experiments.errors.importlib.import_module
+    monkeypatch.setattr(experiments.errors.importlib, "import_module", missing)
     with pytest.raises(ImportError, match=r'pip install "scratchnet\[experiments\]"'):
         draw_curve(tmp_path / "a.png", SERIES)
     assert list(tmp_path.iterdir()) == []

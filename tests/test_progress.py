@@ -4,7 +4,7 @@ import time
 import pytest
 
 pytest.importorskip("tqdm")
-import experiments.command_line
+import experiments.errors
 import experiments.progress
 from experiments.progress import Progress
 
@@ -63,7 +63,7 @@ def test_quiet_is_silent_and_needs_no_tqdm(monkeypatch, capsys):
     def missing(name):
         raise ModuleNotFoundError(name=name)
 
-    monkeypatch.setattr(experiments.command_line.importlib, "import_module", missing)
+    monkeypatch.setattr(experiments.errors.importlib, "import_module", missing)
     with Progress(3, quiet=True) as progress:
         progress.update(3, loss=0.5)
     assert capsys.readouterr() == ("", "")

@@ -12,8 +12,9 @@ import pytest
 
 pytest.importorskip("jsonargparse")
 import experiments.run_folder
-from experiments.command_line import Fraction, PositiveFloat, PositiveInt, UserError
+from experiments.errors import UserError
 from experiments.run_folder import RunFolder
+from experiments.settings import Fraction, PositiveFloat, PositiveInt
 
 Scale = Enum("Scale", ["minor", "blues"])
 

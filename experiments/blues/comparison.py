@@ -1,13 +1,9 @@
 """The comparison the report calls for: the same music and the same number of choruses for every network and gradient."""
 
-import multiprocessing
-import os
 import time
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 
 import numpy as np
-import threadpoolctl
 
 from encoders.blues import MELODY_LOW, SCALE, loss_floor
 from experiments.blues.chords import learn_alone
@@ -15,6 +11,7 @@ from experiments.blues.evaluation import chord_drift
 from experiments.blues.models import BOTH, CHORDS, CONTENDERS, FORM
 from experiments.blues.training import losses, make_learner, make_pieces
 from experiments.command_line import UserError
+from experiments.processes import in_processes
 from experiments.progress import Progress
 from scratchnet.files import atomic_open
 
@@ -63,7 +60,6 @@ def warm_up(learner):
 
 def trial(name, experiment, seed, choruses):
     """One cell of the table, in a process of its own."""
-    threadpoolctl.threadpool_limits(1)
     contender = next(c for c in CONTENDERS if c.name == name)
     run = chords_trial if experiment == 1 else melody_trial
     return name, experiment, run(contender, seed, choruses)
@@ -109,20 +105,11 @@ def run_comparison(config, run, say):
     budget = {1: config.chord_choruses, 2: config.learn}
     jobs = [(name, experiment, seed, budget[experiment]) for experiment in (1, 2) for name in chosen for seed in seeds]
     rows = {(name, experiment): [] for name in chosen for experiment in (1, 2)}
-    context = multiprocessing.get_context("spawn")  # a forked child would share locks of threads that it has not
-    with (
-        ProcessPoolExecutor(min(os.cpu_count() or 1, len(jobs)), context) as pool,
-        Progress(len(jobs), "comparing", "network", config.quiet) as progress,
-    ):
-        try:
-            for done in as_completed([pool.submit(trial, *job) for job in jobs]):
-                name, experiment, row = done.result()
-                rows[name, experiment].append(row)
-                run.log(network=name, experiment=experiment, **row)
-                progress.update(1)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    with Progress(len(jobs), "comparing", "network", config.quiet) as progress:
+        for name, experiment, row in in_processes(trial, jobs):
+            rows[name, experiment].append(row)
+            run.log(network=name, experiment=experiment, **row)
+            progress.update(1)
     for kept in rows.values():
         kept.sort(key=lambda row: row["seed"])
     floors = anchors(config.seed)

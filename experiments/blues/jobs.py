@@ -10,6 +10,7 @@ from experiments.blues import composing, figures, runs
 from experiments.blues.chords import learn_chords
 from experiments.blues.evaluation import evaluate
 from experiments.blues.recipes import RECIPES
+from experiments.blues.settings import Run, Train
 from experiments.command_line import UserError
 from experiments.progress import Progress
 from experiments.run_folder import RunFolder
@@ -158,8 +159,6 @@ def read_prime(config, pieces, rng):
 
 def open_run(run):
     """(network, pieces, settings) of a trained run, whichever command made it."""
-    from experiments.blues.__main__ import Run, Train
-
     try:
         settings = run.config(Run)
     except UserError:
@@ -208,3 +207,10 @@ def run_compare(config):
     from experiments.blues.comparison import run_comparison
 
     run_comparison(config, RunFolder.create(config.out, "blues-compare", config, config.overwrite), say)
+
+
+def run_repeat(config):
+    """`repeat`."""
+    from experiments.blues.repetition import run_repetition
+
+    run_repetition(config, RunFolder.create(config.out, "blues-repeat", config, config.overwrite), say)

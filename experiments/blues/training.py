@@ -59,17 +59,22 @@ class BatchLearner(Learner):
 
     def advance(self):
         """One weight change. Returns (choruses learned from, loss in nats a step)."""
-        recipe, network = self.recipe, self.network
-        x, t = self.pieces.draw(self.rng, recipe.length, recipe.batch)
+        recipe = self.recipe
         wave = (1 + np.cos(np.pi * self.learned / self.choruses)) / 2
         self.adam.lr = recipe.lr * (recipe.final + (1 - recipe.final) * wave)
+        loss = self.learn(*self.pieces.draw(self.rng, recipe.length, recipe.batch))
+        self.learned += recipe.length * recipe.batch
+        return recipe.length * recipe.batch, loss
+
+    def learn(self, x, t):
+        """One weight change from inputs and targets (T, D, B). Returns the loss."""
+        network = self.network
         network.zero_grad()
         loss, da = sigmoid_cross_entropy(network.forward(x), t.astype(network.dtype))
         network.backward(da)
-        clip_global_norm(network.grads, recipe.clip)
+        clip_global_norm(network.grads, self.recipe.clip)
         self.adam.step()
-        self.learned += recipe.length * recipe.batch
-        return recipe.length * recipe.batch, loss
+        return loss
 
 
 class OnlineLearner(Learner):

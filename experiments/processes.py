@@ -1,0 +1,29 @@
+"""Independent jobs in processes of their own."""
+
+import multiprocessing
+import os
+from concurrent.futures import ProcessPoolExecutor, as_completed
+
+import threadpoolctl
+
+
+def in_processes(function, jobs, workers=None):
+    """Yield `function(*job)` for every job, in the order in which they end.
+
+    Processes are spawned, for a forked child shares locks with threads that it has not; each uses one thread for BLAS. If the caller
+    stops asking, or a job fails, what has not begun is dropped.
+
+    Parameters
+    ----------
+    function : a function of a module (it is found by its name in the new process)
+    jobs : list of tuples
+    workers : number of processes; the number of cores if None
+    """
+    workers = min(workers or os.cpu_count() or 1, len(jobs))
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, initializer=threadpoolctl.threadpool_limits, initargs=(1,)) as pool:
+        try:
+            for done in as_completed([pool.submit(function, *job) for job in jobs]):
+                yield done.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
