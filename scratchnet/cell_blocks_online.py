@@ -18,6 +18,8 @@ Weights follow by momentum in Plaut's form:  v <- m v - lr dE/dw;  w <- w + v,  
 
 Time and memory of a step are proportional to the number of weights, whatever the length of the stream. Tiny networks are bound by
 overhead, not arithmetic, so the whole stream runs in one compiled loop over the rows of one flat vector of weights; there is no BLAS.
+The starts of rows are unsigned numbers: for a signed index Numba asks at every access whether it counts from the end, and then the
+loops over a row are not vectorised (measured: twice the time).
 """
 
 from typing import NamedTuple
@@ -50,11 +52,11 @@ class Stream(NamedTuple):
     es: np.ndarray  # (C,) error of its state
     g_ab: np.ndarray  # (2,) the squashing function g
     h_ab: np.ndarray  # (2,) and h
-    row: np.ndarray  # (U, 3) start in w, start in z, length of a unit's weights
+    row: np.ndarray  # (U, 3) start in w, start in z, length of a unit's weights; unsigned
     gather: np.ndarray  # (len(z),) index into x_y_1
     blocks_z: int  # length of the part of z that belongs to blocks
     first_cell: np.ndarray  # (J + 1,) the cells of a block
-    partial: np.ndarray  # (C, 3) start in P of the partials by the weights into input gate, forget gate, cell
+    partial: np.ndarray  # (C, 3) start in P of the partials by the weights into input gate, forget gate, cell; unsigned
     peephole: np.ndarray  # (C, 3) index in w of the peepholes to i, f, o; empty if there are none
     peephole_partial: np.ndarray  # (C, 2) start in P of the partials by the block's peepholes to i and f
 
@@ -62,8 +64,8 @@ class Stream(NamedTuple):
 @kernel(inline=True)
 def dot(w, at, z, source, length):
     """sum_k w[at + k] z[source + k]: the net input of a unit."""
-    total = w[at] * z[source]
-    for k in range(1, length):
+    total = w[at] * 0
+    for k in range(length):
         total += w[at + k] * z[source + k]
     return total
 
@@ -85,9 +87,11 @@ def carry(P, p, f, c, z, source, v, at, length, momentum, e):
 
 
 @kernel(inline=True)
-def move(w, v, at, length, change):
-    """w <- w + v."""
+def carry_and_move(P, p, f, c, z, source, v, w, at, length, momentum, e, change):
+    """`carry`, then w <- w + v."""
     for k in range(length):
+        P[p + k] = f * P[p + k] + c * z[source + k]
+        v[at + k] = momentum * v[at + k] + e * P[p + k]
         w[at + k] += change * v[at + k]
 
 
@@ -161,9 +165,11 @@ def learn_outputs(n, t, now, lr, momentum, change):
     for k in range(K):
         at, source, length = row[first + k, 0], row[first + k, 1], row[first + k, 2]
         e = t[now, k] - n.units[first + k]
+        d = lr * e
         for m in range(length):
-            dz[source + m] += e * w[at + m]
-        burn(w, v, at, length, momentum, lr * e, z, source, change)
+            dz[source + m] += e * w[at + m]  # before w changes
+            v[at + m] = momentum * v[at + m] + d * z[source + m]
+            w[at + m] += change * v[at + m]
     for c in range(eps.size):
         eps[c] = 0
     for m in range(n.blocks_z, z.size):
@@ -193,13 +199,14 @@ def learn_block(n, j, lr, momentum, change):
         g = n.units[2 * J + c]
         at_g, length_g = row[2 * J + c, 0], row[2 * J + c, 2]
         keep = momentum if c == start else one  # the velocity decays once, and every cell adds to it
-        carry(P, n.partial[c, 0], f, g * i * (one - i), z, source, v, at_i, length, keep, n.es[c])
-        carry(P, n.partial[c, 1], f, n.s_before[c] * f * (one - f), z, source, v, at_f, length, keep, n.es[c])
+        if c < stop - 1:
+            carry(P, n.partial[c, 0], f, g * i * (one - i), z, source, v, at_i, length, keep, n.es[c])
+            carry(P, n.partial[c, 1], f, n.s_before[c] * f * (one - f), z, source, v, at_f, length, keep, n.es[c])
+        else:
+            carry_and_move(P, n.partial[c, 0], f, g * i * (one - i), z, source, v, w, at_i, length, keep, n.es[c], change)
+            carry_and_move(P, n.partial[c, 1], f, n.s_before[c] * f * (one - f), z, source, v, w, at_f, length, keep, n.es[c], change)
         slope = squash_slope(g, n.g_ab[0], n.g_ab[1])
-        carry(P, n.partial[c, 2], f, i * slope, z, source, v, at_g, length_g, momentum, n.es[c])
-        move(w, v, at_g, length_g, change)
-    move(w, v, at_i, length, change)
-    move(w, v, at_f, length, change)
+        carry_and_move(P, n.partial[c, 2], f, i * slope, z, source, v, w, at_g, length_g, momentum, n.es[c], change)
     if n.peephole.size > 0:
         learn_peepholes(n, i, f, do, start, stop, J, momentum, change)
 
@@ -338,7 +345,7 @@ class OnlineLearning:
         w, dtype = self.wiring, self.dtype
         D, J, C, K = w.input_size, w.block_count, w.cell_count, w.output_size
         one = D + C  # the bias's place in [x; y; 1]
-        gather, row = [], np.zeros((3 * J + C + K, 3), np.int64)
+        gather, row = [], np.zeros((3 * J + C + K, 3), np.uint64)
         kinds = ("input_gate", "forget_gate", "cell", "output_gate")
         firsts = dict(zip(kinds, (0, J, 2 * J, 2 * J + C), strict=True))
         blocks, cells, outputs = w.slices("blocks"), w.slices("cells"), w.slices("outputs")
@@ -355,15 +362,15 @@ class OnlineLearning:
             for k in range(count):
                 row[unit + k] = start + k * length, place[name], length
         first_cell = np.searchsorted(self.block_of, np.arange(J + 1))
-        size, partial = 0, np.zeros((C, 3), np.int64)
+        size, partial = 0, np.zeros((C, 3), np.uint64)
         peephole_partial = np.zeros((C, 2), np.int64)
         for c, j in enumerate(self.block_of):
             for k, unit in enumerate((j, J + j, 2 * J + c)):
                 partial[c, k] = size
-                size += row[unit, 2]
+                size += int(row[unit, 2])
             for k in range(2 * self.peepholes):
                 peephole_partial[c, k] = size
-                size += first_cell[j + 1] - first_cell[j]
+                size += int(first_cell[j + 1] - first_cell[j])
         peephole = np.zeros((C if self.peepholes else 0, 3), np.int64)
         for name, group in cells.items() if self.peepholes else ():
             for k, gate in enumerate(("input", "forget", "output")):

@@ -8,30 +8,45 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def atomic_path(path):
-    """Yield a temporary path beside `path`; move it there when the block ends well, delete it when it does not.
+    """Yield a temporary path beside `path`; move it there if the block ends well, delete it if it does not.
 
     The content reaches the disk (fsync) before the name does, so that neither Ctrl-C nor a full disk nor a
-    power cut leaves a half-written file under the real name. Two writers of one name do not meet: the last wins.
+    power cut leaves a half-written file under the real name. Two writers of one name do not meet: the last
+    wins.
 
     Raises
     ------
     OSError
-        If the folder does not exist or cannot be written.
+        If the folder does not exist or cannot be written, or the disk is full. It carries the real path.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")  # the suffix still tells the format
+    # the suffix still tells the format
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
     try:
         yield temporary
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+    except OSError as error:
+        _rename(error, temporary, path)
+        raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what went wrong before matters more
+            temporary.unlink()
+
+
+def _rename(error, temporary, path):
+    """Let an error of the system name the file that the user knows."""
+    names = [name for name in (error.filename, error.filename2) if name is not None]
+    unnamed = not names and error.errno is not None  # write and fsync do not know what file they fail on
+    if unnamed or str(temporary) in map(str, names):
+        error.filename = str(path)
+        del error.filename2  # of os.replace; None would be printed
 
 
 @contextlib.contextmanager
 def atomic_open(path, mode="w", **options):
-    """Like `open` for writing, but the file appears under its name only when the block ends without an exception.
+    """Like `open` for writing, but the file appears under its name only if the block ends without an exception.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ import wave
 import numpy as np
 import pytest
 
-from encoders import audio
+from encoders import synthesiser
 from encoders.audio import BLOCK, CEILING, WavWriter, render_midi, sampled_engine, struck_string, write_wav
 from encoders.midi import MidiError, write_midi
 from encoders.score import Note, Score, Track
@@ -144,7 +144,7 @@ def test_bad_notes_are_refused_and_nothing_is_left(tmp_path, add, message):
 
 
 def test_a_file_that_grows_too_large_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(audio, "WAV_BYTES", 6 * BLOCK)
+    monkeypatch.setattr(synthesiser, "WAV_BYTES", 6 * BLOCK)
     with pytest.raises(ValueError, match="ends at 4 GiB"):
         play(tmp_path / "a.wav", [(0, 9, 30, 80)], 1)  # the sound goes on after `until`
     assert list(tmp_path.iterdir()) == []

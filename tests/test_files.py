@@ -1,5 +1,6 @@
 """Files appear whole or not at all."""
 
+import errno
 import os
 
 import pytest
@@ -93,3 +94,58 @@ def test_a_writer_that_writes_nothing_under_the_path_is_told(tmp_path):
     with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "a.txt"):
         pass
     assert names(tmp_path) == []
+
+
+def full(descriptor):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def write(path):
+    with atomic_open(path) as file:
+        file.write("new")
+
+
+def test_a_full_disk_is_reported_under_the_real_name(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", full)
+    path = tmp_path / "a.txt"
+    with pytest.raises(OSError) as caught:
+        write(path)
+    assert caught.value.filename == str(path)
+    assert str(caught.value) == f"[Errno 28] No space left on device: {str(path)!r}"
+    assert names(tmp_path) == []
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+def test_a_full_disk_while_writing(tmp_path):
+    path = tmp_path / "a.txt"
+    with pytest.raises(OSError, match="No space left") as caught, atomic_path(path) as temporary:
+        temporary.symlink_to("/dev/full")
+        with open(temporary, "w") as file:
+            file.write("new")
+    assert caught.value.filename == str(path)
+    assert names(tmp_path) == []
+
+
+def test_a_missing_folder_is_reported_under_the_real_name(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "a").mkdir()
+    for kind, path in (
+        (FileNotFoundError, tmp_path / "nowhere" / "a.txt"),
+        (NotADirectoryError, tmp_path / "file" / "a.txt"),
+        (IsADirectoryError, tmp_path / "a"),
+    ):
+        with pytest.raises(kind) as caught:
+            write(path)
+        assert caught.value.filename == str(path)
+        assert str(caught.value).endswith(f"{os.strerror(caught.value.errno)}: {str(path)!r}")
+    assert names(tmp_path) == ["a", "file"]
+
+
+def test_an_error_about_another_file_keeps_its_name(tmp_path):
+    other = tmp_path / "other.txt"
+    with pytest.raises(FileNotFoundError) as caught, atomic_open(tmp_path / "a.txt"):
+        open(other)
+    assert caught.value.filename == str(other)
+    with pytest.raises(OSError) as caught, atomic_open(tmp_path / "a.txt"):
+        raise OSError("no number, no name")
+    assert str(caught.value) == "no number, no name" and caught.value.filename is None

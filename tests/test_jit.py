@@ -83,6 +83,25 @@ def test_where_nothing_can_be_written_kernels_still_work(package, tmp_path):
         assert python(package, REPORT, SCRATCHNET_CACHE=str(impossible)) == ["None", "21", "0"]
 
 
+TYPED = """
+from scratchnet import jit
+from scratchnet.outer import outer
+
+@jit.kernel
+def typed(x):
+    return outer(x) * 2
+
+print(jit.CACHE_FOLDER is not None, typed(10), sum(typed.stats.cache_hits.values()))
+"""
+
+
+@compiled
+def test_a_kernel_typed_into_an_interpreter_is_compiled_without_a_cache(package, tmp_path):
+    cache = str(tmp_path / "cache")
+    for _ in range(2):
+        assert python(package, TYPED, SCRATCHNET_CACHE=cache) == ["True", "42", "0"]
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
 def test_a_read_only_cache_is_not_used(package, tmp_path):
     cache = tmp_path / "cache"

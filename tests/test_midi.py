@@ -362,10 +362,10 @@ def test_size_and_number_of_notes_are_limited(tmp_path, monkeypatch):
         file.truncate(MAX_BYTES + 1)  # a sparse file: it takes no space
     with pytest.raises(MidiError, match="larger than 16 MB"):
         read_midi(path)
-    monkeypatch.setattr("encoders.midi.MAX_NOTES", 1000)
+    monkeypatch.setattr("encoders.midi_reader.MAX_NOTES", 1000)
     with pytest.raises(MidiError, match="more than 1000 notes"):
         read_bytes(tmp_path, midi_bytes(bytes([0, 0x90]) + bytes([60, 80, 0]) * 1001))
-    monkeypatch.setattr("encoders.midi.MAX_CHANGES", 10)
+    monkeypatch.setattr("encoders.midi_reader.MAX_CHANGES", 10)
     with pytest.raises(MidiError, match="more than 10 changes"):
         read_bytes(tmp_path, midi_bytes(bytes([1, 0xFF, 0x51, 3, 7, 161, 32]) * 12))
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from encoders.blues import BluesFormat
 from experiments.blues.composing import choruses
-from experiments.blues.recipes import RECIPES, chord_wiring, make_network
+from experiments.blues.recipes import chord_wiring, make_network
 from experiments.blues.training import make_learner, make_pieces
 
 CHECK = 100  # choruses between two trials

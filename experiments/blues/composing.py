@@ -28,6 +28,7 @@ TRACKS = (("chords", 0), ("melody", 0))
 VELOCITIES = 58, 92  # of chords and melody
 PANS = -0.25, 0.2
 WAV_LIMIT = 2**32 - 2**16  # bytes; what a WAV file's header can count
+RINGING = 60  # seconds that are kept free for the sound of the last note
 
 
 def prime_from_piece(number, notes, form=BluesFormat()):
@@ -87,7 +88,7 @@ def choruses(network, pieces, prime, count, rng, temperature=1.0):
 @dataclass
 class Player:
     """Turns bits into notes as they come. A chord is struck at each bar line and wherever it changes; a melody note lasts
-    until another pitch (or a rest, or an onset) comes, as the network hears it.
+    until another pitch (or a rest, or an onset) comes, as the network hears it, but is struck anew after a whole chorus.
 
     `feed` returns (chord notes, melody notes, until): all notes that begin before `until`, in ticks.
     """
@@ -105,11 +106,12 @@ class Player:
             chords += self.chords(bits[bar : bar + form.steps_per_bar, :width], self.step + bar, ticks)
         for at, row in enumerate(bits[:, width:]):
             sounding = {MELODY_LOW + int(k) for k in np.flatnonzero(row[:MELODY_UNITS])}
-            onset = form.endings == "onset" and row[MELODY_UNITS]
-            for pitch in [p for p in self.held if onset or p not in sounding]:
-                melody.append(self.end(pitch, self.step + at, ticks))
+            onset, now = form.endings == "onset" and row[MELODY_UNITS], self.step + at
+            for pitch, start in list(self.held.items()):
+                if onset or pitch not in sounding or now - start == form.steps:
+                    melody.append(self.end(pitch, now, ticks, rest=not sounding))
             for pitch in sounding - self.held.keys():
-                self.held[pitch] = self.step + at
+                self.held[pitch] = now
         self.step += len(bits)
         until = min([self.step, *self.held.values()]) * ticks
         return chords, sorted(melody, key=lambda note: note.start), until
@@ -119,18 +121,20 @@ class Player:
         ticks = TICKS // self.form.beat
         return [self.end(pitch, self.step, ticks) for pitch in list(self.held)], self.step * ticks
 
-    def end(self, pitch, step, ticks):
+    def end(self, pitch, step, ticks, rest=False):
         start = self.held.pop(pitch)
-        step += self.form.endings == "gap"  # the zero at the end belongs to the note
+        step += rest and self.form.endings == "gap"  # the zero at the end belongs to the note
         return Note(start * ticks, (step - start) * ticks, pitch, VELOCITIES[1])
 
     def chords(self, bar, start, ticks):
+        pitches, onset = bar[:, :CHORD_UNITS], bar[:, CHORD_UNITS:].any(1)
         notes, begun = [], 0
         for at in range(1, len(bar) + 1):
-            if at < len(bar) and (bar[at] == bar[begun]).all():
+            if at < len(bar) and not onset[at] and (pitches[at] == pitches[begun]).all():
                 continue
-            for unit in np.flatnonzero(bar[begun, :CHORD_UNITS]):
-                notes.append(Note((start + begun) * ticks, (at - begun) * ticks, CHORD_LOW + int(unit), VELOCITIES[0]))
+            rest = self.form.endings == "gap" and at < len(bar) and not pitches[at].any()  # it belongs to the chord
+            for unit in np.flatnonzero(pitches[begun]):
+                notes.append(Note((start + begun) * ticks, (at + rest - begun) * ticks, CHORD_LOW + int(unit), VELOCITIES[0]))
             begun = at
         return notes
 
@@ -142,7 +146,12 @@ def seconds(choruses, bpm):
 
 def wav_bytes(choruses, bpm):
     """The size of its WAV file: 16 bit, stereo, 44.1 kHz."""
-    return seconds(choruses, bpm) * 44100 * 4
+    return (seconds(choruses, bpm) + RINGING) * 44100 * 4
+
+
+def most_choruses(bpm):
+    """How many choruses a WAV file holds."""
+    return int((WAV_LIMIT / (44100 * 4) - RINGING) / seconds(1, bpm))
 
 
 def perform(stream, form, bpm, midi_path, wav_path=None):
@@ -154,20 +163,21 @@ def perform(stream, form, bpm, midi_path, wav_path=None):
     with contextlib.ExitStack() as stack:
         midi = stack.enter_context(MidiWriter(midi_path, TICKS, bpm, (BEATS, 4), TRACKS))
         wav = stack.enter_context(WavWriter(wav_path)) if wav_path else None
-        player, late = Player(form), []
+        player, waiting = Player(form), ([], [])
 
-        def write(parts, until):
+        def write(until, *parts):
+            timed = []
             for track, notes in enumerate(parts):
-                midi.add(track, notes, until)
+                ready = [n for n in waiting[track] + notes if n.start < until]
+                waiting[track][:] = [n for n in waiting[track] + notes if n.start >= until]
+                midi.add(track, ready, until)
+                timed += [(n.start * second, n.duration * second, n.pitch, n.velocity, PANS[track]) for n in ready]
             if wav:
-                timed = [(n, pan) for notes, pan in zip(parts, PANS, strict=True) for n in notes]
-                wav.add([(n.start * second, n.duration * second, n.pitch, n.velocity, pan) for n, pan in timed], until * second)
+                wav.add(timed, until * second)
 
         for bits in stream:
             chords, melody, until = player.feed(bits)
-            ready = [n for n in late + chords if n.start < until]
-            late = [n for n in late + chords if n.start >= until]
-            write((ready, melody), until)
+            write(until, chords, melody)
             yield bits
         melody, until = player.finish()
-        write((late, melody), until)
+        write(until, [], melody)

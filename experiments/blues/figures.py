@@ -9,8 +9,8 @@ from experiments.blues.composing import TICKS, TRACKS, Player
 from experiments.figures import draw_activity, draw_curve
 
 
-def draw_choruses(path, choruses, form, bpm, title):
-    """A piano roll of a few choruses of bits."""
+def draw_choruses(path, choruses, form, bpm, title, given=0):
+    """A piano roll of a few choruses of bits; the first `given` steps are shaded. Chords are named as they sound."""
     player, parts = Player(form), ([], [])
     for bits in choruses:
         chords, melody, _ = player.feed(bits)
@@ -19,16 +19,17 @@ def draw_choruses(path, choruses, form, bpm, title):
     parts[1].extend(player.finish()[0])
     tracks = [Track(name, notes, program) for (name, program), notes in zip(TRACKS, parts, strict=True)]
     score = Score(TICKS, tracks, ((0, float(bpm)),), ((0, 4, 4),))
-    labels = [
-        ((chorus * BARS * 2 + start) * TICKS * 2, CHORD_NAMES[chord])
-        for chorus in range(len(choruses))
-        for start, _, chord in chord_events(form.literal_bar_6)
-    ]
-    draw_piano_roll(score, path, title=title, bars_per_row=BARS, labels=labels)
+    struck = {}
+    for note in parts[0]:
+        struck[note.start] = (*struck.get(note.start, ()), note.pitch)
+    labels = [(start, CHORD_NAMES[pitches]) for start, pitches in struck.items() if pitches in CHORD_NAMES]
+    shaded = [(0, given * TICKS // form.beat)] if given else []
+    draw_piano_roll(score, path, title=title, bars_per_row=BARS, labels=labels, highlight=shaded)
 
 
 def draw_training(path, rows, form):
-    """Loss against choruses learned from, with the exact floor. rows: of log.jsonl."""
+    """Loss against choruses learned from, with the exact floor. rows: of log.jsonl, where a resumed run may have gone over a stretch twice."""
+    rows = [row for _, row in sorted({row["choruses"]: row for row in rows}.items())]
     x = [row["choruses"] for row in rows]
     series = {
         "melody, held-out pieces": (x, [row.get("melody_loss", np.nan) for row in rows]),
@@ -52,12 +53,13 @@ def draw_gates(path, network, pieces, bits, title):
         letter = name[0]
         blocks += [f"{letter}{j + 1}" for j in range(group.blocks)]
         cells += [f"{letter}{j + 1}.{v + 1}" for j in range(group.blocks) for v in range(group.cells)]
-    gates, state = ("input gate", "forget gate", "output gate"), np.abs(record["state"]).max()
-    panels = [(name, record[name], (0, 1)) for name in gates] + [("state", record["state"], (-state, state))]
-    panels.append(("cell output", record["cell output"], (-1, 1)))
+    gates, state = ("input gate", "forget gate", "output gate"), np.abs(record["state"]).max(1)  # (C,)
+    relative = "cell state, as a part of each cell's largest (at the left)"
+    panels = [(name, record[name], (0, 1)) for name in gates]
+    panels += [(relative, record["state"] / np.maximum(state, 1e-9)[:, None], (-1, 1)), ("cell output", record["cell output"], (-1, 1))]
     draw_activity(
         path, panels, bar_length=pieces.form.steps_per_bar, bar_labels=bar_names(pieces.form),
-        row_labels={name: blocks for name in gates} | {"state": cells, "cell output": cells}, title=title,
+        row_labels={name: blocks for name in gates} | {relative: [f"{largest:.3g}   {cell}" for cell, largest in zip(cells, state, strict=True)], "cell output": cells}, title=title,
     )  # fmt: skip
 
 

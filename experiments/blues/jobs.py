@@ -1,5 +1,6 @@
 """What the commands do."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,9 @@ from experiments.blues.chords import learn_chords
 from experiments.blues.evaluation import evaluate
 from experiments.blues.recipes import RECIPES
 from experiments.blues.settings import Run, Train
-from experiments.command_line import UserError
+from experiments.errors import UserError, import_extra
 from experiments.progress import Progress
-from experiments.run_folder import RunFolder
+from experiments.run_folder import CONFIG, RunFolder
 
 DRAWN = 4  # choruses in a picture, at most
 SAMPLED_SECONDS = 1200
@@ -30,10 +31,11 @@ def one_blas_thread():
 
 def run_all(config):
     """`python -m experiments.blues`."""
+    engine = choose_engine(config, config.choruses)
     run, network, pieces = train_and_draw(config)
     rng = np.random.default_rng([config.seed, 3])
     prime = composing.prime_from_piece(int(rng.choice(pieces.fresh)), 1, pieces.form)
-    write_composition(config, run.path("composed.mid"), network, pieces, prime, rng, config.choruses)
+    write_composition(config, run.path("composed.mid"), network, pieces, prime, rng, config.choruses, engine)
     report(run, network, pieces, config.seed)
     say(f"\nEverything is in {run.folder}. Listen: {run.folder / 'composed.wav'}")
 
@@ -51,7 +53,7 @@ def train_and_draw(config):
     resumed = getattr(config, "resume", None)
     if resumed:
         run = RunFolder.open(resumed)
-        settings = run.config(type(config))
+        settings = settings_of(run)
         learner = runs.resume(settings, run)
         if learner.done:
             say(f"{run.folder}: already learned from all {learner.choruses} choruses")
@@ -63,7 +65,11 @@ def train_and_draw(config):
     way = "online, truncated gradient" if recipe.online else "full BPTT, Adam"
     say(f"{network.parameter_count} weights, {learner.choruses} choruses, recipe {settings.recipe}: {way}")
     if recipe.chords_first and learner.learned == 0:
-        row = runs.learn_chords_first(learner, settings)
+        runs.save(learner, run, None)  # an interrupted run can be resumed, here from the beginning
+        try:
+            row = runs.learn_chords_first(learner, settings, config.quiet)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(f"in the chords; {runs.go_on(run)}") from None
         say(f"chords first: {'learned' if row['success'] else 'not learned'} from {row['choruses']} choruses")
         run.write_metrics({"chords first": row})
     best = runs.learn(learner, run, config.quiet)
@@ -75,31 +81,54 @@ def train_and_draw(config):
     return run, network, pieces
 
 
-def write_composition(config, midi_path, network, pieces, prime, rng, count, wav=True):
-    """MIDI, WAV and a picture of the first choruses; says what was written."""
-    form, wav_path = pieces.form, midi_path.with_suffix(".wav")
+def choose_engine(config, count):
+    """What will render the WAV; tells what cannot be done before the work begins, not after."""
     engine, length = config.engine, composing.seconds(count, config.bpm)
+    most = composing.most_choruses(config.bpm)
+    if count > most:
+        hint = "; try --no-wav" if hasattr(config, "wav") else ""
+        raise UserError(f"--choruses: a WAV file holds {most} choruses at {config.bpm:g} bpm, got {count}{hint}")
+    if engine == "built-in":
+        return engine
+    if engine == "symusic":
+        import_extra("symusic", "audio")
+    if engine == "fluidsynth" and shutil.which("fluidsynth") is None:
+        raise UserError("--engine: there is no program fluidsynth on the PATH: apt-get install fluidsynth")
+    try:
+        found = sampled_engine()
+    except ValueError as error:
+        raise UserError(f"$SCRATCHNET_SOUNDFONT: {error}") from None
     if engine == "auto":  # a sampled piano renders a whole file at once: only for short ones
-        found = sampled_engine() if length < SAMPLED_SECONDS else None
-        engine = found[0] if found else "built-in"
-    if wav and composing.wav_bytes(count, config.bpm) > composing.WAV_LIMIT:
-        most = int(count * composing.WAV_LIMIT / composing.wav_bytes(count, config.bpm))
-        raise UserError(f"--choruses: a WAV file holds {most} choruses at {config.bpm:g} bpm, got {count}; try --no-wav")
-    built_in = wav_path if wav and engine == "built-in" else None
+        return found[0] if found and length < SAMPLED_SECONDS else "built-in"
+    if found is None:
+        raise UserError(f'--engine: {engine} needs a soundfont: name one in $SCRATCHNET_SOUNDFONT, or pip install "scratchnet[audio]"')
+    if engine == "symusic" and length > SAMPLED_SECONDS:
+        raise UserError(f"--engine: symusic plays {SAMPLED_SECONDS // 60} minutes at most, got {length / 60:.0f}")
+    return engine
+
+
+def write_composition(config, midi_path, network, pieces, prime, rng, count, engine):
+    """MIDI, WAV (unless engine is None) and a picture of the first choruses; says what was written."""
+    form, wav_path, length = pieces.form, midi_path.with_suffix(".wav"), composing.seconds(count, config.bpm)
+    built_in = wav_path if engine == "built-in" else None
     stream = composing.choruses(network, pieces, prime, count, rng, config.temperature)
     shown = []
     with Progress(count, "composing", "chorus", config.quiet or count < 50) as progress:
         for bits in composing.perform(stream, form, config.bpm, midi_path, built_in):
             shown += [bits] if len(shown) < DRAWN else []
             progress.update(1)
-    if wav and not built_in:
+    title = f"Composed blues{'' if count <= DRAWN else f', the first {DRAWN} of {count} choruses'}; shaded: what was given"
+    figures.draw_choruses(midi_path.with_suffix(".png"), shown, form, config.bpm, title, len(prime))
+    if engine and not built_in:
         try:
             render_midi(midi_path, wav_path, engine)
         except ValueError as error:
-            raise UserError(f"--engine: {error}") from None
-    title = f"Composed blues{'' if count <= DRAWN else f', the first {DRAWN} of {count} choruses'}"
-    figures.draw_choruses(midi_path.with_suffix(".png"), shown, form, config.bpm, title)
-    say(f"{count} choruses, {length:.0f} s: {midi_path}" + (f", {wav_path.name} (sound: {engine})" if wav else ""))
+            if config.engine != "auto":
+                raise UserError(f"--engine: {error}") from None
+            say(f"{error}; the built-in instrument plays instead")
+            engine = render_midi(midi_path, wav_path, "built-in")
+    plural = "chorus" if count == 1 else "choruses"
+    say(f"{count} {plural}, {length:.0f} s: {midi_path}" + (f", {wav_path.name} (sound: {engine})" if engine else ""))
 
 
 def report(run, network, pieces, seed, choruses=1000):
@@ -130,18 +159,21 @@ def run_compose(config):
     """`compose`."""
     one_blas_thread()
     run = RunFolder.open(config.run)
-    network, pieces, _ = open_run(run)
+    network, pieces = runs.load_network(run, settings_of(run))
     midi_path = Path(config.out) if config.out else run.path(f"composed-{config.seed}.mid")
     if midi_path.suffix.lower() not in (".mid", ".midi"):
         raise UserError(f"--out: expected a name that ends in .mid, got {midi_path}")
     if not midi_path.parent.is_dir():
         raise UserError(f"--out: no such folder: {midi_path.parent}")
     for path in (midi_path, *(midi_path.with_suffix(s) for s in ((".wav", ".png") if config.wav else (".png",)))):
+        if path.is_dir():
+            raise UserError(f"--out: expected the name of a file, and {path} is a folder")
         if path.exists() and not config.overwrite:
             raise UserError(f"{path} is there already; choose another --out or ask to --overwrite it")
+    engine = choose_engine(config, config.choruses) if config.wav else None
     rng = np.random.default_rng([config.seed, 3])
     prime = read_prime(config, pieces, rng)
-    write_composition(config, midi_path, network, pieces, prime, rng, config.choruses, config.wav)
+    write_composition(config, midi_path, network, pieces, prime, rng, config.choruses, engine)
 
 
 def read_prime(config, pieces, rng):
@@ -157,21 +189,18 @@ def read_prime(config, pieces, rng):
     return composing.prime_from_midi(config.prime, pieces.form)
 
 
-def open_run(run):
-    """(network, pieces, settings) of a trained run, whichever command made it."""
-    try:
-        settings = run.config(Run)
-    except UserError:
-        settings = run.config(Train)
-    network, pieces = runs.load_network(run, settings)
-    return network, pieces, settings
+def settings_of(run):
+    """The settings of a run with a checkpoint, whichever command made it."""
+    run.require_checkpoint()
+    text = (run.folder / CONFIG).read_text(encoding="utf-8", errors="replace")
+    return run.config(Train if "resume:" in text else Run)
 
 
 def run_evaluate(config):
     """`evaluate`."""
     one_blas_thread()
     run = RunFolder.open(config.run)
-    network, pieces, _ = open_run(run)
+    network, pieces = runs.load_network(run, settings_of(run))
     report(run, network, pieces, config.seed, config.choruses)
 
 
@@ -180,6 +209,7 @@ def run_chords(config):
     one_blas_thread()
     run = RunFolder.create(config.out, "blues-chords", config, config.overwrite)
     recipe, form, rows = RECIPES[config.recipe], runs.form_of(config), []
+    learned = None  # the last that did
     say(f"{'seed':>4} {'success':>8} {'choruses':>9} {'steps':>11} {'seconds':>8} {'goes on':>8}")
     for seed in range(config.seed, config.seed + config.seeds):
         limit = config.limit or recipe.chord_choruses
@@ -188,6 +218,7 @@ def run_chords(config):
                 recipe, seed, form, limit, config.gross_error, lambda count, loss, bar=bar: bar.update(count, loss=loss)
             )
         rows.append(row)
+        learned = (network, pieces) if row["success"] else learned
         run.log(**row)
         say(f"{seed:4} {'yes' if row['success'] else 'no':>8} {row['choruses']:9,} {row['steps']:11,} "
             f"{row['seconds']:8.1f} {row['goes_on']:8}")  # fmt: skip
@@ -195,8 +226,8 @@ def run_chords(config):
     summary = {"recipe": config.recipe, "succeeded": len(right), "seeds": len(rows), "rows": rows}
     if right:
         summary["median_steps"] = int(np.median([row["steps"] for row in right]))
-        bits = pieces.chords
-        figures.draw_gates(run.path("gates.png"), network, pieces, bits, "Experiment 1: gates and cell states over a chorus")
+        network, pieces = learned
+        figures.draw_gates(run.path("gates.png"), network, pieces, pieces.chords, "Experiment 1: gates and cell states over a chorus")
     run.write_metrics({"experiment 1": summary})
     say(f"{len(right)} of {len(rows)} networks play the twelve bars by themselves. The run is in {run.folder}.")
 

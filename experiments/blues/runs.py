@@ -1,7 +1,9 @@
 """One run of experiment 1 or 2: learn, keep the best, resume, load."""
 
 import math
+import shlex
 import time
+from dataclasses import asdict
 
 import numpy as np
 
@@ -33,9 +35,12 @@ def begin(config):
     return make_learner(recipe, network, pieces, config.learn or recipe.choruses, config.seed, config.gross_error)
 
 
-def learn_chords_first(learner, config):
+def learn_chords_first(learner, config, quiet=True):
     """Give the chord half of the network what a network of experiment 1 has learned: its weights have the same names."""
-    row, chord_network, _ = learn_chords(learner.recipe, config.seed, learner.pieces.form)
+    with Progress(None, "chords first", "chorus", quiet) as bar:
+        row, chord_network, _ = learn_chords(
+            learner.recipe, config.seed, learner.pieces.form, progress=lambda count, loss: bar.update(count, loss=loss)
+        )
     for name, param in chord_network.params.items():
         learner.network.params[name][...] = param
     return row
@@ -49,7 +54,7 @@ def learn(learner, run, quiet=False):
     Raises
     ------
     UserError
-        If the loss is no longer a number.
+        If the loss or a weight is no longer a number; the checkpoint is then that of the evaluation before.
     """
     pieces, network = learner.pieces, learner.network
     best = load_best(run) if learner.learned else None
@@ -60,32 +65,43 @@ def learn(learner, run, quiet=False):
         while not learner.done:
             before = learner.learned
             count, loss = learner.advance()
-            if not math.isfinite(loss):
-                raise UserError(f"the loss is {loss} after {learner.learned} choruses; try a smaller learning rate")
+            check_numbers(loss, learner)
             recent.append(loss)
-            progress.update(count, loss=loss)
-            if before // every != learner.learned // every or learner.done:
+            progress.update(min(count, learner.choruses - before), loss=loss)
+            judged = before // every != learner.learned // every or learner.done
+            if judged:
                 row = losses(network, pieces, pieces.development)
                 total = row["chord_loss"] + row.get("melody_loss", 0.0)
+                check_numbers(total, learner)
                 run.log(choruses=learner.learned, loss=float(np.mean(recent)), **row)
                 recent = []
                 if best is None or total < best[1]["total"]:
                     best = network.state_dict(), {"choruses": learner.learned, "total": total, **row}
-            if interrupt.is_set() or time.monotonic() - saved > CHECKPOINT_SECONDS:
+            if judged or interrupt.is_set() or time.monotonic() - saved > CHECKPOINT_SECONDS:
                 save(learner, run, best)
                 saved = time.monotonic()
             if interrupt.is_set():
-                raise KeyboardInterrupt(f"{learner.learned} of {learner.choruses} choruses; go on with: "
-                                        f"python -m experiments.blues train --resume {run.folder}")
-    save(learner, run, best)
+                raise KeyboardInterrupt(f"{learner.learned} of {learner.choruses} choruses; {go_on(run)}")
     network.load_state_dict(best[0])
     return best[1]
+
+
+def check_numbers(loss, learner):
+    """A UserError if learning has gone astray."""
+    if not (math.isfinite(loss) and all(np.isfinite(param).all() for param in learner.network.params.values())):
+        raise UserError(f"learning failed after {learner.learned} choruses, with a loss of {loss:g}; try another --seed or --recipe")
+
+
+def go_on(run):
+    """How to resume a run, in words."""
+    return f"go on with: python -m experiments.blues train --resume {shlex.quote(str(run.folder))}"
 
 
 def save(learner, run, best):
     """Write the checkpoint: the best network, the last one, and all that resuming needs."""
     tensors, memory = learner.state()
     metadata = {"network": learner.network.options(), "memory": memory, "best": None}
+    metadata["format"] = asdict(learner.pieces.form)
     if best is not None:
         tensors |= {f"best/{name}": param for name, param in best[0].items()}
         metadata["best"] = best[1]
@@ -109,12 +125,19 @@ def resume(config, run):
         If the checkpoint is damaged or is not of these settings.
     """
     tensors, metadata = load_checkpoint(run.require_checkpoint())
+    check_format(run, metadata, config)
     learner = begin(config)
     try:
         learner.load_state(tensors, metadata["memory"])
     except (KeyError, ValueError, TypeError) as error:
         raise CheckpointError(f"{run.checkpoint}: does not fit the settings of the run ({error})") from None
     return learner
+
+
+def check_format(run, metadata, config):
+    """A CheckpointError if a checkpoint is of another format than the run's settings: its units mean something else."""
+    if metadata.get("format") != asdict(form_of(config)):
+        raise CheckpointError(f"{run.checkpoint}: not of the steps_per_bar, endings and literal_bar_6 that config.yaml says")
 
 
 def load_network(run, config):
@@ -126,10 +149,13 @@ def load_network(run, config):
         If the run is not trained, or its checkpoint is damaged or of another shape.
     """
     tensors, metadata = load_checkpoint(run.require_checkpoint())
+    check_format(run, metadata, config)
     prefix = "last/" if metadata.get("best") is None else "best/"
     try:
+        if metadata["memory"]["learned"] == 0:
+            raise UserError(f"{run.folder}: nothing has been learned yet; {go_on(run)}")
         network = CellBlocks.from_options(metadata["network"])
         network.load_state_dict({name[5:]: tensor for name, tensor in tensors.items() if name.startswith(prefix)})
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{run.checkpoint}: not a network of the blues experiment ({error})") from None
     return network, make_pieces(RECIPES[config.recipe], config.seed, form_of(config))

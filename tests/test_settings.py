@@ -1,0 +1,240 @@
+"""Settings: from flags and YAML files to a dataclass, and what is said of mistakes."""
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pytest
+
+pytest.importorskip("jsonargparse")
+from experiments.errors import UserError
+from experiments.settings import (
+    Fraction,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Range,
+    describe,
+    dump_config,
+    is_allowed,
+    make_parser,
+)
+
+Scale = Enum("Scale", ["minor", "blues"])
+
+
+@dataclass(frozen=True)
+class Train:
+    seed: NonNegativeInt = 0
+    """Seed of all randomness, 100% of it."""
+    learning_rate: PositiveFloat = 1e-3
+    """Step size."""
+    layer_sizes: tuple[PositiveInt, ...] = (64, 32)
+    key: Literal["all", "c"] = "c"
+    scale: Scale = Scale.blues
+    quick: bool = False
+    """Minutes, not hours."""
+    sound: bool = True
+    clip: PositiveFloat | None = None
+    out: Path | None = None
+    name: str = ""
+    threshold: float = 0.5
+
+    def __post_init__(self):
+        if self.quick and self.seed == 13:
+            raise ValueError("--quick does not go\nwith --seed 13")
+
+
+@dataclass(frozen=True)
+class Compose:
+    run: Path
+    """Folder of a trained run."""
+    choruses: PositiveInt = 4
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        ("", Train()),
+        ("--seed 3", Train(seed=3)),
+        ("--learning-rate 1e-2", Train(learning_rate=0.01)),
+        ("--learning_rate=1", Train(learning_rate=1.0)),
+        ("--layer-sizes 1 2 3", Train(layer_sizes=(1, 2, 3))),
+        ("--key all --scale minor", Train(key="all", scale=Scale.minor)),
+        ("--quick --no-sound", Train(quick=True, sound=False)),
+        ("--quick=false --no_quick --sound", Train()),
+        ("--clip 0.5", Train(clip=0.5)),
+        ("--clip null --out a/b", Train(out=Path("a/b"))),
+        ("--name 1e3 --threshold -2", Train(name="1e3", threshold=-2.0)),
+        ("--name train", Train(name="train")),
+        ("runs/x", Compose(Path("runs/x"))),
+        ("--choruses 2 runs/x", Compose(Path("runs/x"), 2)),
+        ("-- --odd", Compose(Path("--odd"))),
+    ],
+)
+def test_flags(capsys, argv, expected):
+    config = make_parser(type(expected)).parse(argv.split())
+    assert config == expected
+    assert type(getattr(config, "learning_rate", 0.0)) is float
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        ("--seed x", "--seed: expected an integer >= 0, got x"),
+        ("--seed -1", "--seed: expected an integer >= 0, got -1"),
+        ("--seed 2.5", "--seed: expected an integer >= 0, got 2.5"),
+        ("--seed true", "--seed: expected an integer >= 0, got True"),
+        ("--seed null", "--seed: expected an integer >= 0, got None"),
+        ("--seed", "--seed: expected one argument"),
+        ("--learning-rate 0", "--learning-rate: expected a number > 0, got 0.0"),
+        ("--learning-rate nan", "--learning-rate: expected a number > 0, got nan"),
+        ("--learning-rate .nan", "--learning-rate: expected a number > 0, got nan"),
+        ("--threshold .inf", "--threshold: expected a number, got inf"),
+        ("--threshold=-.inf", "--threshold: expected a number, got -inf"),
+        ("--threshold 1e999", "--threshold: expected a number, got inf"),
+        ("--clip .inf", "--clip: expected a number > 0 or null, got inf"),
+        ("--clip x", "--clip: expected a number > 0 or null, got x"),
+        ("--layer-sizes 3 x", "--layer-sizes: expected a list, each an integer >= 1, got x"),
+        ("--layer-sizes 3 0", "--layer-sizes: expected a list, each an integer >= 1, got (3, 0)"),
+        ("--layer-sizes", "--layer-sizes: expected at least one argument"),
+        ("--key d", "--key: expected one of all, c, got d"),
+        ("--scale dorian", "--scale: expected one of minor, blues, got dorian"),
+        ("--quick=perhaps", "--quick: expected true or false, got perhaps"),
+        ("--quick --seed 13", "--quick does not go with --seed 13"),
+        ("--learning-rtae 3", "--learning-rtae: no such flag; did you mean --learning-rate?"),
+        ("--learning 3", "--learning: no such flag; did you mean --learning-rate?"),
+        ("--zzz", "--zzz: no such flag"),
+        ("-x", "unrecognized arguments: -x"),
+        ("more", "unrecognized arguments: more"),
+    ],
+)
+def test_mistakes(capsys, argv, message):
+    with pytest.raises(UserError) as caught:
+        make_parser(Train).parse(argv.split())
+    assert " ".join(str(caught.value).split()) == message
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [("", "expected run"), ("a --choruses 0", "--choruses: expected an integer >= 1, got 0")],
+)
+def test_mistakes_with_a_positional(argv, message):
+    with pytest.raises(UserError) as caught:
+        make_parser(Compose).parse(argv.split())
+    assert str(caught.value) == message
+
+
+def test_a_configuration_file_and_flags_after_it(tmp_path):
+    (tmp_path / "c.yaml").write_text(
+        "seed: 5\nlearning_rate: 1e-2\nlayer_sizes: [1]\nquick: true\nscale: minor\n"
+    )
+    from_file = Train(seed=5, learning_rate=0.01, layer_sizes=(1,), quick=True, scale=Scale.minor)
+    assert make_parser(Train).parse_file(tmp_path / "c.yaml") == from_file
+    config = make_parser(Train).parse(["--config", str(tmp_path / "c.yaml"), "--seed", "6"])
+    assert config == replace(from_file, seed=6)
+
+
+def test_a_configuration_file_may_give_the_positional(tmp_path):
+    (tmp_path / "c.yaml").write_text("run: runs/x\n")
+    config = make_parser(Compose).parse(["--config", str(tmp_path / "c.yaml")])
+    assert config == Compose(Path("runs/x"))
+
+
+@pytest.mark.parametrize("spelling", ["--print-config", "--print_config"])
+def test_the_printed_configuration_can_be_read_back(tmp_path, capsys, spelling):
+    flags = "--seed 4 --clip 1e-7 --scale minor --name no".split()
+    with pytest.raises(SystemExit) as stop:
+        make_parser(Train).parse([*flags, spelling])
+    assert stop.value.code == 0
+    printed = capsys.readouterr().out
+    config = Train(seed=4, clip=1e-7, scale=Scale.minor, name="no")
+    assert printed == dump_config(config)
+    (tmp_path / "c.yaml").write_text(printed)
+    assert make_parser(Train).parse(["--config", str(tmp_path / "c.yaml")]) == config
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("seed: x", "seed: expected an integer >= 0, got x"),
+        ("seed: -1", "seed: expected an integer >= 0, got -1"),
+        ("seed: null", "seed: expected an integer >= 0, got None"),
+        ("threshold: .nan", "threshold: expected a number, got nan"),
+        ("layer_sizes: 3", "expected a list, got one int"),
+        ("layer_sizes: [3, 0]", "layer_sizes: expected a list, each an integer >= 1, got [3, 0]"),
+        ("quick: 7", "quick: expected true or false, got 7"),
+        ("sede: 3", "no setting 'sede'; did you mean seed?"),
+        ("3", "expected settings like `seed: 3`, got 3"),
+        ("", "expected settings like `seed: 3`"),
+        ("seed: [", "Problems parsing config"),
+        ("\0\1\2", "Problems parsing config"),
+        (b"\xff\xfe\xc1", "expected a YAML file of settings"),
+    ],
+)
+def test_mistakes_in_a_configuration_file_name_it(tmp_path, content, message):
+    path = tmp_path / "c.yaml"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(UserError) as caught:
+        make_parser(Train).parse(["--config", str(path)])
+    assert str(caught.value).startswith(f"{path}: {message}") and "\n" not in str(caught.value)
+
+
+def test_no_configuration_file(tmp_path):
+    for path in (tmp_path, tmp_path / "missing.yaml"):
+        with pytest.raises(UserError) as caught:
+            make_parser(Train).parse(["--config", str(path)])
+        message = str(caught.value)
+        assert message.startswith("--config: ") and str(path) in message and "\n" not in message
+
+
+def test_help(capsys):
+    with pytest.raises(SystemExit) as stop:
+        make_parser(Train, "python -m blues train", "Train the network.\n\nThen more.").parse(["--help"])
+    assert stop.value.code == 0
+    out = " ".join(capsys.readouterr().out.split())
+    for part in (
+        "usage: python -m blues train [options] Train the network. Then more.",
+        "--learning-rate X Step size. (a number > 0; default: 0.001)",
+        "100% of it. (an integer >= 0; default: 0)",
+        "--quick Minutes, not hours. (true or false; default: false)",
+        "--key KEY (one of all, c; default: c)",
+        "--layer-sizes N [N ...] (a list, each an integer >= 1; default: 64 32)",
+        "--clip X (a number > 0 or null)",
+        "--config FILE",
+    ):
+        assert part in out
+    assert "_rate" not in out
+    with pytest.raises(SystemExit):
+        make_parser(Compose, "compose").parse(["-h"])
+    assert "usage: compose RUN [options]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("hint", "good", "bad"),
+    [
+        (PositiveInt, [1, 10**30], [0, -1, True, 1.0, None, "1"]),
+        (NonNegativeInt, [0, 1], [-1]),
+        (PositiveFloat, [5e-324, 1, 1e300], [0.0, -1.0, float("nan"), float("inf"), True]),
+        (NonNegativeFloat, [0.0], [-1e-9, float("inf")]),
+        (Fraction, [0, 0.5, 1], [-0.1, 1.1, float("nan")]),
+        (Annotated[float, Range(above=0, below=1)], [0.5], [0, 1]),
+        (float, [-1e300, 0], [float("-inf"), "1"]),
+        (int | None, [None, -3], [0.5]),
+        (Literal["a", 2], ["a", 2], ["b", None]),
+        (list[Fraction], [[], [0.5, 1]], [[0.5, 2], 0.5]),
+        (bool, [True], [1]),
+    ],
+)
+def test_ranges(hint, good, bad):
+    assert all(is_allowed(value, hint) for value in good)
+    assert not any(is_allowed(value, hint) for value in bad)
+
+
+def test_ranges_in_words():
+    assert describe(Annotated[float, Range(above=0, most=1)]) == "a number > 0 and <= 1"
+    assert describe(Scale | None) == "one of minor, blues or null"
