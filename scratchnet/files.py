@@ -46,7 +46,7 @@ def _rename(error, temporary, path):
 
 @contextlib.contextmanager
 def atomic_open(path, mode="w", **options):
-    """Like `open` for writing, but the file appears under its name only if the block ends without an exception.
+    """Like `open` for writing, but the file appears under its name only if the block ends well.
 
     Parameters
     ----------

@@ -1,16 +1,16 @@
 """The one place where Numba is configured.
 
 Every compiled function of the project is decorated with `@kernel`. A kernel is plain Python on arrays and
-numbers: with the environment variable NUMBA_DISABLE_JIT=1 it runs as it stands, and a debugger can step through
-the equations.
+numbers: with the environment variable NUMBA_DISABLE_JIT=1 it runs as it stands, and a debugger can step
+through the equations.
 
 Kernels do not check their arguments (the classes do). They release the GIL, divide as NumPy does (x/0 is inf)
 and may reorder sums, but NaN and infinity keep their meaning.
 
-The cache. Numba's own cache does not notice an edit in a kernel that a kernel of another file calls: the caller
-keeps running the old code. So compiled code lies in a folder named by a hash of the source of all kernels: after
-any edit all of them are compiled anew. The folder is in ~/.cache/scratchnet, or in $SCRATCHNET_CACHE; where that
-cannot be written, nothing is cached.
+The cache. Numba's own cache does not notice an edit in a kernel that a kernel of another file calls: the
+caller keeps running the old code. So compiled code lies in a folder named by a hash of the source of all
+kernels: after any edit all of them are compiled anew. The folder is in ~/.cache/scratchnet, or in
+$SCRATCHNET_CACHE; where that cannot be written, nothing is cached.
 """
 
 import hashlib
@@ -48,9 +48,9 @@ CACHE_FOLDER = None if numba.config.DISABLE_JIT else _cache_folder()
 def kernel(function=None, *, inline=False):
     """Compile a function with the project's settings on its first call with new argument types.
 
-    inline : copy it into the kernels that call it. For small ones that are called in a loop with many arrays: a
-        call costs as much as some dozens of multiplications. Every copy is optimised anew, and compiling takes
-        longer.
+    inline : copy it into the kernels that call it. For small ones that are called in a loop with many arrays:
+        a call costs as much as some dozens of multiplications. Every copy is optimised anew, and compiling
+        takes longer.
     """
     if function is None:
         return lambda function: kernel(function, inline=inline)

@@ -11,7 +11,6 @@ from experiments.blues.recipes import chord_wiring, make_network
 from experiments.blues.training import make_learner, make_pieces
 
 CHECK = 100  # choruses between two trials
-REPEATS = 4  # choruses in a row that a trial must reproduce
 
 
 def plays_alone(network, pieces, count):
@@ -29,7 +28,8 @@ def plays_alone(network, pieces, count):
 def learn_chords(recipe, seed=0, form=BluesFormat(), limit=None, gross_error=None, progress=None):
     """Learn the chord sequence until the network plays it by itself, or `limit` choruses are over.
 
-    Success as the report and its ICANN version define it: the network reproduces the whole sequence, several times (four).
+    Success as the report defines it: the network reproduces the whole sequence; as its ICANN version does, several times
+    (`recipe.repeats`).
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def learn_alone(learner, seed, progress=None):
         before = learner.learned
         count, loss = learner.advance()
         if before // CHECK != learner.learned // CHECK:
-            success = trial(learner) == REPEATS
+            success = trial(learner) == learner.recipe.repeats
         if progress:
             progress(count, loss)
     row = {
@@ -75,7 +75,7 @@ def learn_alone(learner, seed, progress=None):
 def trial(learner):
     """`plays_alone` for a learner in the middle of a stream, which then goes on as if nothing had been."""
     kept = {name: array.copy() for name, array in learner.memory().items()}
-    right = plays_alone(learner.network, learner.pieces, REPEATS)
+    right = plays_alone(learner.network, learner.pieces, learner.recipe.repeats)
     for name, array in learner.memory().items():
         array[...] = kept[name]
     return right

@@ -32,7 +32,9 @@ class Recipe:
     standardise: bool = False  # inputs to mean 0, standard deviation 1
     dtype: str = "float64"
     scale: float = 0.1  # initial weights are uniform in [-scale, scale]
+    repeats: int = 4  # choruses in a row that a network must play alone to succeed in experiment 1
     momentum: float = 0.0  # online only
+    reset_every: int = 1  # online only: choruses after which the network is reset; 0 for never
     batch: int = 1  # the rest for BPTT only
     length: int = 2
     final: float = 0.01
@@ -48,10 +50,10 @@ RECIPES = {
         online=False, lr=0.03, dtype="float32", scale=0.3, batch=16, length=2, chords_first=True, choruses=384_000,
         chord_choruses=100_000,
     ),
-    "paper": Recipe(online=True, lr=1e-5, momentum=0.9, choruses=1_000_000, chord_choruses=2_000_000),
+    "paper": Recipe(online=True, lr=1e-5, momentum=0.9, repeats=1, choruses=1_000_000, chord_choruses=2_000_000),
     "icann": Recipe(
-        online=True, lr=1e-5, momentum=0.9, gate_biases=ICANN_BIASES, standardise=True, choruses=1_000_000,
-        chord_choruses=2_000_000,
+        online=True, lr=1e-5, momentum=0.9, gate_biases=ICANN_BIASES, standardise=True, reset_every=4,
+        choruses=1_000_000, chord_choruses=2_000_000,
     ),
 }  # fmt: skip
 

@@ -78,9 +78,9 @@ class BatchLearner(Learner):
 
 
 class OnlineLearner(Learner):
-    """The report's way: one endless stream of pieces, all weights changed after every time step.
+    """The report's way: a stream of pieces, all weights changed after every time step.
 
-    gross_error : None, or the error of an output unit at which the network is reset and begins a new piece
+    gross_error : None, or the error of an output unit at which the network is reset and begins the next piece
     """
 
     AT_ONCE = 20  # choruses a call
@@ -96,17 +96,20 @@ class OnlineLearner(Learner):
     def advance(self):
         """Some choruses. Returns (choruses learned from, loss in nats a step)."""
         count = min(self.AT_ONCE, self.choruses - self.learned)
-        x, t = (array[:, :, 0] for array in self.pieces.draw(self.rng, count, 1))
-        x, t = x.astype(self.network.dtype), t.astype(self.network.dtype)
-        total, at, steps = 0.0, 0, self.pieces.form.steps
+        x, t = (array[:, :, 0].astype(self.network.dtype) for array in self.pieces.draw(self.rng, count, 1))
+        total, seen, at, steps = 0.0, 0, 0, self.pieces.form.steps
         while at < len(x):
-            y, loss, _ = self.network.learn_online(x[at:], t[at:], self.recipe.lr, self.recipe.momentum, self.gross_error)
-            total, at = total + loss, at + len(y)
-            if at < len(x) and np.isfinite(self.gross_error):
+            piece = self.learned + at // steps
+            if at % steps == 0 and self.recipe.reset_every and piece % self.recipe.reset_every == 0:
                 self.network.reset()
-                at += -at % steps  # the rest of the piece is skipped
+            stop = at + steps - at % steps
+            y, loss, _ = self.network.learn_online(x[at:stop], t[at:stop], self.recipe.lr, self.recipe.momentum, self.gross_error)
+            total, seen, at = total + loss, seen + len(y), at + len(y)
+            if at < stop:  # a gross error: the rest of the piece is skipped
+                self.network.reset()
+                at = stop
         self.learned += count
-        return count, total / len(x)
+        return count, total / seen
 
 
 def make_learner(recipe, network, pieces, choruses, seed, gross_error=None):
