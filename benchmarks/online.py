@@ -48,7 +48,9 @@ def theirs():
         h = c = torch.zeros(1, 8, dtype=torch.float64)
         for now in range(len(x)):
             h, c = cell(x[now : now + 1], (h.detach(), c.detach()))
-            loss = torch.nn.functional.binary_cross_entropy_with_logits(linear(h), t[now : now + 1], reduction="sum")
+            loss = torch.nn.functional.binary_cross_entropy_with_logits(
+                linear(h), t[now : now + 1], reduction="sum"
+            )
             sgd.zero_grad()
             loss.backward()
             sgd.step()
@@ -81,7 +83,9 @@ def main(argv=None):
     row = {"case": "blues experiment 1, online, float64"}
     for name in times:
         row[f"{name.lower()}_us_per_step"] = statistics.median(times[name])
-        print(f"{name:11} {statistics.median(times[name]):8.2f} us a time step (least {min(times[name]):.2f})")
+        print(
+            f"{name:11} {statistics.median(times[name]):8.2f} us a time step (least {min(times[name]):.2f})"
+        )
     if "PyTorch" in times:
         row["ratio"] = row["pytorch_us_per_step"] / row["scratchnet_us_per_step"]
         print(f"ratio       {row['ratio']:8.0f}")

@@ -152,8 +152,24 @@ def _render_with_fluidsynth(midi_path, wav_path, font, seconds):
     with tempfile.TemporaryDirectory(dir=Path(wav_path).absolute().parent) as folder:
         raw = Path(folder) / "sound.raw"
         timeout = 60 + seconds  # it plays ten times faster than the music or better
-        command = [program, "-niq", "-g", "0.4", "-r", "44100", "-T", "raw", "-O", "s32", "-E", "little",
-                   "-F", raw, Path(font).absolute(), Path(midi_path).absolute()]
+        command = [
+            program,
+            "-niq",
+            "-g",
+            "0.4",
+            "-r",
+            "44100",
+            "-T",
+            "raw",
+            "-O",
+            "s32",
+            "-E",
+            "little",
+            "-F",
+            raw,
+            Path(font).absolute(),
+            Path(midi_path).absolute(),
+        ]
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout)
         except subprocess.TimeoutExpired:

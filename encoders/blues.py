@@ -23,7 +23,18 @@ C, F7, GM7, EM, A7 = (48, 52, 55), (48, 51, 53, 57), (50, 53, 55, 58), (52, 55, 
 DM7, G7, DM = (48, 50, 53, 57), (50, 53, 55, 59), (50, 53, 57)
 DIM = (48, 51, 54, 57)  # F#dim7 = Cdim7, what the label of bar 6 means ...
 DIM_PRINTED = (48, 50, 54, 57)  # ... and the notes as printed, with one sharp sign only
-CHORD_NAMES = {C: "C", F7: "F7", GM7: "Gm7", EM: "Em", A7: "A7", DM7: "Dm7", G7: "G7", DM: "Dm", DIM: "F#dim", DIM_PRINTED: "F#dim"}
+CHORD_NAMES = {
+    C: "C",
+    F7: "F7",
+    GM7: "Gm7",
+    EM: "Em",
+    A7: "A7",
+    DM7: "Dm7",
+    G7: "G7",
+    DM: "Dm",
+    DIM: "F#dim",
+    DIM_PRINTED: "F#dim",
+}
 HALF_BARS = (  # (first half, second half) of each bar
     (C, C), (F7, F7), (C, C), (GM7, C), (F7, F7), (DIM, DIM), (C, C), (EM, A7), (DM7, DM7), (G7, G7), (C, A7), (DM, G7),
 )  # fmt: skip
@@ -153,7 +164,9 @@ def encode(events, low, units, form, steps):
 def encode_chords(form=BluesFormat()):
     """The twelve bars of chords: uint8 array (steps, chord units)."""
     half = form.steps_per_bar // 2
-    events = [(start * half, length * half, chord) for start, length, chord in chord_events(form.literal_bar_6)]
+    events = [
+        (start * half, length * half, chord) for start, length, chord in chord_events(form.literal_bar_6)
+    ]
     return encode(events, CHORD_LOW, CHORD_UNITS, form, form.steps)
 
 

@@ -50,10 +50,14 @@ def parse(data):
         if name == b"MTrk":  # other chunks are allowed and hold no music
             reader.read_track(body, sequential=kind == 2)
             found += 1
-    score = Score(ticks_per_beat, reader.tracks, *(
-        tuple((tick, *value) for tick, value in sorted(changes.items()))
-        for changes in (reader.tempos, reader.meters, reader.keys)
-    ))
+    score = Score(
+        ticks_per_beat,
+        reader.tracks,
+        *(
+            tuple((tick, *value) for tick, value in sorted(changes.items()))
+            for changes in (reader.tempos, reader.meters, reader.keys)
+        ),
+    )
     if score.seconds(reader.end) > MAX_SECONDS:
         raise ValueError(f"it lasts longer than {MAX_SECONDS // 3600} hours")
     return score

@@ -130,8 +130,14 @@ def _draw_notes(ax, score, begin, end):
         for note in track.notes:
             if note.start < end and note.end > begin:
                 left, right = max(note.start, begin), min(note.end, end)
-                corners.append([(left, note.pitch - 0.42), (right, note.pitch - 0.42),
-                                (right, note.pitch + 0.42), (left, note.pitch + 0.42)])
+                corners.append(
+                    [
+                        (left, note.pitch - 0.42),
+                        (right, note.pitch - 0.42),
+                        (right, note.pitch + 0.42),
+                        (left, note.pitch + 0.42),
+                    ]
+                )
                 faces.append(to_rgba(colour, 0.4 + 0.6 * note.velocity / 127))
         bars = PolyCollection(corners, facecolors=faces, edgecolors="white", linewidths=0.5, zorder=3)
         ax.add_collection(bars)
@@ -159,7 +165,14 @@ def _draw_header(figure, score, title, remark):
         if track.notes
     ][:16]
     if len(handles) > 1:
-        legend = figure.legend(handles=handles, loc="outside upper right", ncols=min(len(handles), 6),
-                               frameon=False, handlelength=1.0, handleheight=0.8, columnspacing=1.4)
+        legend = figure.legend(
+            handles=handles,
+            loc="outside upper right",
+            ncols=min(len(handles), 6),
+            frameon=False,
+            handlelength=1.0,
+            handleheight=0.8,
+            columnspacing=1.4,
+        )
         for text in legend.get_texts():
             text.set_parse_math(False)

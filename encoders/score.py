@@ -221,8 +221,10 @@ class Score:
         for track in self.tracks:
             for note in () if track.is_drums else track.notes:
                 if not lowest <= note.pitch + semitones <= highest:
-                    raise ValueError(f"pitch {note.pitch} moved by {semitones} semitones "
-                                     f"leaves the range {lowest}..{highest}")
+                    raise ValueError(
+                        f"pitch {note.pitch} moved by {semitones} semitones "
+                        f"leaves the range {lowest}..{highest}"
+                    )
         tracks = (
             track
             if track.is_drums

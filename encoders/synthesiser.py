@@ -92,8 +92,9 @@ def _room(sample_rate):
     time = np.arange(n) / sample_rate
     echo = rng.standard_normal((2, n)) * np.exp(-time * np.log(1000) / ROOM_SECONDS)
     echo[:, : int(0.008 * sample_rate)] = 0  # the first wall is 1.4 m away
-    echo = signal.sosfilt(signal.butter(1, [180, min(4500, 0.4 * sample_rate)], "bandpass", fs=sample_rate,
-                                        output="sos"), echo)
+    echo = signal.sosfilt(
+        signal.butter(1, [180, min(4500, 0.4 * sample_rate)], "bandpass", fs=sample_rate, output="sos"), echo
+    )
     echo *= 0.12 / np.sqrt(np.sum(echo**2, axis=1, keepdims=True))
     return fft.rfft(echo.astype(np.float32), fft.next_fast_len(BLOCK + n, real=True))
 
@@ -170,8 +171,10 @@ class WavWriter:
             raise ValueError(f"{self.path}: a WAV file ends at 4 GiB, here {hours:.1f} hours")
         notes = sorted((_checked(note) for note in notes), key=lambda note: note[0])
         if notes and not self._until <= notes[0][0] <= notes[-1][0] < until:
-            raise ValueError(f"notes start from {notes[0][0]} to {notes[-1][0]} s, "
-                             f"outside the piece from {self._until} to {until} s being added")
+            raise ValueError(
+                f"notes start from {notes[0][0]} to {notes[-1][0]} s, "
+                f"outside the piece from {self._until} to {until} s being added"
+            )
         self._waiting = [*self._waiting, *notes]
         self._until = until
         while (self._position + BLOCK) / self.sample_rate <= until:
@@ -241,8 +244,10 @@ def _checked(note):
     pan = pan[0] if pan else min(max((pitch - 64) / 80, -0.6), 0.6)
     in_time = start >= 0 and 0 < duration < np.inf
     if not (in_time and 0 <= pitch <= 127 and 1 <= velocity <= 127 and -1 <= pan <= 1):
-        raise ValueError("expected (start >= 0, duration > 0, pitch 0..127, velocity 1..127, pan -1..1), got "
-                         f"{tuple(note)}")
+        raise ValueError(
+            "expected (start >= 0, duration > 0, pitch 0..127, velocity 1..127, pan -1..1), got "
+            f"{tuple(note)}"
+        )
     return float(start), float(duration), int(pitch), int(velocity), float(pan)
 
 

@@ -21,7 +21,9 @@ def in_processes(function, jobs, workers=None):
     """
     workers = min(workers or os.cpu_count() or 1, len(jobs))
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=threadpoolctl.threadpool_limits, initargs=(1,)) as pool:
+    with ProcessPoolExecutor(
+        workers, context, initializer=threadpoolctl.threadpool_limits, initargs=(1,)
+    ) as pool:
         try:
             for done in as_completed([pool.submit(function, *job) for job in jobs]):
                 yield done.result()

@@ -239,7 +239,9 @@ class CellBlocks(OnlineLearning, ClosedLoop, Layer):
         "next.weight" (K, n + 1). Rows are units, columns its sources as in wiring.py, the bias last. All are views of one vector.
     """
 
-    def __init__(self, wiring, rng, scale=0.1, peepholes=False, squash_g=PAPER_G, squash_h=PAPER_H, dtype=np.float64):
+    def __init__(
+        self, wiring, rng, scale=0.1, peepholes=False, squash_g=PAPER_G, squash_h=PAPER_H, dtype=np.float64
+    ):
         super().__init__()
         if np.dtype(dtype) not in (np.float32, np.float64):
             raise ValueError(f"expected dtype float32 or float64, got {dtype}")
@@ -267,9 +269,14 @@ class CellBlocks(OnlineLearning, ClosedLoop, Layer):
         """The inverse of `options`; weights are random, to be replaced by `load_state_dict`."""
         options = dict(options)
         w = options.pop("wiring")
-        blocks = {name: Blocks(**{k: tuple(v) if isinstance(v, list) else v for k, v in b.items()}) for name, b in w["blocks"].items()}
+        blocks = {
+            name: Blocks(**{k: tuple(v) if isinstance(v, list) else v for k, v in b.items()})
+            for name, b in w["blocks"].items()
+        }
         outputs = {name: Outputs(**o) for name, o in w["outputs"].items()}
-        wiring = Wiring(w["inputs"], blocks, outputs, {name: tuple(sources) for name, sources in w["feeds"].items()})
+        wiring = Wiring(
+            w["inputs"], blocks, outputs, {name: tuple(sources) for name, sources in w["feeds"].items()}
+        )
         return cls(wiring, np.random.default_rng(0) if rng is None else rng, **options)
 
     def _lay_out(self):
@@ -298,7 +305,10 @@ class CellBlocks(OnlineLearning, ClosedLoop, Layer):
         for name in w.outputs:
             add(f"{name}.weight", R + np.r_[outputs[name]], np.append(w.sources(name), Z - 1))
         self.where = np.concatenate(where)
-        self.flat, self.flat_grad = np.zeros(self.where.size, self.dtype), np.zeros(self.where.size, self.dtype)
+        self.flat, self.flat_grad = (
+            np.zeros(self.where.size, self.dtype),
+            np.zeros(self.where.size, self.dtype),
+        )
         self._shapes, self._starts, start = shapes, {}, 0
         for name, shape in shapes.items():
             self._starts[name] = start
@@ -333,7 +343,11 @@ class CellBlocks(OnlineLearning, ClosedLoop, Layer):
         Z = w.input_size + C + 1
         dense = np.zeros((R + K) * Z + 3 * C, self.dtype)
         dense[self.where] = self.flat if flat is None else flat
-        return dense[: R * Z].reshape(R, Z), dense[R * Z : (R + K) * Z].reshape(K, Z), dense[(R + K) * Z :].reshape(3, C)[:, : C * self.peepholes]
+        return (
+            dense[: R * Z].reshape(R, Z),
+            dense[R * Z : (R + K) * Z].reshape(K, Z),
+            dense[(R + K) * Z :].reshape(3, C)[:, : C * self.peepholes],
+        )
 
     def initial_state(self, B):
         """(s, y), both zero: cell states and cell outputs (C, B) before the first step."""
@@ -372,7 +386,13 @@ class CellBlocks(OnlineLearning, ClosedLoop, Layer):
             return np.empty((*shape, B), self.dtype)
 
         W, V, u = self.matrices()
-        z, zo, net, hs, a = new(T, D + C + 1), new(T, D + C + 1), new(T, len(W)), new(T, C), new(T, w.output_size)
+        z, zo, net, hs, a = (
+            new(T, D + C + 1),
+            new(T, D + C + 1),
+            new(T, len(W)),
+            new(T, C),
+            new(T, w.output_size),
+        )
         s, y = new(T + 1, C), new(T + 1, C)
         s[0], y[0] = s0, y0
         forward(x, W, V, u, self.block_of, self.g_ab, self.h_ab, z, net, s, y, hs, zo, a)
@@ -392,9 +412,13 @@ class CellBlocks(OnlineLearning, ClosedLoop, Layer):
         w, (T, _, B) = self.wiring, z.shape
         D, J, C = w.input_size, w.block_count, w.cell_count
         da = expect(da, "da", f"{T}, {w.output_size}, {B}", (T, w.output_size, B), self.dtype)
-        ds, dy = self.initial_state(B) if dstate is None else (
-            expect(part, f"dstate {name}", f"{C}, {B}", (C, B), self.dtype).copy()
-            for part, name in zip(dstate, ("ds", "dy"), strict=True)
+        ds, dy = (
+            self.initial_state(B)
+            if dstate is None
+            else (
+                expect(part, f"dstate {name}", f"{C}, {B}", (C, B), self.dtype).copy()
+                for part, name in zip(dstate, ("ds", "dy"), strict=True)
+            )
         )
         dz = np.zeros((D + C + 1, B), self.dtype)
         dz[D : D + C] = dy
@@ -418,4 +442,7 @@ class CellBlocks(OnlineLearning, ClosedLoop, Layer):
         _, _, _, _, net, s, y, _, _ = self._kept
         J, C = self.wiring.block_count, self.wiring.cell_count
         parts = np.split(net, [J, 2 * J, 2 * J + C], axis=1)
-        return dict(zip(("input gate", "forget gate", "cell input", "output gate"), parts, strict=True)) | {"state": s[1:], "cell output": y[1:]}
+        return dict(zip(("input gate", "forget gate", "cell input", "output gate"), parts, strict=True)) | {
+            "state": s[1:],
+            "cell output": y[1:],
+        }

@@ -39,7 +39,9 @@ class Stream(NamedTuple):
 
     w: np.ndarray  # (weights,) all weights in one vector
     v: np.ndarray  # (weights,) velocity
-    P: np.ndarray  # partial derivatives, one stretch for each cell and row of weights that leads into its block
+    P: (
+        np.ndarray
+    )  # partial derivatives, one stretch for each cell and row of weights that leads into its block
     z: np.ndarray  # sources
     dz: np.ndarray  # (len(z),) error by z
     x_y_1: np.ndarray  # (Z,) inputs, cell outputs and the 1 of the bias
@@ -56,7 +58,9 @@ class Stream(NamedTuple):
     gather: np.ndarray  # (len(z),) index into x_y_1
     blocks_z: int  # length of the part of z that belongs to blocks
     first_cell: np.ndarray  # (J + 1,) the cells of a block
-    partial: np.ndarray  # (C, 3) start in P of the partials by the weights into input gate, forget gate, cell; unsigned
+    partial: (
+        np.ndarray
+    )  # (C, 3) start in P of the partials by the weights into input gate, forget gate, cell; unsigned
     peephole: np.ndarray  # (C, 3) index in w of the peepholes to i, f, o; empty if there are none
     peephole_partial: np.ndarray  # (C, 2) start in P of the partials by the block's peepholes to i and f
 
@@ -64,7 +68,7 @@ class Stream(NamedTuple):
 @kernel(inline=True)
 def dot(w, at, z, source, length):
     """sum_k w[at + k] z[source + k]: the net input of a unit."""
-    total = w[at] * 0
+    total = w.dtype.type(0)
     for k in range(length):
         total += w[at + k] * z[source + k]
     return total
@@ -201,12 +205,42 @@ def learn_block(n, j, lr, momentum, change):
         keep = momentum if c == start else one  # the velocity decays once, and every cell adds to it
         if c < stop - 1:
             carry(P, n.partial[c, 0], f, g * i * (one - i), z, source, v, at_i, length, keep, n.es[c])
-            carry(P, n.partial[c, 1], f, n.s_before[c] * f * (one - f), z, source, v, at_f, length, keep, n.es[c])
+            carry(
+                P,
+                n.partial[c, 1],
+                f,
+                n.s_before[c] * f * (one - f),
+                z,
+                source,
+                v,
+                at_f,
+                length,
+                keep,
+                n.es[c],
+            )
         else:
-            carry_and_move(P, n.partial[c, 0], f, g * i * (one - i), z, source, v, w, at_i, length, keep, n.es[c], change)
-            carry_and_move(P, n.partial[c, 1], f, n.s_before[c] * f * (one - f), z, source, v, w, at_f, length, keep, n.es[c], change)
+            carry_and_move(
+                P, n.partial[c, 0], f, g * i * (one - i), z, source, v, w, at_i, length, keep, n.es[c], change
+            )
+            carry_and_move(
+                P,
+                n.partial[c, 1],
+                f,
+                n.s_before[c] * f * (one - f),
+                z,
+                source,
+                v,
+                w,
+                at_f,
+                length,
+                keep,
+                n.es[c],
+                change,
+            )
         slope = squash_slope(g, n.g_ab[0], n.g_ab[1])
-        carry_and_move(P, n.partial[c, 2], f, i * slope, z, source, v, w, at_g, length_g, momentum, n.es[c], change)
+        carry_and_move(
+            P, n.partial[c, 2], f, i * slope, z, source, v, w, at_g, length_g, momentum, n.es[c], change
+        )
     if n.peephole.size > 0:
         learn_peepholes(n, i, f, do, start, stop, J, momentum, change)
 
@@ -349,7 +383,11 @@ class OnlineLearning:
         kinds = ("input_gate", "forget_gate", "cell", "output_gate")
         firsts = dict(zip(kinds, (0, J, 2 * J, 2 * J + C), strict=True))
         blocks, cells, outputs = w.slices("blocks"), w.slices("cells"), w.slices("outputs")
-        rows = [(name, kind, firsts[kind] + (cells if kind == "cell" else blocks)[name].start) for name in w.blocks for kind in kinds]
+        rows = [
+            (name, kind, firsts[kind] + (cells if kind == "cell" else blocks)[name].start)
+            for name in w.blocks
+            for kind in kinds
+        ]
         rows += [(name, "weight", 3 * J + C + outputs[name].start) for name in w.outputs]
         place, blocks_z = {}, 0
         for name in [*w.blocks, *w.outputs]:
@@ -374,7 +412,9 @@ class OnlineLearning:
         peephole = np.zeros((C if self.peepholes else 0, 3), np.int64)
         for name, group in cells.items() if self.peepholes else ():
             for k, gate in enumerate(("input", "forget", "output")):
-                peephole[group, k] = self._starts[f"{name}.{gate}_peephole"] + np.arange(group.stop - group.start)
+                peephole[group, k] = self._starts[f"{name}.{gate}_peephole"] + np.arange(
+                    group.stop - group.start
+                )
 
         def zeros(*shape):
             return np.zeros(shape, dtype)

@@ -85,9 +85,20 @@ class ClosedLoop:
             raise ValueError("expected x (T, D) with at least one step")
         shift, gain = (np.zeros(D), np.ones(D)) if scaling is None else scaling
         shift, gain = np.asarray(shift, self.dtype), np.asarray(gain, self.dtype)
-        groups = np.array([(s.start, s.stop, RULES.index(rules[name])) for name, s in w.slices("outputs").items()])
+        groups = np.array(
+            [(s.start, s.stop, RULES.index(rules[name])) for name, s in w.slices("outputs").items()]
+        )
         bits = np.empty((steps, K), np.uint8)
         x = (x - shift) * gain
         self.listen(x[:-1])
-        play(self._stream, shift, gain, groups, 1 / temperature, rng.random((steps, len(groups))), x[-1:].copy(), bits)
+        play(
+            self._stream,
+            shift,
+            gain,
+            groups,
+            1 / temperature,
+            rng.random((steps, len(groups))),
+            x[-1:].copy(),
+            bits,
+        )
         return bits

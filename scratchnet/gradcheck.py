@@ -52,14 +52,21 @@ class Report:
 
     def __str__(self):
         width = max(len(row.name) for row in self.rows)
-        lines = [f"{'array':{width}}  {'shape':>14}  {'rel. error':>10}   worst entry: by hand / by differences"]
+        lines = [
+            f"{'array':{width}}  {'shape':>14}  {'rel. error':>10}   worst entry: by hand / by differences"
+        ]
         for row in self.rows:
             index = ", ".join(map(str, row.index))
             lines.append(
                 f"{row.name:{width}}  {str(row.shape):>14}  {row.error:10.1e}   [{index}] {row.analytic:.6e} / {row.numeric:.6e}"
             )
         verdict = "gradients agree" if self.ok else f"WRONG GRADIENT in {self.worst.name}"
-        return "\n".join([*lines, f"{verdict}: largest relative error {self.worst.error:.1e}, tolerance {self.tolerance:.0e}"])
+        return "\n".join(
+            [
+                *lines,
+                f"{verdict}: largest relative error {self.worst.error:.1e}, tolerance {self.tolerance:.0e}",
+            ]
+        )
 
 
 def numeric_gradient(f, array, step=STEP):
@@ -90,14 +97,20 @@ def compare(pairs, tolerance=1e-7):
     rows = []
     for name, (analytic, numeric) in pairs.items():
         if analytic.shape != numeric.shape:
-            raise ValueError(f"expected the gradient of {name} to have shape {numeric.shape}, got {analytic.shape}")
+            raise ValueError(
+                f"expected the gradient of {name} to have shape {numeric.shape}, got {analytic.shape}"
+            )
         if analytic.size == 0:
             continue
         scale = max(np.abs(analytic).max(), np.abs(numeric).max(), np.finfo(float).tiny)
         error = np.abs(analytic - numeric) / scale
         index = np.unravel_index(np.argmax(error), error.shape)
         index = tuple(int(i) for i in index)
-        rows.append(Row(name, numeric.shape, float(error[index]), index, float(analytic[index]), float(numeric[index])))
+        rows.append(
+            Row(
+                name, numeric.shape, float(error[index]), index, float(analytic[index]), float(numeric[index])
+            )
+        )
     return Report(tuple(rows), tolerance)
 
 
@@ -125,7 +138,9 @@ def gradcheck(layer, x, state=None, rng=None, tolerance=1e-7):
     rng = np.random.default_rng(0) if rng is None else rng
     for name, param in layer.params.items():
         if param.dtype != np.float64:
-            raise ValueError(f"expected float64 parameters, got {param.dtype} in {name}: make the layer with dtype=float64")
+            raise ValueError(
+                f"expected float64 parameters, got {param.dtype} in {name}: make the layer with dtype=float64"
+            )
     x = np.array(x)  # copies: changed in place below
     state = None if state is None else tuple(np.array(s, float) for s in state)
 

@@ -40,10 +40,14 @@ class Layer:
         """
         missing, unknown = self.params.keys() - state.keys(), state.keys() - self.params.keys()
         if missing or unknown:
-            raise ValueError(f"state does not fit the layer: missing {sorted(missing)}, unknown {sorted(unknown)}")
+            raise ValueError(
+                f"state does not fit the layer: missing {sorted(missing)}, unknown {sorted(unknown)}"
+            )
         values = {}
         for name, param in self.params.items():
-            with np.errstate(over="ignore"):  # what is too large for the layer's precision becomes infinite, and is refused
+            with np.errstate(
+                over="ignore"
+            ):  # what is too large for the layer's precision becomes infinite, and is refused
                 values[name] = value = np.asarray(state[name]).astype(param.dtype)
             if value.shape != param.shape:
                 raise ValueError(f"expected {name} of shape {param.shape}, got {value.shape}")

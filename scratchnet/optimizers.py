@@ -47,7 +47,9 @@ class Optimizer:
         if not 0 < lr < float("inf"):
             raise ValueError(f"expected lr > 0, got {lr}")
         self.params, self.grads, self.lr, self.steps = params, grads, lr, 0
-        self.memory = {slot: {name: np.zeros_like(param) for name, param in params.items()} for slot in self.slots}
+        self.memory = {
+            slot: {name: np.zeros_like(param) for name, param in params.items()} for slot in self.slots
+        }
 
     def step(self):
         """Change every parameter once, by its gradient."""

@@ -74,7 +74,9 @@ class Wiring:
                 raise ValueError(f"expected a group of blocks or outputs, got feeds[{destination!r}]")
             for source in sources:
                 if source not in self.inputs and source not in self.blocks:
-                    raise ValueError(f"expected a group of inputs or blocks, got {source!r} in feeds[{destination!r}]")
+                    raise ValueError(
+                        f"expected a group of inputs or blocks, got {source!r} in feeds[{destination!r}]"
+                    )
         for name, group in self.blocks.items():
             for bias in (group.input_bias, group.forget_bias, group.output_bias):
                 if np.ndim(bias) and len(bias) != group.blocks:
@@ -123,7 +125,11 @@ class Wiring:
         """Indices into [inputs; cells; 1] of the units that feed a group; the 1 of the bias is not among them."""
         feeding = self.feeds.get(destination, ())
         inputs = [np.arange(s.start, s.stop) for name, s in self.slices("inputs").items() if name in feeding]
-        cells = [np.arange(s.start, s.stop) + self.input_size for name, s in self.slices("cells").items() if name in feeding]
+        cells = [
+            np.arange(s.start, s.stop) + self.input_size
+            for name, s in self.slices("cells").items()
+            if name in feeding
+        ]
         return np.concatenate([np.empty(0, np.int64), *inputs, *cells]).astype(np.int64)
 
     @property

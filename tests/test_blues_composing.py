@@ -51,9 +51,7 @@ def played(bits, form=MERGED):
 @pytest.mark.parametrize("number", [0, 2741])
 def test_the_notes_of_a_piece(form, number):
     """Bar 12 is 62 62 67 67: two notes, or four."""
-    expected = [
-        (float(k * form.beat), float(form.beat), int(p)) for k, p in enumerate(pitches_of(number))
-    ]
+    expected = [(float(k * form.beat), float(form.beat), int(p)) for k, p in enumerate(pitches_of(number))]
     if form.endings == "merged":
         runs = [list(group) for _, group in itertools.groupby(expected, key=lambda note: note[2])]
         expected = [(run[0][0], sum(length for _, length, _ in run), run[0][2]) for run in runs]

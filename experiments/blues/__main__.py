@@ -4,6 +4,7 @@ Each command imports what it needs when it runs, so that --help answers at once.
 """
 
 import sys
+
 from experiments.blues.settings import Chords, Compare, Compose, Evaluate, Repeat, Run, Train
 from experiments.command_line import Program
 
@@ -18,6 +19,7 @@ Without a command: learns (about a minute), composes, and writes a run folder wi
     python -m experiments.blues compare --seeds 3""",
     user_errors=("encoders.midi.MidiError",),
 )
+
 
 @program.command(default=True)
 def run(config: Run):

@@ -43,7 +43,9 @@ def learn_chords(recipe, seed=0, form=BluesFormat(), limit=None, gross_error=Non
     """
     pieces = make_pieces(recipe, seed, form, with_melody=False)
     network = make_network(recipe, chord_wiring(recipe, form), np.random.default_rng([seed, 0]))
-    learner = make_learner(replace(recipe, batch=1), network, pieces, limit or recipe.chord_choruses, seed, gross_error)
+    learner = make_learner(
+        replace(recipe, batch=1), network, pieces, limit or recipe.chord_choruses, seed, gross_error
+    )
     return learn_alone(learner, seed, progress), network, pieces
 
 

@@ -10,7 +10,7 @@ from experiments.blues.chords import learn_alone
 from experiments.blues.evaluation import chord_drift
 from experiments.blues.models import BOTH, CHORDS, CONTENDERS, FORM
 from experiments.blues.training import losses, make_learner, make_pieces
-from experiments.command_line import UserError
+from experiments.errors import UserError
 from experiments.processes import in_processes
 from experiments.progress import Progress
 from scratchnet.files import atomic_open
@@ -38,7 +38,9 @@ def melody_trial(contender, seed, choruses):
     while not learner.done:
         learner.advance()
     seconds = time.perf_counter() - began
-    row = losses(network, pieces, pieces.fresh) | chord_drift(network, pieces, DRIFT, np.random.default_rng([seed, 4]))
+    row = losses(network, pieces, pieces.fresh) | chord_drift(
+        network, pieces, DRIFT, np.random.default_rng([seed, 4])
+    )
     return row | {"seed": seed, "seconds": seconds, "weights": network.parameter_count}
 
 
@@ -103,7 +105,12 @@ def run_comparison(config, run, say):
             raise UserError(f"--only: expected some of {names}, got {name!r}")
     seeds = range(config.seed, config.seed + config.seeds)
     budget = {1: config.chord_choruses, 2: config.learn}
-    jobs = [(name, experiment, seed, budget[experiment]) for experiment in (1, 2) for name in chosen for seed in seeds]
+    jobs = [
+        (name, experiment, seed, budget[experiment])
+        for experiment in (1, 2)
+        for name in chosen
+        for seed in seeds
+    ]
     rows = {(name, experiment): [] for name in chosen for experiment in (1, 2)}
     with Progress(len(jobs), "comparing", "network", config.quiet) as progress:
         for name, experiment, row in in_processes(trial, jobs):
@@ -137,7 +144,9 @@ def chord_table(names, rows, config):
         steps = f"{np.median([row['steps'] for row in right]):,.0f}" if right else "-"
         goes_on = f"{np.median([row['goes_on'] for row in right]):.0f}" if right else "-"
         seconds = np.median([row["seconds"] for row in kept])
-        lines.append(f"| {name} | {kept[0]['weights']} | {len(right)} of {len(kept)} | {steps} | {goes_on} | {seconds:.1f} |")
+        lines.append(
+            f"| {name} | {kept[0]['weights']} | {len(right)} of {len(kept)} | {steps} | {goes_on} | {seconds:.1f} |"
+        )
     return "\n".join(lines)
 
 

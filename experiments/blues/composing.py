@@ -53,7 +53,9 @@ def prime_from_midi(path, form=BluesFormat()):
     for note in score.notes():
         start, stop = round(note.start / tick), round(note.end / tick)
         if not CHORD_LOW <= note.pitch < MELODY_LOW + MELODY_UNITS:
-            raise MidiError(f"{path}: expected notes {CHORD_LOW}..{MELODY_LOW + MELODY_UNITS - 1}, got {note.pitch}")
+            raise MidiError(
+                f"{path}: expected notes {CHORD_LOW}..{MELODY_LOW + MELODY_UNITS - 1}, got {note.pitch}"
+            )
         (melody if note.pitch >= MELODY_LOW else chords).append((start, max(stop - start, 1), (note.pitch,)))
     if not 1 <= len(melody) <= PRIME_NOTES:
         raise MidiError(f"{path}: expected 1..{PRIME_NOTES} melody notes (60..72), got {len(melody)}")
@@ -65,7 +67,9 @@ def prime_from_midi(path, form=BluesFormat()):
         raise MidiError(f"{path}: expected at most {BARS} bars, got {steps / form.steps_per_bar:.3g}")
     chord_bits = encode_chords(form)[:steps]
     if chords:
-        chord_bits = encode([(s, d, p) for s, d, p in chords if s < steps], CHORD_LOW, CHORD_UNITS, form, steps)
+        chord_bits = encode(
+            [(s, d, p) for s, d, p in chords if s < steps], CHORD_LOW, CHORD_UNITS, form, steps
+        )
     return np.hstack([chord_bits, encode(melody, MELODY_LOW, MELODY_UNITS, form, steps)])
 
 
@@ -132,9 +136,18 @@ class Player:
         for at in range(1, len(bar) + 1):
             if at < len(bar) and not onset[at] and (pitches[at] == pitches[begun]).all():
                 continue
-            rest = self.form.endings == "gap" and at < len(bar) and not pitches[at].any()  # it belongs to the chord
+            rest = (
+                self.form.endings == "gap" and at < len(bar) and not pitches[at].any()
+            )  # it belongs to the chord
             for unit in np.flatnonzero(pitches[begun]):
-                notes.append(Note((start + begun) * ticks, (at + rest - begun) * ticks, CHORD_LOW + int(unit), VELOCITIES[0]))
+                notes.append(
+                    Note(
+                        (start + begun) * ticks,
+                        (at + rest - begun) * ticks,
+                        CHORD_LOW + int(unit),
+                        VELOCITIES[0],
+                    )
+                )
             begun = at
         return notes
 
@@ -171,7 +184,9 @@ def perform(stream, form, bpm, midi_path, wav_path=None):
                 ready = [n for n in waiting[track] + notes if n.start < until]
                 waiting[track][:] = [n for n in waiting[track] + notes if n.start >= until]
                 midi.add(track, ready, until)
-                timed += [(n.start * second, n.duration * second, n.pitch, n.velocity, PANS[track]) for n in ready]
+                timed += [
+                    (n.start * second, n.duration * second, n.pitch, n.velocity, PANS[track]) for n in ready
+                ]
             if wav:
                 wav.add(timed, until * second)
 

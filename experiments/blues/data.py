@@ -51,7 +51,9 @@ class Pieces:
         uint8 array (R steps, D, B) of bits
         """
         R, B = numbers.shape
-        chords = np.broadcast_to(np.tile(self.chords, (R, 1))[:, :, None], (R * len(self.chords), self.chords.shape[1], B))
+        chords = np.broadcast_to(
+            np.tile(self.chords, (R, 1))[:, :, None], (R * len(self.chords), self.chords.shape[1], B)
+        )
         if not self.with_melody:
             return np.ascontiguousarray(chords)
         melodies = self.melodies[numbers]  # (R, B, steps, units)

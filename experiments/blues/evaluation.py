@@ -55,8 +55,12 @@ def novelty(pieces, melodies):
     in_scale = np.isin(np.arange(MELODY_UNITS) + MELODY_LOW, SCALE)
     sounding = melodies[:, :, :MELODY_UNITS]
     return {
-        "bars_in_training": float(np.mean([bar in places[k] for chorus in composed for k, bar in enumerate(chorus)])),
-        "bars_in_training_anywhere": float(np.mean([bar in anywhere for chorus in composed for bar in chorus])),
+        "bars_in_training": float(
+            np.mean([bar in places[k] for chorus in composed for k, bar in enumerate(chorus)])
+        ),
+        "bars_in_training_anywhere": float(
+            np.mean([bar in anywhere for chorus in composed for bar in chorus])
+        ),
         "choruses_in_training": float(np.mean([tuple(chorus) in training for chorus in composed])),
         "choruses_in_grammar": float(np.mean([tuple(chorus) in all_pieces for chorus in composed])),
         "distinct_choruses": len({tuple(chorus) for chorus in composed}) / len(composed),
@@ -75,14 +79,19 @@ def evaluate(network, pieces, rng, count=1000):
     -------
     dict, nested, as in metrics.json
     """
-    result = {"fresh pieces": losses(network, pieces, pieces.fresh), "free composition": chord_drift(network, pieces, count, rng)}
+    result = {
+        "fresh pieces": losses(network, pieces, pieces.fresh),
+        "free composition": chord_drift(network, pieces, count, rng),
+    }
     if pieces.with_melody:
         floor = loss_floor(pieces.form)
         loss = result["fresh pieces"]["melody_loss"]
         result["fresh pieces"] |= {"melody_floor": floor, "above_floor": loss / floor - 1}
         prime = prime_from_piece(int(rng.choice(pieces.fresh)), 1, pieces.form)
-        melodies = [bits[:, pieces.form.chord_units :] for bits in choruses(network, pieces, prime, min(count, 1000), rng)]
+        melodies = [
+            bits[:, pieces.form.chord_units :]
+            for bits in choruses(network, pieces, prime, min(count, 1000), rng)
+        ]
         result["composed melodies"] = novelty(pieces, np.stack(melodies))
         result["human melodies"] = novelty(pieces, pieces.melodies[pieces.fresh])
     return result
-

@@ -40,7 +40,13 @@ def draw_training(path, rows, form):
         series = {"chords": series["chords, held-out pieces"]}
     floors = {"exact floor of the melody": loss_floor(form)} if "melody_loss" in rows[0] else {}
     draw_curve(
-        path, series, floors, xlabel="choruses learned from", ylabel="nats a time step", title="Learning the blues", logy=True
+        path,
+        series,
+        floors,
+        xlabel="choruses learned from",
+        ylabel="nats a time step",
+        title="Learning the blues",
+        logy=True,
     )
 
 
@@ -56,7 +62,10 @@ def draw_gates(path, network, pieces, bits, title):
     gates, state = ("input gate", "forget gate", "output gate"), np.abs(record["state"]).max(1)  # (C,)
     relative = "cell state, as a part of each cell's largest (at the left)"
     panels = [(name, record[name], (0, 1)) for name in gates]
-    panels += [(relative, record["state"] / np.maximum(state, 1e-9)[:, None], (-1, 1)), ("cell output", record["cell output"], (-1, 1))]
+    panels += [
+        (relative, record["state"] / np.maximum(state, 1e-9)[:, None], (-1, 1)),
+        ("cell output", record["cell output"], (-1, 1)),
+    ]
     draw_activity(
         path, panels, bar_length=pieces.form.steps_per_bar, bar_labels=bar_names(pieces.form),
         row_labels={name: blocks for name in gates} | {relative: [f"{largest:.3g}   {cell}" for cell, largest in zip(cells, state, strict=True)], "cell output": cells}, title=title,

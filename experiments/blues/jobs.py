@@ -77,7 +77,9 @@ def train_and_draw(config):
     run.write_metrics({"learning": best, "weights": network.parameter_count})
     figures.draw_training(run.path("learning.png"), run.rows(), pieces.form)
     bits = pieces.stream(pieces.fresh[:1, None])[:, :, 0]
-    figures.draw_gates(run.path("gates.png"), network, pieces, bits, "Gates and cell states over a fresh chorus")
+    figures.draw_gates(
+        run.path("gates.png"), network, pieces, bits, "Gates and cell states over a fresh chorus"
+    )
     return run, network, pieces
 
 
@@ -87,7 +89,9 @@ def choose_engine(config, count):
     most = composing.most_choruses(config.bpm)
     if count > most:
         hint = "; try --no-wav" if hasattr(config, "wav") else ""
-        raise UserError(f"--choruses: a WAV file holds {most} choruses at {config.bpm:g} bpm, got {count}{hint}")
+        raise UserError(
+            f"--choruses: a WAV file holds {most} choruses at {config.bpm:g} bpm, got {count}{hint}"
+        )
     if engine == "built-in":
         return engine
     if engine == "symusic":
@@ -101,9 +105,13 @@ def choose_engine(config, count):
     if engine == "auto":  # a sampled piano renders a whole file at once: only for short ones
         return found[0] if found and length < SAMPLED_SECONDS else "built-in"
     if found is None:
-        raise UserError(f'--engine: {engine} needs a soundfont: name one in $SCRATCHNET_SOUNDFONT, or pip install "scratchnet[audio]"')
+        raise UserError(
+            f'--engine: {engine} needs a soundfont: name one in $SCRATCHNET_SOUNDFONT, or pip install "scratchnet[audio]"'
+        )
     if engine == "symusic" and length > SAMPLED_SECONDS:
-        raise UserError(f"--engine: symusic plays {SAMPLED_SECONDS // 60} minutes at most, got {length / 60:.0f}")
+        raise UserError(
+            f"--engine: symusic plays {SAMPLED_SECONDS // 60} minutes at most, got {length / 60:.0f}"
+        )
     return engine
 
 
@@ -128,7 +136,10 @@ def write_composition(config, midi_path, network, pieces, prime, rng, count, eng
             say(f"{error}; the built-in instrument plays instead")
             engine = render_midi(midi_path, wav_path, "built-in")
     plural = "chorus" if count == 1 else "choruses"
-    say(f"{count} {plural}, {length:.0f} s: {midi_path}" + (f", {wav_path.name} (sound: {engine})" if engine else ""))
+    say(
+        f"{count} {plural}, {length:.0f} s: {midi_path}"
+        + (f", {wav_path.name} (sound: {engine})" if engine else "")
+    )
 
 
 def report(run, network, pieces, seed, choruses=1000):
@@ -144,7 +155,9 @@ def report(run, network, pieces, seed, choruses=1000):
     say("free composition")
     wrong = "" if free["first_wrong_step"] is None else f"; first wrong step: {free['first_wrong_step']}"
     say(f"  chords right    {free['perfect_choruses']} of {free['choruses']} choruses{wrong}")
-    say(f"composed melodies          composed   held out   (a perfect pupil composes {len(pieces.training) / 40.96:.1f} % training choruses)")
+    say(
+        f"composed melodies          composed   held out   (a perfect pupil composes {len(pieces.training) / 40.96:.1f} % training choruses)"
+    )
     for name, label in (
         ("bars_in_training", "bars known at their place"),
         ("choruses_in_training", "choruses known"),
@@ -165,7 +178,10 @@ def run_compose(config):
         raise UserError(f"--out: expected a name that ends in .mid, got {midi_path}")
     if not midi_path.parent.is_dir():
         raise UserError(f"--out: no such folder: {midi_path.parent}")
-    for path in (midi_path, *(midi_path.with_suffix(s) for s in ((".wav", ".png") if config.wav else (".png",)))):
+    for path in (
+        midi_path,
+        *(midi_path.with_suffix(s) for s in ((".wav", ".png") if config.wav else (".png",))),
+    ):
         if path.is_dir():
             raise UserError(f"--out: expected the name of a file, and {path} is a folder")
         if path.exists() and not config.overwrite:
@@ -185,7 +201,9 @@ def read_prime(config, pieces, rng):
             raise UserError(f"--prime: expected a piece 0..4095 or a MIDI file, got {config.prime}")
         return composing.prime_from_piece(int(config.prime), config.prime_notes, pieces.form)
     if not Path(config.prime).is_file():
-        raise UserError(f"--prime: expected a piece 0..4095 or a MIDI file, and there is no file {config.prime}")
+        raise UserError(
+            f"--prime: expected a piece 0..4095 or a MIDI file, and there is no file {config.prime}"
+        )
     return composing.prime_from_midi(config.prime, pieces.form)
 
 
@@ -215,7 +233,12 @@ def run_chords(config):
         limit = config.limit or recipe.chord_choruses
         with Progress(limit, f"seed {seed}", "chorus", config.quiet) as bar:
             row, network, pieces = learn_chords(
-                recipe, seed, form, limit, config.gross_error, lambda count, loss, bar=bar: bar.update(count, loss=loss)
+                recipe,
+                seed,
+                form,
+                limit,
+                config.gross_error,
+                lambda count, loss, bar=bar: bar.update(count, loss=loss),
             )
         rows.append(row)
         learned = (network, pieces) if row["success"] else learned
@@ -227,9 +250,17 @@ def run_chords(config):
     if right:
         summary["median_steps"] = int(np.median([row["steps"] for row in right]))
         network, pieces = learned
-        figures.draw_gates(run.path("gates.png"), network, pieces, pieces.chords, "Experiment 1: gates and cell states over a chorus")
+        figures.draw_gates(
+            run.path("gates.png"),
+            network,
+            pieces,
+            pieces.chords,
+            "Experiment 1: gates and cell states over a chorus",
+        )
     run.write_metrics({"experiment 1": summary})
-    say(f"{len(right)} of {len(rows)} networks play the twelve bars by themselves. The run is in {run.folder}.")
+    say(
+        f"{len(right)} of {len(rows)} networks play the twelve bars by themselves. The run is in {run.folder}."
+    )
 
 
 def run_compare(config):

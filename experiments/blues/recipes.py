@@ -11,7 +11,12 @@ from encoders.blues import CHORD_UNITS, MELODY_UNITS, BluesFormat
 from scratchnet.cell_blocks import CellBlocks
 from scratchnet.wiring import Blocks, Outputs, Wiring
 
-REPORT_BIASES = (-0.5, -1.0, -1.5, -2.0)  # of all gates, by block: the later blocks open later, and find work of their own
+REPORT_BIASES = (
+    -0.5,
+    -1.0,
+    -1.5,
+    -2.0,
+)  # of all gates, by block: the later blocks open later, and find work of their own
 ICANN_BIASES = (-0.1, -0.3, -0.5, -0.7)
 CHORD_BLOCKS, CELLS = 4, 2
 RULES = {"next chord": "threshold", "chord onset": "threshold", "next note": "one", "note onset": "threshold"}
@@ -60,7 +65,9 @@ RECIPES = {
 
 def blocks(recipe, count):
     """`count` blocks, their gates biased by the recipe's ladder, stretched over them if there are more blocks than rungs."""
-    ladder = np.interp(np.linspace(0, 1, count), np.linspace(0, 1, len(recipe.gate_biases)), recipe.gate_biases)
+    ladder = np.interp(
+        np.linspace(0, 1, count), np.linspace(0, 1, len(recipe.gate_biases)), recipe.gate_biases
+    )
     bias = tuple(float(b) for b in ladder)
     return Blocks(count, CELLS, bias, bias, bias)
 

@@ -64,7 +64,10 @@ def table(rows, config):
             free["perfect_choruses"],
             fresh["melody_loss"],
             100 * fresh["above_floor"],
-            *(100 * melodies[k] for k in ("bars_in_training", "choruses_in_training", "choruses_in_grammar", "notes_in_scale")),
+            *(
+                100 * melodies[k]
+                for k in ("bars_in_training", "choruses_in_training", "choruses_in_grammar", "notes_in_scale")
+            ),
             row["seconds"],
         ]
         columns.append(values)

@@ -11,7 +11,7 @@ from encoders.blues import BluesFormat
 from experiments.blues.chords import learn_chords
 from experiments.blues.recipes import RECIPES, blues_wiring, make_network
 from experiments.blues.training import losses, make_learner, make_pieces
-from experiments.command_line import UserError
+from experiments.errors import UserError
 from experiments.interrupts import deferred_interrupt
 from experiments.progress import Progress
 from scratchnet.cell_blocks import CellBlocks
@@ -32,14 +32,19 @@ def begin(config):
     pieces = make_pieces(recipe, config.seed, form)
     wiring = blues_wiring(recipe, form, config.melody_blocks)
     network = make_network(recipe, wiring, np.random.default_rng([config.seed, 0]))
-    return make_learner(recipe, network, pieces, config.learn or recipe.choruses, config.seed, config.gross_error)
+    return make_learner(
+        recipe, network, pieces, config.learn or recipe.choruses, config.seed, config.gross_error
+    )
 
 
 def learn_chords_first(learner, config, quiet=True):
     """Give the chord half of the network what a network of experiment 1 has learned: its weights have the same names."""
     with Progress(None, "chords first", "chorus", quiet) as bar:
         row, chord_network, _ = learn_chords(
-            learner.recipe, config.seed, learner.pieces.form, progress=lambda count, loss: bar.update(count, loss=loss)
+            learner.recipe,
+            config.seed,
+            learner.pieces.form,
+            progress=lambda count, loss: bar.update(count, loss=loss),
         )
     for name, param in chord_network.params.items():
         learner.network.params[name][...] = param
@@ -60,7 +65,10 @@ def learn(learner, run, quiet=False):
     best = load_best(run) if learner.learned else None
     every = max(learner.choruses // EVALUATIONS, 1)
     recent, saved = [], time.monotonic()
-    with Progress(learner.choruses, "learning", "chorus", quiet) as progress, deferred_interrupt() as interrupt:
+    with (
+        Progress(learner.choruses, "learning", "chorus", quiet) as progress,
+        deferred_interrupt() as interrupt,
+    ):
         progress.update(learner.learned)
         while not learner.done:
             before = learner.learned
@@ -88,8 +96,12 @@ def learn(learner, run, quiet=False):
 
 def check_numbers(loss, learner):
     """A UserError if learning has gone astray."""
-    if not (math.isfinite(loss) and all(np.isfinite(param).all() for param in learner.network.params.values())):
-        raise UserError(f"learning failed after {learner.learned} choruses, with a loss of {loss:g}; try another --seed or --recipe")
+    if not (
+        math.isfinite(loss) and all(np.isfinite(param).all() for param in learner.network.params.values())
+    ):
+        raise UserError(
+            f"learning failed after {learner.learned} choruses, with a loss of {loss:g}; try another --seed or --recipe"
+        )
 
 
 def go_on(run):
@@ -113,7 +125,9 @@ def load_best(run):
     tensors, metadata = load_checkpoint(run.checkpoint)
     if metadata.get("best") is None:
         return None
-    return {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("best/")}, metadata["best"]
+    return {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("best/")}, metadata[
+        "best"
+    ]
 
 
 def resume(config, run):
@@ -137,7 +151,9 @@ def resume(config, run):
 def check_format(run, metadata, config):
     """A CheckpointError if a checkpoint is of another format than the run's settings: its units mean something else."""
     if metadata.get("format") != asdict(form_of(config)):
-        raise CheckpointError(f"{run.checkpoint}: not of the steps_per_bar, endings and literal_bar_6 that config.yaml says")
+        raise CheckpointError(
+            f"{run.checkpoint}: not of the steps_per_bar, endings and literal_bar_6 that config.yaml says"
+        )
 
 
 def load_network(run, config):
@@ -155,7 +171,9 @@ def load_network(run, config):
         if metadata["memory"]["learned"] == 0:
             raise UserError(f"{run.folder}: nothing has been learned yet; {go_on(run)}")
         network = CellBlocks.from_options(metadata["network"])
-        network.load_state_dict({name[5:]: tensor for name, tensor in tensors.items() if name.startswith(prefix)})
+        network.load_state_dict(
+            {name[5:]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{run.checkpoint}: not a network of the blues experiment ({error})") from None
     return network, make_pieces(RECIPES[config.recipe], config.seed, form_of(config))

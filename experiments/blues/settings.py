@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from experiments.command_line import Program
 from experiments.settings import NonNegativeInt, PositiveInt, Range
 
 Bpm = Annotated[float, Range(least=20, most=400)]

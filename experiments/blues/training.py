@@ -8,6 +8,7 @@ from scratchnet.checkpoint import generator_state, restore_generator
 from scratchnet.losses import sigmoid_cross_entropy
 from scratchnet.optimizers import Adam, clip_global_norm
 
+
 class Learner:
     """A network and all that goes on changing while it learns.
 
@@ -21,7 +22,13 @@ class Learner:
     """
 
     def __init__(self, network, pieces, recipe, choruses, rng):
-        self.network, self.pieces, self.recipe, self.choruses, self.rng = network, pieces, recipe, choruses, rng
+        self.network, self.pieces, self.recipe, self.choruses, self.rng = (
+            network,
+            pieces,
+            recipe,
+            choruses,
+            rng,
+        )
         self.learned = 0  # choruses so far
 
     @property
@@ -36,7 +43,9 @@ class Learner:
 
     def load_state(self, tensors, metadata):
         """The inverse of `state`."""
-        self.network.load_state_dict({name[5:]: tensor for name, tensor in tensors.items() if name.startswith("last/")})
+        self.network.load_state_dict(
+            {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("last/")}
+        )
         for name, array in self.memory().items():
             array[...] = tensors[name]
         self.learned, self.rng = metadata["learned"], restore_generator(metadata["generator"])
@@ -51,7 +60,11 @@ class BatchLearner(Learner):
 
     def memory(self):
         """Adam's moments, by name; the arrays themselves."""
-        return {f"adam/{slot}/{name}": array for slot, kept in self.adam.memory.items() for name, array in kept.items()}
+        return {
+            f"adam/{slot}/{name}": array
+            for slot, kept in self.adam.memory.items()
+            for name, array in kept.items()
+        }
 
     def load_state(self, tensors, metadata):
         super().load_state(tensors, metadata)
@@ -103,7 +116,9 @@ class OnlineLearner(Learner):
             if at % steps == 0 and self.recipe.reset_every and piece % self.recipe.reset_every == 0:
                 self.network.reset()
             stop = at + steps - at % steps
-            y, loss, _ = self.network.learn_online(x[at:stop], t[at:stop], self.recipe.lr, self.recipe.momentum, self.gross_error)
+            y, loss, _ = self.network.learn_online(
+                x[at:stop], t[at:stop], self.recipe.lr, self.recipe.momentum, self.gross_error
+            )
             total, seen, at = total + loss, seen + len(y), at + len(y)
             if at < stop:  # a gross error: the rest of the piece is skipped
                 self.network.reset()
