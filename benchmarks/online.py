@@ -2,9 +2,10 @@
 
     python -m benchmarks.online [--json PATH]
 
-The task is Experiment 1 of the blues (12 inputs, 8 cells, 12 outputs, weights changed after every time step, momentum 0.9). PyTorch's
-LSTMCell has 8 cells and a Linear on top; its state is cut from the graph after each step, so that its gradient is truncated, too. One thread
-each, measured in turns; medians. Without PyTorch its column is empty.
+The task is Experiment 1 of the blues (12 inputs, 8 cells, 12 outputs, weights changed after every time step,
+momentum 0.9). PyTorch's LSTMCell has 8 cells and a Linear on top; its state is cut from the graph after each
+step, so that its gradient is truncated, too. One thread each, measured in turns; medians. Without PyTorch its
+column is empty.
 """
 
 import argparse
@@ -13,11 +14,11 @@ import statistics
 import time
 
 import numpy as np
-import threadpoolctl
 
 from encoders.blues import encode_chords
 from experiments.blues.recipes import RECIPES, chord_wiring, make_network
 from scratchnet.files import atomic_open
+from scratchnet.threads import one_blas_thread
 
 ROUNDS = 15
 OURS, THEIRS = 200, 2  # choruses a round
@@ -71,7 +72,7 @@ def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m benchmarks.online", description=__doc__.splitlines()[0])
     parser.add_argument("--json", metavar="PATH", help="also write the figures to this file")
     arguments = parser.parse_args(argv)
-    threadpoolctl.threadpool_limits(1)
+    one_blas_thread()
     jobs = {"scratchnet": ours(), "PyTorch": theirs()}
     jobs = {name: job for name, job in jobs.items() if job}
     times = {name: [] for name in jobs}

@@ -1,11 +1,14 @@
-"""Twelve-bar blues as Eck & Schmidhuber (2002, IDSIA-07-02) gave it to their network: chords, melodies, and bits.
+"""Twelve-bar blues as Eck & Schmidhuber (2002, IDSIA-07-02) gave it to their network: chords, melodies, and
+bits.
 
-One binary unit a note: 12 chord units C3..B3 (MIDI 48..59) and 13 melody units C4..C5 (60..72), which never overlap.
-A unit is 1 while its note sounds. The report takes 8 time steps a bar: an eighth note a step, 96 steps a chorus.
+One binary unit a note: 12 chord units C3..B3 (MIDI 48..59) and 13 melody units C4..C5 (60..72), which never
+overlap. A unit is 1 while its note sounds. The report takes 8 time steps a bar: an eighth note a step, 96
+steps a chorus.
 
-The chords are those of the report's figure 2 at sounding pitch. The melodies are all that the grammar below generates: it was
-reconstructed from the six choruses printed in section 8.1 of the report, every bar of which it explains, and it has exactly the report's
-2^12 = 4096 pieces. Twelve forks, one bit each: bars 4 and 8 have two, bars 11 and 12 none.
+The chords are those of the report's figure 2 at sounding pitch. The melodies are all that the grammar below
+generates: it was reconstructed from the six choruses printed in section 8.1 of the report, every bar of which
+it explains, and it has exactly the report's 2^12 = 4096 pieces. Twelve forks, one bit each: bars 4 and 8 have
+two, bars 11 and 12 none.
 """
 
 from dataclasses import dataclass
@@ -36,10 +39,12 @@ CHORD_NAMES = {
     DIM_PRINTED: "F#dim",
 }
 HALF_BARS = (  # (first half, second half) of each bar
-    (C, C), (F7, F7), (C, C), (GM7, C), (F7, F7), (DIM, DIM), (C, C), (EM, A7), (DM7, DM7), (G7, G7), (C, A7), (DM, G7),
+    (C, C), (F7, F7), (C, C), (GM7, C), (F7, F7), (DIM, DIM), (C, C), (EM, A7), (DM7, DM7), (G7, G7), (C, A7),
+    (DM, G7),
 )  # fmt: skip
 
-# A melody is a row of forks and fixed bars: (option for bit 0, option for bit 1), or a single option. Quarter notes.
+# A melody is a row of forks and fixed bars: (option for bit 0, option for bit 1), or a single option. Quarter
+# notes.
 _OPENING = ((67, 70, 65, 60), (60, 70, 67, 63))
 _MIDDLE = ((65, 66, 67, 70), (65, 72, 70, 63))
 GRAMMAR = (
@@ -62,8 +67,9 @@ class BluesFormat:
     Parameters
     ----------
     steps_per_bar : 8 as the report, 16 or 32
-    endings : how two notes of one pitch in a row are told apart (section 5 of the report): "merged", not at all; "gap", a note's last
-        step is zero; "onset", one extra unit for chords and one for melody (Todd 1989) is 1 where a note begins
+    endings : how two notes of one pitch in a row are told apart (section 5 of the report): "merged", not at
+        all; "gap", a note's last step is zero; "onset", one extra unit for chords and one for melody (Todd
+        1989) is 1 where a note begins
     literal_bar_6 : bar 6 as printed (48 50 54 57) instead of as labelled (48 51 54 57)
 
     Raises
@@ -125,7 +131,9 @@ def melody(number):
 
 
 def chord_events(literal_bar_6=False):
-    """The chords of a chorus: list of (start in half bars, half bars, pitches); a chord repeated in the next bar is struck anew."""
+    """The chords of a chorus: list of (start in half bars, half bars, pitches); a chord repeated in the next
+    bar is struck anew.
+    """
     events = []
     for bar, halves in enumerate(HALF_BARS):
         if literal_bar_6:
@@ -211,9 +219,10 @@ def decode(bits, low, units, form):
 
 
 def loss_floor(form=BluesFormat()):
-    """The smallest mean loss that any model can have on the melodies, in nats a step, summed over 13 independent sigmoids.
+    """The smallest mean loss that any model can have on the melodies, in nats a step, summed over 13
+    independent sigmoids.
 
-    At each of the 12 forks two notes are equally likely, and the two units that tell them apart cost ln 2 each;
+    At each of the 12 forks two notes are equally likely; the two units that tell them apart cost ln 2 each;
     all else can be known. The chords' floor is 0. An onset unit adds nothing: when notes begin is certain.
     """
     return FORKS * 2 * np.log(2) / form.steps

@@ -4,14 +4,14 @@ import multiprocessing
 import os
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
-import threadpoolctl
+from scratchnet.threads import one_blas_thread
 
 
 def in_processes(function, jobs, workers=None):
     """Yield `function(*job)` for every job, in the order in which they end.
 
-    Processes are spawned, for a forked child shares locks with threads that it has not; each uses one thread for BLAS. If the caller
-    stops asking, or a job fails, what has not begun is dropped.
+    Processes are spawned, for a forked child shares locks with threads that it has not; each uses one thread
+    for BLAS. If the caller stops asking, or a job fails, what has not begun is dropped.
 
     Parameters
     ----------
@@ -21,9 +21,7 @@ def in_processes(function, jobs, workers=None):
     """
     workers = min(workers or os.cpu_count() or 1, len(jobs))
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        workers, context, initializer=threadpoolctl.threadpool_limits, initargs=(1,)
-    ) as pool:
+    with ProcessPoolExecutor(workers, context, initializer=one_blas_thread) as pool:
         try:
             for done in as_completed([pool.submit(function, *job) for job in jobs]):
                 yield done.result()

@@ -5,12 +5,13 @@
     squash(x, a, b) = a tanh(b x)           in (-a, a); the identity if a = 0
 
 Every squashing function of the cell-block papers is a `squash`, since 4 sigmoid(x) - 2 = 2 tanh(x/2) and
-2 sigmoid(x) - 1 = tanh(x/2); so is the tanh of today's LSTM. It is computed as the papers write it, 2 a sigmoid(2 b x) - a. From y = a tanh(b x) follows dy/dx = b (a - y^2/a).
+2 sigmoid(x) - 1 = tanh(x/2); so is the tanh of today's LSTM. It is computed as the papers write it,
+2 a sigmoid(2 b x) - a. From y = a tanh(b x) follows dy/dx = b (a - y^2/a).
 
-Numba's wheels turn tanh and exp in a loop into one library call an element. The float32 tanh is therefore plain
-arithmetic, which the compiler vectorises: x P(x^2)/Q(x^2), P and Q of degree 4, fitted to the smallest largest relative error
-on [-9, 9] (Loeb's iteration with Lawson's weights); beyond, tanh rounds to 1. Measured on 2 million points: error below 4e-7, and
-sigmoid, as 1/2 + tanh(x/2)/2, below 2e-7.
+Numba's wheels turn tanh and exp in a loop into one library call an element. The float32 tanh is therefore
+plain arithmetic, which the compiler vectorises: x P(x^2)/Q(x^2), P and Q of degree 4, fitted to the smallest
+largest relative error on [-9, 9] (Loeb's iteration with Lawson's weights); beyond, tanh rounds to 1. Measured
+on 2 million points: error below 4e-7, and sigmoid, as 1/2 + tanh(x/2)/2, below 2e-7.
 
 Without Numba the same functions take NumPy scalars and arrays.
 """

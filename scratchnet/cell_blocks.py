@@ -10,8 +10,8 @@
     z               sources of a unit: [x(t); y(t-1); 1]                        (T, Z, B),  Z = D + C + 1
     d...            derivative of the loss by ...
 
-D inputs, J blocks, C cells in all, K outputs. Below, v is a cell and j its block. A unit sees only the sources that the wiring grants it: all
-other weights of the matrices W and V are zero and stay zero.
+D inputs, J blocks, C cells in all, K outputs. Below, v is a cell and j its block. A unit sees only the
+sources that the wiring grants it: all other weights of the matrices W and V are zero and stay zero.
 
 Forward (Gers, Schmidhuber & Cummins 2000; peepholes u from Gers, Schraudolph & Schmidhuber 2002):
 
@@ -35,17 +35,18 @@ The truncated gradient of the original papers, one weight change a time step, is
 Memory of a forward and backward pass: T B (2 Z + 3 J + 4 C + K) numbers.
 """
 
-from dataclasses import asdict
-
 import numpy as np
 
 from scratchnet.activations import sigmoid, squash, squash_slope
+from scratchnet.block_weights import BlockWeights
 from scratchnet.cell_blocks_online import OnlineLearning
 from scratchnet.closed_loop import ClosedLoop
 from scratchnet.jit import kernel
-from scratchnet.layer import Layer, expect
-from scratchnet.losses import sigmoid_cross_entropy  # noqa: F401  (the loss that goes with sigmoid outputs)
+from scratchnet.layer import expect
+from scratchnet.stream import make_stream
 from scratchnet.wiring import Blocks, Outputs, Wiring
+
+__all__ = ["IDENTITY", "PAPER_G", "PAPER_H", "TANH", "Blocks", "CellBlocks", "Outputs", "Wiring"]
 
 PAPER_G, PAPER_H = (2.0, 0.5), (1.0, 0.5)  # 4 sigmoid(x) - 2 and 2 sigmoid(x) - 1, as a tanh(b x)
 TANH, IDENTITY = (1.0, 1.0), (0.0, 1.0)
@@ -189,7 +190,10 @@ def add_rows(a, b):
 
 @kernel
 def backward(da, WT, VT, u, block_of, g_ab, h_ab, net, s, hs, dnet, dzo, dz, ds, dx):
-    """The whole sequence, backwards. ds (C, B) and dz (Z, B) hold what comes from the step after, at last from the start."""
+    """The whole sequence, backwards.
+
+    ds (C, B) and dz (Z, B) hold what comes from the step after; at last, what goes to the initial state.
+    """
     T, D, B = dx.shape
     C, R = s.shape[1], net.shape[1]
     J = (R - C) // 3
@@ -216,12 +220,13 @@ def columns(array):
     return np.ascontiguousarray(array.transpose(1, 0, 2)).reshape(array.shape[1], -1)
 
 
-class CellBlocks(OnlineLearning, ClosedLoop, Layer):
+class CellBlocks(OnlineLearning, ClosedLoop, BlockWeights):
     """A network of LSTM memory blocks and sigmoid output units, wired as you like.
 
-    Two ways of learning:  `forward` and `backward`, the full gradient over whole sequences and batches, for an optimizer;
-    `learn_online`, the original algorithm: truncated gradient, one weight change a time step, on a stream of any length.
-    `listen` and `play` go through a stream without learning: the one hears, the other goes on alone.
+    Two ways of learning: `forward` and `backward`, the full gradient over whole sequences and batches, for an
+    optimizer; `learn_online`, the original algorithm: truncated gradient, one weight change a time step, on a
+    stream of any length. `listen` and `play` go through a stream without learning: the one hears, the other
+    goes on alone.
 
     Parameters
     ----------
@@ -229,125 +234,23 @@ class CellBlocks(OnlineLearning, ClosedLoop, Layer):
     rng : numpy Generator for the initial weights, uniform in [-scale, scale]
     scale : a number, or None for 1 / sqrt(number of sources) of each unit
     peepholes : whether gates see the states of their own block's cells
-    squash_g, squash_h : (a, b) of the squashing function a tanh(b x); IDENTITY for none, TANH for today's LSTM
+    squash_g, squash_h : (a, b) of the function a tanh(b x); IDENTITY for none, TANH for today's LSTM
     dtype : float64 or float32
 
     Attributes
     ----------
-    params, grads : name -> array. For a group of blocks "memory": "memory.input_gate" (J, n + 1), "memory.forget_gate",
-        "memory.cell" (C, n), "memory.output_gate"; with peepholes "memory.input_peephole" (C,) and so on. For outputs "next":
-        "next.weight" (K, n + 1). Rows are units, columns its sources as in wiring.py, the bias last. All are views of one vector.
+    params, grads : name -> array. For a group of blocks "memory": "memory.input_gate" (J, n + 1),
+        "memory.forget_gate", "memory.cell" (C, n), "memory.output_gate"; with peepholes also
+        "memory.input_peephole" (C,) and so on. For outputs "next": "next.weight" (K, n + 1). Rows are units,
+        columns their sources as in wiring.py, the bias last. All are views of one vector.
     """
 
     def __init__(
         self, wiring, rng, scale=0.1, peepholes=False, squash_g=PAPER_G, squash_h=PAPER_H, dtype=np.float64
     ):
-        super().__init__()
-        if np.dtype(dtype) not in (np.float32, np.float64):
-            raise ValueError(f"expected dtype float32 or float64, got {dtype}")
-        self.wiring, self.peepholes, self.dtype = wiring, bool(peepholes), np.dtype(dtype)
-        self.squash_g, self.squash_h = tuple(squash_g), tuple(squash_h)
-        self.g_ab, self.h_ab = (np.array(ab, self.dtype) for ab in (squash_g, squash_h))
-        self.block_of = wiring.block_of
-        self._lay_out()
-        self._initialise(rng, scale)
-        self._stream = self._make_stream()
+        super().__init__(wiring, rng, scale, peepholes, squash_g, squash_h, dtype)
+        self._stream = make_stream(self)
         self.reset()
-
-    def options(self):
-        """What `CellBlocks.from_options` needs to make a network of the same shape, as plain numbers and names."""
-        return {
-            "wiring": asdict(self.wiring),
-            "peepholes": self.peepholes,
-            "squash_g": list(self.squash_g),
-            "squash_h": list(self.squash_h),
-            "dtype": self.dtype.name,
-        }
-
-    @classmethod
-    def from_options(cls, options, rng=None):
-        """The inverse of `options`; weights are random, to be replaced by `load_state_dict`."""
-        options = dict(options)
-        w = options.pop("wiring")
-        blocks = {
-            name: Blocks(**{k: tuple(v) if isinstance(v, list) else v for k, v in b.items()})
-            for name, b in w["blocks"].items()
-        }
-        outputs = {name: Outputs(**o) for name, o in w["outputs"].items()}
-        wiring = Wiring(
-            w["inputs"], blocks, outputs, {name: tuple(sources) for name, sources in w["feeds"].items()}
-        )
-        return cls(wiring, np.random.default_rng(0) if rng is None else rng, **options)
-
-    def _lay_out(self):
-        """One vector for all weights; `self.where` says where each stands in the matrices W, V and u, laid end to end."""
-        w = self.wiring
-        D, J, C, K = w.input_size, w.block_count, w.cell_count, w.output_size
-        R, Z = 3 * J + C, D + C + 1
-        shapes, where = {}, []
-
-        def add(name, rows, columns):
-            shapes[name] = len(rows), len(columns)
-            where.append((rows[:, None] * Z + columns).ravel())
-
-        blocks, cells, outputs = w.slices("blocks"), w.slices("cells"), w.slices("outputs")
-        for name, group in w.blocks.items():
-            j, v = np.r_[blocks[name]], np.r_[cells[name]]
-            sources = w.sources(name)
-            biased = np.append(sources, Z - 1)
-            add(f"{name}.input_gate", j, biased)
-            add(f"{name}.forget_gate", J + j, biased)
-            add(f"{name}.cell", 2 * J + v, biased if group.cell_bias else sources)
-            add(f"{name}.output_gate", 2 * J + C + j, biased)
-            for k, gate in enumerate(("input", "forget", "output") if self.peepholes else ()):
-                shapes[f"{name}.{gate}_peephole"] = (len(v),)
-                where.append((R + K) * Z + k * C + v)
-        for name in w.outputs:
-            add(f"{name}.weight", R + np.r_[outputs[name]], np.append(w.sources(name), Z - 1))
-        self.where = np.concatenate(where)
-        self.flat, self.flat_grad = (
-            np.zeros(self.where.size, self.dtype),
-            np.zeros(self.where.size, self.dtype),
-        )
-        self._shapes, self._starts, start = shapes, {}, 0
-        for name, shape in shapes.items():
-            self._starts[name] = start
-            start += int(np.prod(shape))
-        self.params, self.grads = self._views(self.flat), self._views(self.flat_grad)
-
-    def _views(self, flat):
-        """The parts of a flat vector, as arrays by the names of the parameters."""
-        return {
-            name: flat[start : start + int(np.prod(shape))].reshape(shape)
-            for (name, shape), start in zip(self._shapes.items(), self._starts.values(), strict=True)
-        }
-
-    def _initialise(self, rng, scale):
-        for param in self.params.values():
-            fan_in = param.shape[-1] if param.ndim == 2 else 1
-            bound = 1 / np.sqrt(fan_in) if scale is None else scale
-            param[...] = rng.uniform(-bound, bound, param.shape)
-        for name, group in self.wiring.blocks.items():
-            for gate in ("input", "forget", "output"):
-                self.params[f"{name}.{gate}_gate"][:, -1] = getattr(group, f"{gate}_bias")
-            if group.cell_bias:
-                self.params[f"{name}.cell"][:, -1] = 0
-        for name, group in self.wiring.outputs.items():
-            self.params[f"{name}.weight"][:, -1] = group.bias
-
-    def matrices(self, flat=None):
-        """The weights as matrices with zeros where nothing is wired: W (3J + C, Z) with rows i, f, g, o; V (K, Z); u (3, C), or
-        (3, 0) without peepholes."""
-        w = self.wiring
-        R, K, C = 3 * w.block_count + w.cell_count, w.output_size, w.cell_count
-        Z = w.input_size + C + 1
-        dense = np.zeros((R + K) * Z + 3 * C, self.dtype)
-        dense[self.where] = self.flat if flat is None else flat
-        return (
-            dense[: R * Z].reshape(R, Z),
-            dense[R * Z : (R + K) * Z].reshape(K, Z),
-            dense[(R + K) * Z :].reshape(3, C)[:, : C * self.peepholes],
-        )
 
     def initial_state(self, B):
         """(s, y), both zero: cell states and cell outputs (C, B) before the first step."""
@@ -364,7 +267,8 @@ class CellBlocks(OnlineLearning, ClosedLoop, Layer):
 
         Returns
         -------
-        a : array (T, K, B), net input of the output units: take `sigmoid_cross_entropy(a, t)`, or sigmoid(a) for probabilities
+        a : array (T, K, B), net input of the output units: take `sigmoid_cross_entropy(a, t)`, or sigmoid(a)
+        for probabilities
         state : (s, y) after the last step; returned only if a state was given
 
         Raises
@@ -379,7 +283,8 @@ class CellBlocks(OnlineLearning, ClosedLoop, Layer):
         if T == 0 or B == 0:
             raise ValueError(f"expected x (T, {D}, B) with at least one step and one sequence, got {x.shape}")
         s0, y0 = self.initial_state(B) if state is None else (
-            expect(part, f"state {name}", f"{C}, {B}", (C, B), self.dtype) for part, name in zip(state, "sy", strict=True)
+            expect(part, f"state {name}", f"{C}, {B}", (C, B), self.dtype)
+            for part, name in zip(state, "sy", strict=True)
         )  # fmt: skip
 
         def new(*shape):
@@ -401,7 +306,7 @@ class CellBlocks(OnlineLearning, ClosedLoop, Layer):
         return a if state is None else (a, (s[-1].copy(), y[-1].copy()))
 
     def backward(self, da, dstate=None):
-        """Add the gradient of all weights to `grads`; return dx, or (dx, (ds, dy)) of the initial state if forward was given one.
+        """Add the gradient of all weights to `grads`; return dx, or (dx, (ds, dy)) if forward had a state.
 
         Parameters
         ----------
@@ -438,7 +343,13 @@ class CellBlocks(OnlineLearning, ClosedLoop, Layer):
         return (dx, (ds, dz[D : D + C].copy())) if self._state_given else dx
 
     def record(self):
-        """What the last `forward` computed: dict of arrays (T, units, B) "input gate", "forget gate", "cell input", "output gate", "state", "cell output"."""
+        """What the last `forward` computed.
+
+        Returns
+        -------
+        dict of arrays (T, units, B): "input gate", "forget gate", "cell input", "output gate", "state",
+        "cell output"
+        """
         _, _, _, _, net, s, y, _, _ = self._kept
         J, C = self.wiring.block_count, self.wiring.cell_count
         parts = np.split(net, [J, 2 * J, 2 * J + C], axis=1)

@@ -1,12 +1,13 @@
-"""The original learning algorithm of LSTM: truncated gradient, computed forwards, one weight change a time step.
+"""The original learning algorithm of LSTM: truncated gradient, one weight change a time step.
 
-Errors are cut as soon as they leave a memory cell or gate: through the recurrent connections nothing flows back. What is left of the
-gradient can be carried along in time, one partial derivative a weight (Hochreiter & Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000,
-appendix; peepholes: Gers, Schraudolph & Schmidhuber 2002). Symbols as in cell_blocks.py, and
+Errors are cut as soon as they leave a memory cell or gate: through the recurrent connections nothing flows
+back. What is left of the gradient can be carried along in time, one partial derivative a weight (Hochreiter &
+Schmidhuber 1997; Gers, Schmidhuber & Cummins 2000, appendix; peepholes: Gers, Schraudolph & Schmidhuber
+2002). Symbols as in cell_blocks.py, and
 
     e = t - y                          error of the output units (cross-entropy on sigmoids)
     eps_v = sum_k V_kv e_k             error that reaches cell v, of this time step alone
-    do_j = o (1 - o) sum_v h(s_v) eps_v                                              output gate: truncated BPTT
+    do_j = o (1 - o) sum_v h(s_v) eps_v                              output gate: truncated BPTT
     es_v = o_j h'(s_v) eps_v                                                         error of the cell state
     P_g(t) = f P_g(t-1) + i g'(net) z                 P = ds_v/dw, for the weights into cell v itself,
     P_i(t) = f P_i(t-1) + g_v i (1 - i) z             into the input gate of its block
@@ -16,53 +17,18 @@ appendix; peepholes: Gers, Schraudolph & Schmidhuber 2002). Symbols as in cell_b
 The weights of a peephole are treated alike, with s_v(t-1) (output gate: s_v(t)) in the place of z.
 Weights follow by momentum in Plaut's form:  v <- m v - lr dE/dw;  w <- w + v,  after every step ("burned").
 
-Time and memory of a step are proportional to the number of weights, whatever the length of the stream. Tiny networks are bound by
-overhead, not arithmetic, so the whole stream runs in one compiled loop over the rows of one flat vector of weights; there is no BLAS.
-The starts of rows are unsigned numbers: for a signed index Numba asks at every access whether it counts from the end, and then the
-loops over a row are not vectorised (measured: twice the time).
+Time and memory of a step are proportional to the number of weights, whatever the length of the stream. Tiny
+networks are bound by overhead, not arithmetic, so the whole stream runs in one compiled loop over the rows of
+one flat vector of weights; there is no BLAS. The starts of rows are unsigned numbers: for a signed index
+Numba asks at every access whether it counts from the end, and then the loops over a row are not vectorised
+(measured: twice the time).
 """
-
-from typing import NamedTuple
 
 import numpy as np
 
 from scratchnet.activations import sigmoid, squash, squash_slope
 from scratchnet.jit import kernel
 from scratchnet.layer import expect
-
-
-class Stream(NamedTuple):
-    """A network and its state in the middle of a stream, as kernels see it. U units in the order i, f, g, o, outputs.
-
-    z holds one stretch [sources; 1] for each group of blocks, then for each group of outputs.
-    """
-
-    w: np.ndarray  # (weights,) all weights in one vector
-    v: np.ndarray  # (weights,) velocity
-    P: (
-        np.ndarray
-    )  # partial derivatives, one stretch for each cell and row of weights that leads into its block
-    z: np.ndarray  # sources
-    dz: np.ndarray  # (len(z),) error by z
-    x_y_1: np.ndarray  # (Z,) inputs, cell outputs and the 1 of the bias
-    units: np.ndarray  # (U,) i, f, g, o, and the outputs' y
-    a: np.ndarray  # (K,) net input of the outputs
-    s_before: np.ndarray  # (C,) cell states
-    s: np.ndarray  # (C,)
-    hs: np.ndarray  # (C,) h(s)
-    eps: np.ndarray  # (C,) error that reaches a cell
-    es: np.ndarray  # (C,) error of its state
-    g_ab: np.ndarray  # (2,) the squashing function g
-    h_ab: np.ndarray  # (2,) and h
-    row: np.ndarray  # (U, 3) start in w, start in z, length of a unit's weights; unsigned
-    gather: np.ndarray  # (len(z),) index into x_y_1
-    blocks_z: int  # length of the part of z that belongs to blocks
-    first_cell: np.ndarray  # (J + 1,) the cells of a block
-    partial: (
-        np.ndarray
-    )  # (C, 3) start in P of the partials by the weights into input gate, forget gate, cell; unsigned
-    peephole: np.ndarray  # (C, 3) index in w of the peepholes to i, f, o; empty if there are none
-    peephole_partial: np.ndarray  # (C, 2) start in P of the partials by the block's peepholes to i and f
 
 
 @kernel(inline=True)
@@ -103,7 +69,7 @@ def carry_and_move(P, p, f, c, z, source, v, w, at, length, momentum, e, change)
 def step(n, x, at):
     """One time step forward: x[at] (D,) -> the outputs' y, the last K of n.units."""
     w, z, x_y_1, units, s, gather, row = n.w, n.z, n.x_y_1, n.units, n.s, n.gather, n.row
-    D, C, J, U = x.shape[1], s.size, n.first_cell.size - 1, units.size
+    D, C, J = x.shape[1], s.size, n.first_cell.size - 1
     O = 2 * J + C
     peepholes = n.peephole.size > 0
     for k in range(D):
@@ -143,8 +109,8 @@ def step(n, x, at):
 def cross_entropy(n, t, now):
     """-sum_k t log y + (1 - t) log(1 - y) at the targets t[now], in nats.
 
-    With p the smaller of y and 1 - y, each unit costs -log(1 - p), and |a| more for the part of t that lies on the other side.
-    The logarithms are taken together, of a product of numbers between 1/2 and 1.
+    With p the smaller of y and 1 - y, each unit costs -log(1 - p), and |a| more for the part of t that lies
+    on the other side. The logarithms are taken together, of a product of numbers between 1/2 and 1.
     """
     total, product = 0.0, 1.0
     first = n.units.size - n.a.size
@@ -271,8 +237,9 @@ def learn_peepholes(n, i, f, do, start, stop, J, momentum, change):
 def run(n, x, t, y, lr, momentum, change, gross_error):
     """A whole stream, learning after every step.
 
-    x (T, D), t (T, K) targets; y (T, K) receives the outputs. Stops after a step in which an output is wrong by more than
-    gross_error. Returns (steps done, cross-entropy in nats, number of outputs wrong by 1/2 or more).
+    x (T, D), t (T, K) targets; y (T, K) receives the outputs. Stops after a step in which an output is wrong
+    by more than gross_error. Returns (steps done, cross-entropy in nats, number of outputs wrong by 1/2 or
+    more).
     """
     first = n.units.size - t.shape[1]
     loss, wrong = 0.0, 0
@@ -306,19 +273,19 @@ class OnlineLearning:
     """The part of `CellBlocks` that lives in the middle of a stream: one step at a time, learning or not."""
 
     def reset(self):
-        """Forget the stream: cell outputs, cell states and partial derivatives become zero. Weights and momentum stay."""
+        """Cell outputs, cell states and partial derivatives become zero. Weights and momentum stay."""
         stream = self._stream
         for array in (stream.x_y_1, stream.s, stream.P):
             array.fill(0)
         stream.x_y_1[-1] = 1
 
     def stream_state(self):
-        """All that the stream carries from one step to the next but the weights, by name; the arrays themselves."""
+        """All but the weights that the stream carries from step to step, by name; the arrays themselves."""
         stream = self._stream
         return {"velocity": stream.v, "partials": stream.P, "states": stream.s, "sources": stream.x_y_1}
 
     def learn_online(self, x, t, lr, momentum=0.0, gross_error=np.inf):
-        """Learn from a stream, changing all weights after every time step; goes on from where the last call ended.
+        """Learn from a stream, changing all weights after every step; goes on from where the last call ended.
 
         Parameters
         ----------
@@ -353,7 +320,8 @@ class OnlineLearning:
     def truncated_gradient(self, x, t):
         """The truncated gradient of the stream's summed cross-entropy, with fixed weights: name -> array.
 
-        Starts from a `reset`, and leaves the network reset. What `learn_online` follows is this sum's last term at every step.
+        Starts from a `reset`, and leaves the network reset. What `learn_online` follows is this sum's last
+        term at every step.
         """
         velocity = self._stream.v.copy()
         self.reset()
@@ -373,55 +341,3 @@ class OnlineLearning:
         lr, momentum, change = (self.dtype.type(number) for number in (lr, momentum, change))
         steps, loss, wrong = run(self._stream, x, t, y, lr, momentum, change, float(gross_error))
         return y[:steps], loss, wrong
-
-    def _make_stream(self):
-        """The flat vectors and tables of `Stream`."""
-        w, dtype = self.wiring, self.dtype
-        D, J, C, K = w.input_size, w.block_count, w.cell_count, w.output_size
-        one = D + C  # the bias's place in [x; y; 1]
-        gather, row = [], np.zeros((3 * J + C + K, 3), np.uint64)
-        kinds = ("input_gate", "forget_gate", "cell", "output_gate")
-        firsts = dict(zip(kinds, (0, J, 2 * J, 2 * J + C), strict=True))
-        blocks, cells, outputs = w.slices("blocks"), w.slices("cells"), w.slices("outputs")
-        rows = [
-            (name, kind, firsts[kind] + (cells if kind == "cell" else blocks)[name].start)
-            for name in w.blocks
-            for kind in kinds
-        ]
-        rows += [(name, "weight", 3 * J + C + outputs[name].start) for name in w.outputs]
-        place, blocks_z = {}, 0
-        for name in [*w.blocks, *w.outputs]:
-            place[name] = len(gather)
-            gather += [*w.sources(name), one]
-            blocks_z = len(gather) if name in w.blocks else blocks_z
-        for name, kind, unit in rows:
-            start = self._starts[f"{name}.{kind}"]
-            count, length = self.params[f"{name}.{kind}"].shape
-            for k in range(count):
-                row[unit + k] = start + k * length, place[name], length
-        first_cell = np.searchsorted(self.block_of, np.arange(J + 1))
-        size, partial = 0, np.zeros((C, 3), np.uint64)
-        peephole_partial = np.zeros((C, 2), np.int64)
-        for c, j in enumerate(self.block_of):
-            for k, unit in enumerate((j, J + j, 2 * J + c)):
-                partial[c, k] = size
-                size += int(row[unit, 2])
-            for k in range(2 * self.peepholes):
-                peephole_partial[c, k] = size
-                size += int(first_cell[j + 1] - first_cell[j])
-        peephole = np.zeros((C if self.peepholes else 0, 3), np.int64)
-        for name, group in cells.items() if self.peepholes else ():
-            for k, gate in enumerate(("input", "forget", "output")):
-                peephole[group, k] = self._starts[f"{name}.{gate}_peephole"] + np.arange(
-                    group.stop - group.start
-                )
-
-        def zeros(*shape):
-            return np.zeros(shape, dtype)
-
-        return Stream(
-            w=self.flat, v=zeros(self.flat.size), P=zeros(size), z=zeros(len(gather)), dz=zeros(len(gather)),
-            x_y_1=zeros(D + C + 1), units=zeros(len(row)), a=zeros(K), s_before=zeros(C), s=zeros(C), hs=zeros(C),
-            eps=zeros(C), es=zeros(C), g_ab=self.g_ab, h_ab=self.h_ab, row=row, gather=np.array(gather), blocks_z=blocks_z,
-            first_cell=first_cell, partial=partial, peephole=peephole, peephole_partial=peephole_partial,
-        )  # fmt: skip

@@ -1,10 +1,11 @@
 """A network of cell blocks that hears itself: its outputs, made into bits, are its next inputs.
 
     threshold       each unit is on if its y > 1/2
-    one             exactly one unit of the group is on: with probability y_k / sum y  (Eck & Schmidhuber 2002, section 4.2)
+    one             exactly one unit of the group is on: with probability y_k / sum y (Eck & Schmidhuber)
     one or none     none if sum y < 1/2, otherwise as "one"
 
-At temperature tau, y_k^(1/tau) takes the place of y_k. The whole stream is one compiled loop; memory does not grow with it.
+At temperature tau, y_k^(1/tau) takes the place of y_k. The whole stream is one compiled loop; memory does not
+grow with it.
 """
 
 import numpy as np
@@ -56,7 +57,8 @@ class ClosedLoop:
 
         Parameters
         ----------
-        x : array (T, D) of bits: what is heard first; at least one step. To go on, give the last row of what was returned
+        x : array (T, D) of bits: what is heard first; at least one step. To go on, give the last row of what
+        was returned
         steps : number of time steps to play
         rules : dict, group of outputs -> "threshold", "one" or "one or none"
         rng : numpy Generator

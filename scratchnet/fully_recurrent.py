@@ -289,7 +289,7 @@ class FullyRecurrent(Layer):
         self._stream.p.fill(0)
 
     def stream_state(self):
-        """All that the stream carries from one step to the next but the weights, by name; the arrays themselves."""
+        """All but the weights that the stream carries from step to step, by name; the arrays themselves."""
         return {"velocity": self._stream.v, "partials": self._stream.p, "outputs": self._stream.y}
 
     def advance(self, x):

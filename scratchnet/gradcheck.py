@@ -4,14 +4,15 @@
     print(gradcheck(layer, x))
 
 A layer is anything with `params`, `grads`, `forward(x)` and `backward(dy)` as in layer.py; with `state` also
-`forward(x, state)`, `backward(dy, dstate)` returning (dx, dstate). The scalar under test is E = sum(y * r) with random r, "a nice hash"
-of the whole output: a wrong sign, a lost term or a swapped index anywhere changes it. Its derivative by every single parameter,
-input and initial state is compared with the five-point central difference
+`forward(x, state)`, `backward(dy, dstate)` returning (dx, dstate). The scalar under test is E = sum(y * r)
+with random r, "a nice hash" of the whole output: a wrong sign, a lost term or a swapped index anywhere
+changes it. Its derivative by every single parameter, input and initial state is compared with the five-point
+central difference
 
     dE/dp ~ (E(p - 2h) - 8 E(p - h) + 8 E(p + h) - E(p + 2h)) / 12h,          error O(h^4)
 
-in float64. Relative error of an entry: |analytic - numeric| / largest |numeric or analytic| of its array, so that an entry which
-happens to be near zero is not judged by the rounding of its neighbours.
+in float64. Relative error of an entry: |analytic - numeric| / largest |numeric or analytic| of its array, so
+that an entry which happens to be near zero is not judged by the rounding of its neighbours.
 """
 
 from dataclasses import dataclass
@@ -58,7 +59,8 @@ class Report:
         for row in self.rows:
             index = ", ".join(map(str, row.index))
             lines.append(
-                f"{row.name:{width}}  {str(row.shape):>14}  {row.error:10.1e}   [{index}] {row.analytic:.6e} / {row.numeric:.6e}"
+                f"{row.name:{width}}  {str(row.shape):>14}  {row.error:10.1e}   "
+                f"[{index}] {row.analytic:.6e} / {row.numeric:.6e}"
             )
         verdict = "gradients agree" if self.ok else f"WRONG GRADIENT in {self.worst.name}"
         return "\n".join(
@@ -70,12 +72,12 @@ class Report:
 
 
 def numeric_gradient(f, array, step=STEP):
-    """The gradient of the number f() by `array`, by central differences; `array` is changed in place and restored.
+    """The gradient of the number f() by `array`, by central differences.
 
     Parameters
     ----------
     f : function of no arguments that reads `array`
-    array : float64 array of any shape
+    array : float64 array of any shape; changed in place, and restored
 
     Returns
     -------
@@ -120,7 +122,7 @@ def gradcheck(layer, x, state=None, rng=None, tolerance=1e-7):
     Parameters
     ----------
     layer : the layer, with float64 parameters; left as it was, but for its grads and what forward keeps
-    x : float64 array, the input that `layer.forward` takes (integers, such as tokens, have no gradient and are not checked)
+    x : float64 array, the input that `layer.forward` takes (integers, such as tokens, have no gradient)
     state : None, or a tuple of float64 arrays, the initial state
     rng : numpy Generator for the random projection; default_rng(0) if None
     tolerance : largest relative error that is called ok

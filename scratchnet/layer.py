@@ -1,9 +1,10 @@
-"""What every layer is: `params` and `grads`, dicts of arrays with equal keys and shapes; `forward`, then `backward`.
+"""What every layer is: dicts `params` and `grads` with equal keys and shapes; `forward`, then `backward`.
 
     y = layer.forward(x)        keeps what backward needs
     dx = layer.backward(dy)     adds dE/dparam into grads, returns dE/dx
 
-Letters, everywhere in scratchnet:  T time steps, B sequences, D inputs, H hidden units, V vocabulary, K outputs, Z sources of a unit.
+Letters, everywhere in scratchnet:  T time steps, B sequences, D inputs, H hidden units, V vocabulary,
+K outputs, Z sources of a unit.
 A sequence of vectors is (T, features, B): each time step holds the textbook's column vectors side by side.
 """
 

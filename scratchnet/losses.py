@@ -3,8 +3,8 @@
     a (T, K, B)  net input of the output units        y = sigmoid(a)
     t (T, K, B)  targets in [0, 1]
 
-    E = -1/(T B) sum over t, k, b of  t log y + (1 - t) log(1 - y)           nats: summed over units, mean over frames
-    dE/da = (y - t) / (T B)                                                  (Eck & Schmidhuber 2002: delta = t - y)
+    E = -1/(T B) sum over t, k, b of  t log y + (1 - t) log(1 - y)    nats: sum over units, mean over frames
+    dE/da = (y - t) / (T B)                                           (Eck & Schmidhuber 2002: delta = t - y)
 
 Computed as  max(a, 0) - a t + log(1 + exp(-|a|)), which neither overflows nor takes the log of zero.
 """

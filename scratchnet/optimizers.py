@@ -1,6 +1,6 @@
 """How weights follow gradients.
 
-    Momentum (Plaut, Nowlan & Hinton 1986)      v <- m v - lr dE/dw ;   w <- w + v        (effective rate: lr / (1 - m))
+    Momentum (Plaut, Nowlan & Hinton 1986)      v <- m v - lr dE/dw ;   w <- w + v   (in effect lr / (1 - m))
     Adam (Kingma & Ba 2015, algorithm 1)        m <- b1 m + (1-b1) g ;  v <- b2 v + (1-b2) g^2
                                                 w <- w - lr (m / (1 - b1^n)) / (sqrt(v / (1 - b2^n)) + eps)
 

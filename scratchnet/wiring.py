@@ -7,11 +7,13 @@
         feeds={"memory": ("notes", "memory"), "next": ("notes", "memory")},  # destination: its sources
     )
 
-A source is a group of inputs or of blocks (that is, its cells' outputs y^c). Blocks read the cells of the step before, outputs those
-of the same step. What `feeds` does not name does not exist: there is no weight, and no error flows.
+A source is a group of inputs or of blocks (that is, its cells' outputs y^c). Blocks read the cells of the
+step before, outputs those of the same step. What `feeds` does not name does not exist: there is no weight,
+and no error flows.
 
-A unit's sources are gathered in one vector z = [inputs; cells; 1] in the order of the groups in `inputs` and `blocks`; the bias is the last
-weight of a row. Gates and outputs have a bias, cells have one only if asked for (as Gers, Schmidhuber & Cummins 2000).
+A unit's sources are gathered in one vector z = [inputs; cells; 1] in the order of the groups in `inputs` and
+`blocks`; the bias is the last weight of a row. Gates and outputs have a bias, cells have one only if asked
+for (as Gers, Schmidhuber & Cummins 2000).
 """
 
 from dataclasses import dataclass, field
@@ -122,7 +124,9 @@ class Wiring:
         return where
 
     def sources(self, destination):
-        """Indices into [inputs; cells; 1] of the units that feed a group; the 1 of the bias is not among them."""
+        """Indices into [inputs; cells; 1] of the units that feed a group; the 1 of the bias is not among
+        them.
+        """
         feeding = self.feeds.get(destination, ())
         inputs = [np.arange(s.start, s.stop) for name, s in self.slices("inputs").items() if name in feeding]
         cells = [

@@ -67,7 +67,9 @@ def test_cross_entropy_of_a_certain_prediction_is_zero():
 
 
 def test_a_walk_predicts_a_walk():
-    """One piece that climbs the scale: each beat costs what a third costs in independent units, within a beat nothing."""
+    """One piece that climbs the scale: each beat costs what a third costs in independent units, within a beat
+    nothing.
+    """
     notes = np.repeat(np.array(SCALE[1:6]) - MELODY_LOW, FORM.beat)
     bits = (notes[:, None] == np.arange(13)).astype(np.uint8)[None]
     rate = np.full(13, 0.5)

@@ -10,7 +10,8 @@ from experiments.command_line import Program
 
 program = Program(
     "blues",
-    """Twelve-bar blues by the LSTM cell blocks of Eck & Schmidhuber (2002): learn chords and melody, compose, listen.
+    """Twelve-bar blues by the LSTM cell blocks of Eck & Schmidhuber (2002): learn chords and melody, compose,
+    listen.
 Without a command: learns (about a minute), composes, and writes a run folder with MIDI, WAV, pictures and figures.""",
     """
     python -m experiments.blues

@@ -14,7 +14,8 @@ CHECK = 100  # choruses between two trials
 
 
 def plays_alone(network, pieces, count):
-    """How many choruses in a row are right, up to `count`, after a reset and the chord of the first time step.
+    """How many choruses in a row are right, up to `count`, after a reset and the chord of the first time
+    step.
 
     Its own outputs, cut at 1/2, are the network's only further inputs.
     """
@@ -28,8 +29,8 @@ def plays_alone(network, pieces, count):
 def learn_chords(recipe, seed=0, form=BluesFormat(), limit=None, gross_error=None, progress=None):
     """Learn the chord sequence until the network plays it by itself, or `limit` choruses are over.
 
-    Success as the report defines it: the network reproduces the whole sequence; as its ICANN version does, several times
-    (`recipe.repeats`).
+    Success as the report defines it: the network reproduces the whole sequence; as its ICANN version does,
+    several times (`recipe.repeats`).
 
     Parameters
     ----------

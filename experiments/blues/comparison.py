@@ -1,4 +1,6 @@
-"""The comparison the report calls for: the same music and the same number of choruses for every network and gradient."""
+"""The comparison the report calls for: the same music and the same number of choruses for every network and
+gradient.
+"""
 
 import time
 from dataclasses import replace
@@ -29,7 +31,9 @@ def chords_trial(contender, seed, choruses):
 
 
 def melody_trial(contender, seed, choruses):
-    """Experiment 2 for one network, from random weights: losses on fresh pieces, and chords in free composition."""
+    """Experiment 2 for one network, from random weights: losses on fresh pieces, and chords in free
+    composition.
+    """
     pieces = make_pieces(contender.recipe, seed, FORM)
     network = contender.make(BOTH, np.random.default_rng([seed, 0]))
     learner = make_learner(contender.recipe, network, pieces, choruses, seed)
@@ -77,14 +81,15 @@ def anchors(seed):
 
 
 def cross_entropy(p, bits):
-    """-sum over units of the log-probability of bits under independent units of probability p: nats a step."""
+    """-sum over units of the log-probability of bits, units independent of probability p: nats a step."""
     p = np.broadcast_to(np.clip(p, 1e-12, 1 - 1e-12), bits.shape)
     return -np.log(np.where(bits, p, 1 - p)).sum(-1)
 
 
 def walk_loss(melodies, rate, share):
-    """Mean cross-entropy of a random walk that knows the beat: within a beat the note stays, at the next one it moves by at most
-    one step of the scale. Melodies also leap, which a walk calls impossible: with probability `share` it draws by frequency instead.
+    """Mean cross-entropy of a random walk that knows the beat: within a beat the note stays, at the next one
+    it moves by at most one step of the scale. Melodies also leap, which a walk calls impossible: with
+    probability `share` it draws by frequency instead.
     """
     scale = np.array(SCALE) - MELODY_LOW
     notes = melodies.argmax(2)[:, :: FORM.beat]  # (pieces, beats)
@@ -135,7 +140,7 @@ def chord_table(names, rows, config):
     lines = [
         f"Experiment 1, the chords alone; at most {config.chord_choruses:,} choruses, {config.seeds} seeds",
         "",
-        "| network | weights | succeeded | time steps to success, median | goes on, choruses of 1000 | seconds |",
+        "| network | weights | succeeded | time steps to success, median | goes on, of 1000 | seconds |",
         "|---|---|---|---|---|---|",
     ]
     for name in names:
@@ -145,7 +150,8 @@ def chord_table(names, rows, config):
         goes_on = f"{np.median([row['goes_on'] for row in right]):.0f}" if right else "-"
         seconds = np.median([row["seconds"] for row in kept])
         lines.append(
-            f"| {name} | {kept[0]['weights']} | {len(right)} of {len(kept)} | {steps} | {goes_on} | {seconds:.1f} |"
+            f"| {name} | {kept[0]['weights']} | {len(right)} of {len(kept)} | {steps} | {goes_on} "
+            f"| {seconds:.1f} |"
         )
     return "\n".join(lines)
 
@@ -154,7 +160,8 @@ def melody_table(names, rows, floors, config):
     """Experiment 2 as a Markdown table."""
     floor = loss_floor(FORM)
     lines = [
-        f"Experiment 2, chords and melody; {config.learn:,} choruses, {config.seeds} seeds; exact floor of the melody {floor:.4f}",
+        f"Experiment 2, chords and melody; {config.learn:,} choruses, {config.seeds} seeds; "
+        f"exact floor of the melody {floor:.4f}",
         "",
         "| network | weights | melody loss, nats a step: median (least, most) | above the floor | chord loss "
         f"| chord-perfect choruses of {DRIFT}, each seed | seconds |",

@@ -40,12 +40,14 @@ def prime_from_piece(number, notes, form=BluesFormat()):
 def prime_from_midi(path, form=BluesFormat()):
     """A MIDI file of up to 24 melody notes as bits (steps, D).
 
-    Notes 60..72 are melody, one at a time; notes 48..59 are chords. Without any, the chords are those of the twelve bars.
+    Notes 60..72 are melody, one at a time; notes 48..59 are chords. Without any, the chords are those of the
+    twelve bars.
 
     Raises
     ------
     MidiError
-        If the file cannot be read, holds no melody or more than 24 notes of it, notes outside 48..72, or two melody notes at one time.
+        If the file cannot be read, holds no melody or more than 24 notes of it, notes outside 48..72, or two
+        melody notes at one time.
     """
     score = read_midi(path)
     tick = score.ticks_per_beat / form.beat  # ticks a time step
@@ -91,8 +93,9 @@ def choruses(network, pieces, prime, count, rng, temperature=1.0):
 
 @dataclass
 class Player:
-    """Turns bits into notes as they come. A chord is struck at each bar line and wherever it changes; a melody note lasts
-    until another pitch (or a rest, or an onset) comes, as the network hears it, but is struck anew after a whole chorus.
+    """Turns bits into notes as they come. A chord is struck at each bar line and wherever it changes; a
+    melody note lasts until another pitch (or a rest, or an onset) comes, as the network hears it, but is
+    struck anew after a whole chorus.
 
     `feed` returns (chord notes, melody notes, until): all notes that begin before `until`, in ticks.
     """
@@ -168,7 +171,8 @@ def most_choruses(bpm):
 
 
 def perform(stream, form, bpm, midi_path, wav_path=None):
-    """Write a stream of choruses as MIDI and, with the built-in instrument, as WAV; passes the choruses on, one at a time.
+    """Write a stream of choruses as MIDI and, with the built-in instrument, as WAV; passes the choruses on,
+    one at a time.
 
     Both files appear when the stream is used up, or not at all.
     """

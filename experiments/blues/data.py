@@ -14,7 +14,8 @@ class Pieces:
     ----------
     form : BluesFormat
     with_melody : False for experiment 1, the chords alone
-    standardise : whether inputs have mean 0 and standard deviation 1 over all choruses; units that never change stay as they are
+    standardise : whether inputs have mean 0 and standard deviation 1 over all choruses; units that never
+    change stay as they are
     rng : numpy Generator for the split
 
     Attributes
@@ -66,7 +67,9 @@ class Pieces:
         return (bits - shift[:, None]) * gain[:, None]
 
     def draw(self, rng, choruses, streams):
-        """Random training pieces: inputs and targets, the next step's bits, (T, D, B). Streams run on into a further piece."""
+        """Random training pieces: inputs and targets, the next step's bits, (T, D, B). Streams run on into a
+        further piece.
+        """
         bits = self.stream(rng.choice(self.training, (choruses + 1, streams)))
         T = choruses * self.form.steps
         return self.scaled(bits[:T]), bits[1 : T + 1]

@@ -10,7 +10,8 @@ from experiments.blues.training import losses
 def chord_drift(network, pieces, count, rng):
     """Free composition for `count` choruses: how long the chords stay right.
 
-    The network hears the first time step only (with melody: of a fresh piece); each chorus is compared with the twelve bars, bit by bit.
+    The network hears the first time step only (with melody: of a fresh piece); each chorus is compared with
+    the twelve bars, bit by bit.
 
     Returns
     -------

@@ -10,7 +10,9 @@ from experiments.figures import draw_activity, draw_curve
 
 
 def draw_choruses(path, choruses, form, bpm, title, given=0):
-    """A piano roll of a few choruses of bits; the first `given` steps are shaded. Chords are named as they sound."""
+    """A piano roll of a few choruses of bits; the first `given` steps are shaded. Chords are named as they
+    sound.
+    """
     player, parts = Player(form), ([], [])
     for bits in choruses:
         chords, melody, _ = player.feed(bits)
@@ -28,7 +30,9 @@ def draw_choruses(path, choruses, form, bpm, title, given=0):
 
 
 def draw_training(path, rows, form):
-    """Loss against choruses learned from, with the exact floor. rows: of log.jsonl, where a resumed run may have gone over a stretch twice."""
+    """Loss against choruses learned from, with the exact floor. rows: of log.jsonl, where a resumed run may
+    have gone over a stretch twice.
+    """
     rows = [row for _, row in sorted({row["choruses"]: row for row in rows}.items())]
     x = [row["choruses"] for row in rows]
     series = {

@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-import threadpoolctl
 
 from encoders.audio import render_midi, sampled_engine
 from experiments.blues import composing, figures, runs
@@ -15,6 +14,7 @@ from experiments.blues.settings import Run, Train
 from experiments.errors import UserError, import_extra
 from experiments.progress import Progress
 from experiments.run_folder import CONFIG, RunFolder
+from scratchnet.threads import one_blas_thread
 
 DRAWN = 4  # choruses in a picture, at most
 SAMPLED_SECONDS = 1200
@@ -22,11 +22,6 @@ SAMPLED_SECONDS = 1200
 
 def say(text=""):
     print(text, flush=True)
-
-
-def one_blas_thread():
-    """BLAS threads that wait for work keep a core busy; the networks here are small."""
-    threadpoolctl.threadpool_limits(1)
 
 
 def run_all(config):

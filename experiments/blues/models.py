@@ -1,6 +1,8 @@
-"""The networks that are compared with the report's: each made for experiment 1 (chords) or 2 (chords and melody).
+"""The networks that are compared with the report's: each made for experiment 1 (chords) or 2 (chords and
+melody).
 
-All have about the report's number of weights (664 and 1542), each its own learning rate, the best of a coarse grid (see README).
+All have about the report's number of weights (664 and 1542), each its own learning rate, the best of a coarse
+grid (see README).
 """
 
 from dataclasses import dataclass, replace
@@ -31,10 +33,14 @@ class Contender:
 
 
 class StepByStep:
-    """Composing for networks without a compiled closed loop: one step at a time, `self.hear(x (D,)) -> y (K,)`."""
+    """Composing for networks without a compiled closed loop: one step at a time, `self.hear(x (D,)) -> y
+    (K,)`.
+    """
 
     def play(self, x, steps, rules, rng, temperature=1.0, scaling=None):
-        """As `CellBlocks.play`, with the rules by position: chords are cut at 1/2, of the melody one note is drawn."""
+        """As `CellBlocks.play`, with the rules by position: chords are cut at 1/2, of the melody one note is
+        drawn.
+        """
         for row in x[:-1]:
             self.hear(row)
         bits, heard = np.zeros((steps, x.shape[1]), np.uint8), x[-1]
@@ -78,7 +84,9 @@ class RealTime(StepByStep, FullyRecurrent):
 
 
 def standard_lstm(sizes, hidden, rng):
-    """Today's LSTM: one cell a block, tanh, biased cells, forget gates open at first, outputs that see the cells only."""
+    """Today's LSTM: one cell a block, tanh, biased cells, forget gates open at first, outputs that see the
+    cells only.
+    """
     names = ["next chord", "next note"][: len(sizes)]
     wiring = Wiring(
         inputs={"notes": sum(sizes)},

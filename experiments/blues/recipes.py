@@ -26,8 +26,9 @@ RULES = {"next chord": "threshold", "chord onset": "threshold", "next note": "on
 class Recipe:
     """How a network is made and trained.
 
-    `online`: the report's way, one stream, weights changed after every time step, truncated gradient, momentum. Otherwise full BPTT over
-    `length` choruses from a zero state, `batch` of them at a time, and Adam, its rate falling along half a cosine to `final` of it.
+    `online`: the report's way, one stream, weights changed after every time step, truncated gradient,
+    momentum. Otherwise full BPTT over `length` choruses from a zero state, `batch` of them at a time, and
+    Adam, its rate falling along half a cosine to `final` of it.
     """
 
     online: bool
@@ -52,10 +53,13 @@ class Recipe:
 
 RECIPES = {
     "default": Recipe(
-        online=False, lr=0.03, dtype="float32", scale=0.3, batch=16, length=2, chords_first=True, choruses=384_000,
+        online=False, lr=0.03, dtype="float32", scale=0.3, batch=16, length=2, chords_first=True,
+        choruses=384_000,
         chord_choruses=100_000,
     ),
-    "paper": Recipe(online=True, lr=1e-5, momentum=0.9, repeats=1, choruses=1_000_000, chord_choruses=2_000_000),
+    "paper": Recipe(
+        online=True, lr=1e-5, momentum=0.9, repeats=1, choruses=1_000_000, chord_choruses=2_000_000,
+    ),
     "icann": Recipe(
         online=True, lr=1e-5, momentum=0.9, gate_biases=ICANN_BIASES, standardise=True, reset_every=4,
         choruses=1_000_000, chord_choruses=2_000_000,
@@ -64,7 +68,9 @@ RECIPES = {
 
 
 def blocks(recipe, count):
-    """`count` blocks, their gates biased by the recipe's ladder, stretched over them if there are more blocks than rungs."""
+    """`count` blocks, their gates biased by the recipe's ladder, stretched over them if there are more blocks
+    than rungs.
+    """
     ladder = np.interp(
         np.linspace(0, 1, count), np.linspace(0, 1, len(recipe.gate_biases)), recipe.gate_biases
     )
@@ -84,7 +90,9 @@ def outputs(recipe, form, **groups):
 
 
 def chord_wiring(recipe, form=BluesFormat()):
-    """Experiment 1: 4 blocks of 2 cells, everything connected to everything; 664 weights in the report's format."""
+    """Experiment 1: 4 blocks of 2 cells, everything connected to everything; 664 weights in the report's
+    format.
+    """
     out = outputs(recipe, form, next_chord=CHORD_UNITS)
     everything = ("chords", "chord blocks")
     return Wiring(
@@ -96,7 +104,9 @@ def chord_wiring(recipe, form=BluesFormat()):
 
 
 def blues_wiring(recipe, form=BluesFormat(), melody_blocks=4):
-    """Experiment 2: chord blocks feed melody blocks but never the other way round; 1542 weights in the report's format."""
+    """Experiment 2: chord blocks feed melody blocks but never the other way round; 1542 weights in the
+    report's format.
+    """
     chords = outputs(recipe, form, next_chord=CHORD_UNITS)
     melody = outputs(recipe, form, next_note=MELODY_UNITS)
     return Wiring(

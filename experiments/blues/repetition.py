@@ -50,11 +50,12 @@ def table(rows, config):
     """Markdown, a line a seed, and the median."""
     floor = loss_floor(runs.form_of(config))
     lines = [
-        f"{rows[0]['weights']} weights, recipe {config.recipe}, {config.steps_per_bar} steps a bar, endings {config.endings}; "
+        f"{rows[0]['weights']} weights, recipe {config.recipe}, {config.steps_per_bar} steps a bar, "
+        f"endings {config.endings}; "
         f"exact floor of the melody {floor:.5f} nats a step",
         "",
-        "| seed | chord-perfect choruses | melody loss, fresh pieces | above the floor | bars known | choruses known "
-        "| in the grammar | notes in scale | seconds |",
+        "| seed | chord-perfect choruses | melody loss, fresh pieces | above the floor | bars known "
+        "| choruses known | in the grammar | notes in scale | seconds |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     columns = []
@@ -79,6 +80,6 @@ def table(rows, config):
 def line(label, values, choruses):
     perfect, loss, above, bars, known, grammar, scale, seconds = values
     return (
-        f"| {label} | {perfect:.0f} of {choruses} | {loss:.5f} | {above:.1f} % | {bars:.1f} % | {known:.1f} % | {grammar:.1f} % "
-        f"| {scale:.1f} % | {seconds:.0f} |"
+        f"| {label} | {perfect:.0f} of {choruses} | {loss:.5f} | {above:.1f} % | {bars:.1f} % "
+        f"| {known:.1f} % | {grammar:.1f} % | {scale:.1f} % | {seconds:.0f} |"
     )

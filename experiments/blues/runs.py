@@ -38,7 +38,9 @@ def begin(config):
 
 
 def learn_chords_first(learner, config, quiet=True):
-    """Give the chord half of the network what a network of experiment 1 has learned: its weights have the same names."""
+    """Give the chord half of the network what a network of experiment 1 has learned: its weights have the
+    same names.
+    """
     with Progress(None, "chords first", "chorus", quiet) as bar:
         row, chord_network, _ = learn_chords(
             learner.recipe,
@@ -68,6 +70,7 @@ def learn(learner, run, quiet=False):
     with (
         Progress(learner.choruses, "learning", "chorus", quiet) as progress,
         deferred_interrupt() as interrupt,
+        np.errstate(over="ignore", invalid="ignore"),  # check_numbers sees it
     ):
         progress.update(learner.learned)
         while not learner.done:
@@ -149,7 +152,9 @@ def resume(config, run):
 
 
 def check_format(run, metadata, config):
-    """A CheckpointError if a checkpoint is of another format than the run's settings: its units mean something else."""
+    """A CheckpointError if a checkpoint is of another format than the run's settings: its units mean
+    something else.
+    """
     if metadata.get("format") != asdict(form_of(config)):
         raise CheckpointError(
             f"{run.checkpoint}: not of the steps_per_bar, endings and literal_bar_6 that config.yaml says"

@@ -18,7 +18,8 @@ class Format:
     steps_per_bar: Literal[8, 16, 32] = 8
     """Time steps a bar; 8 is the report's."""
     endings: Literal["merged", "gap", "onset"] = "merged"
-    """Two equal notes in a row: merged as in the report, the last step of each silent, or Todd's onset units."""
+    """Two equal notes in a row: merged as in the report, the last step of each silent, or Todd's onset units.
+    """
     literal_bar_6: bool = False
     """Bar 6 with the notes as printed (C D F# A), not as labelled (C D# F# A)."""
 
@@ -28,7 +29,9 @@ class Training(Format):
     """Learning chords and melody (Experiment 2)."""
 
     recipe: Literal["default", "paper", "icann"] = "default"
-    """default: full BPTT and Adam; paper: online, truncated gradient, momentum, as the report; icann: as its ICANN version."""
+    """default: full BPTT and Adam; paper: online, truncated gradient, momentum, as the report; icann: as its
+    ICANN version.
+    """
     seed: NonNegativeInt = 0
     """Seed of the weights, the pieces and what is composed."""
     learn: PositiveInt | None = None
@@ -36,7 +39,9 @@ class Training(Format):
     melody_blocks: PositiveInt = 4
     """Memory blocks for the melody, of two cells each; the report has 4."""
     gross_error: Annotated[float, Range(above=0, most=1)] | None = None
-    """Online recipes: reset and begin a new piece when an output is wrong by more than this (0.49 in Gers et al. 2000)."""
+    """Online recipes: reset and begin a new piece when an output is wrong by more than this (0.49 in Gers et
+    al. 2000).
+    """
     out: Path | None = None
     """The run folder; if not given, runs/blues-DATE-TIME."""
     overwrite: bool = False

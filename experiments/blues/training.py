@@ -1,4 +1,6 @@
-"""Learning from pieces: by batches (full BPTT) or online (the report's way), with checkpoints that resume exactly."""
+"""Learning from pieces: by batches (full BPTT) or online (the report's way), with checkpoints that resume
+exactly.
+"""
 
 import numpy as np
 
@@ -52,7 +54,9 @@ class Learner:
 
 
 class BatchLearner(Learner):
-    """Full BPTT over several choruses from a zero state, Adam, and a learning rate that falls along half a cosine."""
+    """Full BPTT over several choruses from a zero state, Adam, and a learning rate that falls along half a
+    cosine.
+    """
 
     def __init__(self, network, pieces, recipe, choruses, rng):
         super().__init__(network, pieces, recipe, choruses, rng)
@@ -84,6 +88,8 @@ class BatchLearner(Learner):
         network = self.network
         network.zero_grad()
         loss, da = sigmoid_cross_entropy(network.forward(x), t.astype(network.dtype))
+        if not np.isfinite(loss):
+            return loss  # nothing to be learned from it; the caller stops
         network.backward(da)
         clip_global_norm(network.grads, self.recipe.clip)
         self.adam.step()
@@ -141,11 +147,12 @@ def make_pieces(recipe, seed, form=BluesFormat(), with_melody=True):
 
 
 def losses(network, pieces, numbers, choruses=3):
-    """How well a network predicts given pieces, one chorus after the other from a zero state; the first chorus is not counted.
+    """How well a network predicts given pieces, one chorus after the other from a zero state; the first
+    chorus is not counted.
 
     Returns
     -------
-    dict : "chord_loss" and "melody_loss" in nats a step, "chord_errors", the number of chord units on the wrong side of 1/2
+    dict : "chord_loss" and "melody_loss" in nats a step, "chord_errors", chord units on the wrong side of 1/2
     """
     steps, chords = pieces.form.steps, pieces.form.chord_units
     order = np.stack([np.roll(numbers, k) for k in range(choruses)])
