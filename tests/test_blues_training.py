@@ -246,13 +246,7 @@ def test_a_network_that_fails_with_its_last_step_is_not_kept(tmp_path):
 # ---------------------------------------------------------------------------------------------- gross errors
 
 
-@pytest.fixture
-def endless(patch):
-    """The paper's recipe without resets of its own."""
-    patch.setitem(RECIPES, "paper", replace(RECIPES["paper"], reset_every=0))
-
-
-def test_a_gross_error_resets_the_network_and_begins_the_next_piece(endless):
+def test_a_gross_error_resets_the_network_and_begins_the_next_piece():
     """By hand: each piece is learned up to the first gross error, from a network at rest after one."""
     settings = Train(recipe="paper", learn=4, gross_error=0.62, seed=1)
     learner, by_hand = runs.begin(settings), runs.begin(settings)
@@ -271,7 +265,7 @@ def test_a_gross_error_resets_the_network_and_begins_the_next_piece(endless):
     assert_same_network(learner.network, network)
 
 
-def test_every_piece_ends_at_once_if_every_error_is_gross(endless, patch):
+def test_every_piece_ends_at_once_if_every_error_is_gross(patch):
     learner = runs.begin(Train(recipe="paper", learn=3, gross_error=0.001))
     resets, steps = [], []
     reset, learn_online = learner.network.reset, learner.network.learn_online

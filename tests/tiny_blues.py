@@ -19,7 +19,7 @@ from experiments.run_folder import RunFolder
 
 @contextlib.contextmanager
 def tiny_blues():
-    """Four held-out pieces, batches of two choruses, two choruses for an evaluation. Yields the MonkeyPatch."""
+    """Four held-out pieces, batches of two choruses, two choruses to judge. Yields the MonkeyPatch."""
     with pytest.MonkeyPatch.context() as patch:
         for split in ("DEVELOPMENT", "FRESH"):
             patch.setattr(experiments.blues.data, split, 2)
@@ -29,7 +29,9 @@ def tiny_blues():
         patch.setitem(RECIPES, "default", small)
         patch.setattr(experiments.blues.training.OnlineLearner, "AT_ONCE", 1)
         evaluate = experiments.blues.jobs.evaluate
-        patch.setattr(experiments.blues.jobs, "evaluate", lambda *given: evaluate(*given[:3], 2))
+        patch.setattr(
+            experiments.blues.jobs, "evaluate", lambda *given: evaluate(*given[:3], min(given[3], 2))
+        )
         yield patch
 
 

@@ -14,8 +14,7 @@ CHECK = 100  # choruses between two trials
 
 
 def plays_alone(network, pieces, count):
-    """How many choruses in a row are right, up to `count`, after a reset and the chord of the first time
-    step.
+    """How many choruses in a row are right, up to `count`, from the chord of the first time step on.
 
     Its own outputs, cut at 1/2, are the network's only further inputs.
     """
@@ -39,7 +38,8 @@ def learn_chords(recipe, seed=0, form=BluesFormat(), limit=None, gross_error=Non
 
     Returns
     -------
-    dict : "seed", "success", "choruses" and "steps" learned from, "seconds", and "goes_on", choruses in a row of 1000 that are right
+    dict : "seed", "success", "choruses" and "steps" learned from, "seconds", and "goes_on", choruses in a row
+        of 1000 that are right
     network, pieces
     """
     pieces = make_pieces(recipe, seed, form, with_melody=False)

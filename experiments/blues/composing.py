@@ -78,10 +78,12 @@ def prime_from_midi(path, form=BluesFormat()):
 def choruses(network, pieces, prime, count, rng, temperature=1.0):
     """Yield `count` choruses of bits (steps, D); the first begins with `prime`, (T, D).
 
-    A fresh start: the network is reset first.
+    A fresh start: the network is reset first, and hears `pieces.warm_up` training choruses.
     """
     form, network_rules = pieces.form, rules(network, pieces.form)
     network.reset()
+    if pieces.warm_up:
+        network.listen(pieces.scaled(pieces.stream(pieces.training[: pieces.warm_up, None]))[:, :, 0])
     heard = prime
     for _ in range(count):
         first = prime if heard is prime else heard[:0]

@@ -17,6 +17,7 @@ class Pieces:
     standardise : whether inputs have mean 0 and standard deviation 1 over all choruses; units that never
     change stay as they are
     rng : numpy Generator for the split
+    warm_up : choruses that a network must hear before it plays
 
     Attributes
     ----------
@@ -24,8 +25,8 @@ class Pieces:
     scaling : (shift, gain), each (D,): inputs are (bit - shift) gain
     """
 
-    def __init__(self, form=BluesFormat(), with_melody=True, standardise=False, rng=None):
-        self.form, self.with_melody = form, with_melody
+    def __init__(self, form=BluesFormat(), with_melody=True, standardise=False, rng=None, warm_up=0):
+        self.form, self.with_melody, self.warm_up = form, with_melody, warm_up
         self.chords = encode_chords(form)
         self.melodies = all_melodies(form) if with_melody else None
         order = rng.permutation(PIECES) if rng is not None else np.arange(PIECES)
@@ -64,6 +65,8 @@ class Pieces:
     def scaled(self, bits):
         """Bits (T, D, B) as the network's inputs."""
         shift, gain = self.scaling
+        if not shift.any() and (gain == 1).all():
+            return bits
         return (bits - shift[:, None]) * gain[:, None]
 
     def draw(self, rng, choruses, streams):

@@ -63,16 +63,17 @@ def draw_gates(path, network, pieces, bits, title):
         letter = name[0]
         blocks += [f"{letter}{j + 1}" for j in range(group.blocks)]
         cells += [f"{letter}{j + 1}.{v + 1}" for j in range(group.blocks) for v in range(group.cells)]
-    gates, state = ("input gate", "forget gate", "output gate"), np.abs(record["state"]).max(1)  # (C,)
-    relative = "cell state, as a part of each cell's largest (at the left)"
+    gates, largest = ("input gate", "forget gate", "output gate"), np.abs(record["state"]).max(1)  # (C,)
+    state = "cell state, as a part of each cell's largest (at the left)"
     panels = [(name, record[name], (0, 1)) for name in gates]
-    panels += [
-        (relative, record["state"] / np.maximum(state, 1e-9)[:, None], (-1, 1)),
-        ("cell output", record["cell output"], (-1, 1)),
-    ]
+    panels.append((state, record["state"] / np.maximum(largest, 1e-9)[:, None], (-1, 1)))
+    panels.append(("cell output", record["cell output"], (-1, 1)))
+    labels = {name: blocks for name in gates} | {"cell output": cells}
+    labels[state] = [f"{size:.3g}   {cell}" for size, cell in zip(largest, cells, strict=True)]
+    letters = ", ".join(f"{name[0]}: {name}" for name in network.wiring.blocks)
     draw_activity(
-        path, panels, bar_length=pieces.form.steps_per_bar, bar_labels=bar_names(pieces.form),
-        row_labels={name: blocks for name in gates} | {relative: [f"{largest:.3g}   {cell}" for cell, largest in zip(cells, state, strict=True)], "cell output": cells}, title=title,
+        path, panels, bar_length=pieces.form.steps_per_bar, bar_labels=bar_names(pieces.form), row_labels=labels,
+        title=f"{title} ({letters})",
     )  # fmt: skip
 
 

@@ -1,5 +1,6 @@
 """What the commands do."""
 
+import shlex
 import shutil
 from pathlib import Path
 
@@ -39,7 +40,9 @@ def run_train(config):
     """`train`."""
     run, network, pieces = train_and_draw(config)
     report(run, network, pieces, config.seed)
-    say(f"\nThe run is in {run.folder}. Compose: python -m experiments.blues compose {run.folder}")
+    say(
+        f"\nThe run is in {run.folder}. Compose: python -m experiments.blues compose {shlex.quote(str(run.folder))}"
+    )
 
 
 def train_and_draw(config):

@@ -37,12 +37,16 @@ class StepByStep:
     (K,)`.
     """
 
+    def listen(self, x):
+        """Hear x (T, D)."""
+        for row in x:
+            self.hear(row)
+
     def play(self, x, steps, rules, rng, temperature=1.0, scaling=None):
         """As `CellBlocks.play`, with the rules by position: chords are cut at 1/2, of the melody one note is
         drawn.
         """
-        for row in x[:-1]:
-            self.hear(row)
+        self.listen(x[:-1])
         bits, heard = np.zeros((steps, x.shape[1]), np.uint8), x[-1]
         for now in range(steps):
             y = self.hear(heard)

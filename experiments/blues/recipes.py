@@ -40,7 +40,6 @@ class Recipe:
     scale: float = 0.1  # initial weights are uniform in [-scale, scale]
     repeats: int = 4  # choruses in a row that a network must play alone to succeed in experiment 1
     momentum: float = 0.0  # online only
-    reset_every: int = 1  # online only: choruses after which the network is reset; 0 for never
     batch: int = 1  # the rest for BPTT only
     length: int = 2
     final: float = 0.01
@@ -61,7 +60,7 @@ RECIPES = {
         online=True, lr=1e-5, momentum=0.9, repeats=1, choruses=1_000_000, chord_choruses=2_000_000,
     ),
     "icann": Recipe(
-        online=True, lr=1e-5, momentum=0.9, gate_biases=ICANN_BIASES, standardise=True, reset_every=4,
+        online=True, lr=1e-5, momentum=0.9, gate_biases=ICANN_BIASES, standardise=True,
         choruses=1_000_000, chord_choruses=2_000_000,
     ),
 }  # fmt: skip

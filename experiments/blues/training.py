@@ -1,6 +1,4 @@
-"""Learning from pieces: by batches (full BPTT) or online (the report's way), with checkpoints that resume
-exactly.
-"""
+"""Learning from pieces, by batches (full BPTT) or online (the report's way); exact to resume."""
 
 import numpy as np
 
@@ -9,6 +7,8 @@ from experiments.blues.data import Pieces
 from scratchnet.checkpoint import generator_state, restore_generator
 from scratchnet.losses import sigmoid_cross_entropy
 from scratchnet.optimizers import Adam, clip_global_norm
+
+WARM_UP = 10  # choruses that a network heard in one endless stream must hear again before it is itself
 
 
 class Learner:
@@ -97,7 +97,7 @@ class BatchLearner(Learner):
 
 
 class OnlineLearner(Learner):
-    """The report's way: a stream of pieces, all weights changed after every time step.
+    """The report's way: one endless stream of pieces, all weights changed after every time step.
 
     gross_error : None, or the error of an output unit at which the network is reset and begins the next piece
     """
@@ -118,9 +118,6 @@ class OnlineLearner(Learner):
         x, t = (array[:, :, 0].astype(self.network.dtype) for array in self.pieces.draw(self.rng, count, 1))
         total, seen, at, steps = 0.0, 0, 0, self.pieces.form.steps
         while at < len(x):
-            piece = self.learned + at // steps
-            if at % steps == 0 and self.recipe.reset_every and piece % self.recipe.reset_every == 0:
-                self.network.reset()
             stop = at + steps - at % steps
             y, loss, _ = self.network.learn_online(
                 x[at:stop], t[at:stop], self.recipe.lr, self.recipe.momentum, self.gross_error
@@ -143,22 +140,24 @@ def make_learner(recipe, network, pieces, choruses, seed, gross_error=None):
 
 def make_pieces(recipe, seed, form=BluesFormat(), with_melody=True):
     """The pieces as the recipe wants them, split by the seed."""
-    return Pieces(form, with_melody, recipe.standardise, np.random.default_rng([seed, 2]))
+    warm_up = WARM_UP if recipe.online else 0
+    return Pieces(form, with_melody, recipe.standardise, np.random.default_rng([seed, 2]), warm_up)
 
 
-def losses(network, pieces, numbers, choruses=3):
-    """How well a network predicts given pieces, one chorus after the other from a zero state; the first
-    chorus is not counted.
+def losses(network, pieces, numbers):
+    """How well a network predicts given pieces, one chorus after the other from a zero state.
+
+    The first chorus is not counted, or those of `pieces.warm_up`; two are.
 
     Returns
     -------
     dict : "chord_loss" and "melody_loss" in nats a step, "chord_errors", chord units on the wrong side of 1/2
     """
-    steps, chords = pieces.form.steps, pieces.form.chord_units
-    order = np.stack([np.roll(numbers, k) for k in range(choruses)])
+    chords, heard = pieces.form.chord_units, max(pieces.warm_up, 1) * pieces.form.steps
+    order = np.stack([np.roll(numbers, k) for k in range(max(pieces.warm_up, 1) + 2)])
     bits = pieces.stream(order)
-    a = network.forward(pieces.scaled(bits))[steps - 1 : -1]
-    t = bits[steps:].astype(network.dtype)
+    a = network.forward(pieces.scaled(bits))[heard - 1 : -1]
+    t = bits[heard:].astype(network.dtype)
     result = {
         "chord_loss": sigmoid_cross_entropy(a[:, :chords], t[:, :chords])[0],
         "chord_errors": int(((a[:, :chords] > 0) != (t[:, :chords] > 0.5)).sum()),
