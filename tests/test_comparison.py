@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from encoders.blues import MELODY_LOW, SCALE, loss_floor
-from experiments.blues.comparison import FREQUENCY, WALK, anchors, cross_entropy, trial, walk_loss, warm_up
+from experiments.blues.comparison import FREQUENCY, WALK, anchors, cross_entropy, trial, walk_loss
 from experiments.blues.models import BOTH, CHORDS, CONTENDERS, FORM
 from experiments.blues.training import make_learner, make_pieces
 
@@ -42,11 +42,27 @@ def test_warming_up_changes_nothing(rng):
     network = contender.make(CHORDS, rng)
     learner = make_learner(contender.recipe, network, pieces, 7, 0)
     before, generator = network.state_dict(), learner.rng.bit_generator.state
-    warm_up(learner)
+    learner.warm_up()
     assert all((before[name] == param).all() for name, param in network.params.items())
     assert (learner.learned, learner.choruses) == (0, 7)
     assert learner.rng.bit_generator.state == generator
     assert not network.stream_state()["velocity"].any()
+
+
+def test_warming_up_a_batch_learner_changes_nothing(rng):
+    contender = CONTENDERS[2]
+    pieces = make_pieces(contender.recipe, 0, FORM, with_melody=False)
+    warm, cold = (
+        make_learner(
+            replace(contender.recipe, batch=1), contender.make(CHORDS, np.random.default_rng(5)), pieces, 9, 0
+        )
+        for _ in range(2)
+    )
+    warm.warm_up()
+    assert warm.advance() == cold.advance()
+    for name, array in warm.arrays().items():
+        np.testing.assert_array_equal(array, cold.arrays()[name])
+    assert warm.adam.steps == 1
 
 
 def test_a_trial_gives_a_row():

@@ -56,6 +56,7 @@ def learn_alone(learner, seed, progress=None):
     Returns the row that `learn_chords` describes.
     """
     network, pieces = learner.network, learner.pieces
+    learner.warm_up()
     success, began = False, time.perf_counter()
     while not success and not learner.done:
         before = learner.learned

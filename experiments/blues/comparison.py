@@ -26,7 +26,6 @@ def chords_trial(contender, seed, choruses):
     pieces = make_pieces(contender.recipe, seed, FORM, with_melody=False)
     network = contender.make(CHORDS, np.random.default_rng([seed, 0]))
     learner = make_learner(replace(contender.recipe, batch=1), network, pieces, choruses, seed)
-    warm_up(learner)
     return learn_alone(learner, seed) | {"weights": network.parameter_count}
 
 
@@ -37,7 +36,7 @@ def melody_trial(contender, seed, choruses):
     pieces = make_pieces(contender.recipe, seed, FORM)
     network = contender.make(BOTH, np.random.default_rng([seed, 0]))
     learner = make_learner(contender.recipe, network, pieces, choruses, seed)
-    warm_up(learner)
+    learner.warm_up()
     began = time.perf_counter()
     while not learner.done:
         learner.advance()
@@ -46,22 +45,6 @@ def melody_trial(contender, seed, choruses):
         network, pieces, DRIFT, np.random.default_rng([seed, 4])
     )
     return row | {"seed": seed, "seconds": seconds, "weights": network.parameter_count}
-
-
-def warm_up(learner):
-    """Compile what `advance` needs, and put everything back."""
-    network, before = learner.network, learner.network.state_dict()
-    memory = {name: array.copy() for name, array in learner.memory().items()}
-    generator = learner.rng.bit_generator.state
-    choruses, learner.choruses = learner.choruses, 1 if learner.recipe.online else learner.choruses
-    learner.advance()
-    learner.choruses, learner.learned = choruses, 0
-    learner.rng.bit_generator.state = generator
-    network.load_state_dict(before)
-    for name, array in learner.memory().items():
-        array[...] = memory[name]
-    if hasattr(learner, "adam"):
-        learner.adam.steps = 0
 
 
 def trial(name, experiment, seed, choruses):

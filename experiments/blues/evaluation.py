@@ -1,4 +1,4 @@
-"""How good is the blues: chords that never drift, melodies near the exact floor, and whether they are copies."""
+"""How good is the blues: chords that never drift, melodies near the exact floor, and are they copies?"""
 
 import numpy as np
 
@@ -44,8 +44,9 @@ def novelty(pieces, melodies):
 
     Returns
     -------
-    dict of shares in [0, 1]: "bars_in_training" (the same bar at the same place), "bars_in_training_anywhere", "choruses_in_training",
-    "choruses_in_grammar" (one of the 4096), "distinct_choruses", and "notes_in_scale" (of the steps that sound)
+    dict of shares in [0, 1]: "bars_in_training" (the same bar at the same place),
+        "bars_in_training_anywhere", "choruses_in_training", "choruses_in_grammar" (one of the 4096),
+        "distinct_choruses", and "notes_in_scale" (of the steps that sound)
     """
     composed = melody_bars(melodies)
     known = melody_bars(pieces.melodies[pieces.training])

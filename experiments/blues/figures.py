@@ -72,8 +72,8 @@ def draw_gates(path, network, pieces, bits, title):
     labels[state] = [f"{size:.3g}   {cell}" for size, cell in zip(largest, cells, strict=True)]
     letters = ", ".join(f"{name[0]}: {name}" for name in network.wiring.blocks)
     draw_activity(
-        path, panels, bar_length=pieces.form.steps_per_bar, bar_labels=bar_names(pieces.form), row_labels=labels,
-        title=f"{title} ({letters})",
+        path, panels, bar_length=pieces.form.steps_per_bar, bar_labels=bar_names(pieces.form),
+        row_labels=labels, title=f"{title} ({letters})",
     )  # fmt: skip
 
 

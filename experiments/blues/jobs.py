@@ -1,12 +1,12 @@
 """What the commands do."""
 
-import shlex
 import shutil
 from pathlib import Path
 
 import numpy as np
 
 from encoders.audio import render_midi, sampled_engine
+from encoders.blues import PIECES
 from experiments.blues import composing, figures, runs
 from experiments.blues.chords import learn_chords
 from experiments.blues.evaluation import evaluate
@@ -40,9 +40,7 @@ def run_train(config):
     """`train`."""
     run, network, pieces = train_and_draw(config)
     report(run, network, pieces, config.seed)
-    say(
-        f"\nThe run is in {run.folder}. Compose: python -m experiments.blues compose {shlex.quote(str(run.folder))}"
-    )
+    say(f"\nThe run is in {run.folder}. Compose: {runs.command('compose', run)}")
 
 
 def train_and_draw(config):
@@ -104,7 +102,8 @@ def choose_engine(config, count):
         return found[0] if found and length < SAMPLED_SECONDS else "built-in"
     if found is None:
         raise UserError(
-            f'--engine: {engine} needs a soundfont: name one in $SCRATCHNET_SOUNDFONT, or pip install "scratchnet[audio]"'
+            f"--engine: {engine} needs a soundfont: name one in $SCRATCHNET_SOUNDFONT, "
+            'or pip install "scratchnet[audio]"'
         )
     if engine == "symusic" and length > SAMPLED_SECONDS:
         raise UserError(
@@ -123,7 +122,8 @@ def write_composition(config, midi_path, network, pieces, prime, rng, count, eng
         for bits in composing.perform(stream, form, config.bpm, midi_path, built_in):
             shown += [bits] if len(shown) < DRAWN else []
             progress.update(1)
-    title = f"Composed blues{'' if count <= DRAWN else f', the first {DRAWN} of {count} choruses'}; shaded: what was given"
+    part = "" if count <= DRAWN else f", the first {DRAWN} of {count} choruses"
+    title = f"Composed blues{part}; shaded: what was given"
     figures.draw_choruses(midi_path.with_suffix(".png"), shown, form, config.bpm, title, len(prime))
     if engine and not built_in:
         try:
@@ -153,9 +153,8 @@ def report(run, network, pieces, seed, choruses=1000):
     say("free composition")
     wrong = "" if free["first_wrong_step"] is None else f"; first wrong step: {free['first_wrong_step']}"
     say(f"  chords right    {free['perfect_choruses']} of {free['choruses']} choruses{wrong}")
-    say(
-        f"composed melodies          composed   held out   (a perfect pupil composes {len(pieces.training) / 40.96:.1f} % training choruses)"
-    )
+    known = 100 * len(pieces.training) / PIECES
+    say(f"composed melodies          composed   held out   (a perfect pupil: {known:.1f} % choruses known)")
     for name, label in (
         ("bars_in_training", "bars known at their place"),
         ("choruses_in_training", "choruses known"),
@@ -256,9 +255,8 @@ def run_chords(config):
             "Experiment 1: gates and cell states over a chorus",
         )
     run.write_metrics({"experiment 1": summary})
-    say(
-        f"{len(right)} of {len(rows)} networks play the twelve bars by themselves. The run is in {run.folder}."
-    )
+    say(f"{len(right)} of {len(rows)} networks play the twelve bars by themselves.")
+    say(f"The run is in {run.folder}.")
 
 
 def run_compare(config):

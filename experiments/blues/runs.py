@@ -103,13 +103,19 @@ def check_numbers(loss, learner):
         math.isfinite(loss) and all(np.isfinite(param).all() for param in learner.network.params.values())
     ):
         raise UserError(
-            f"learning failed after {learner.learned} choruses, with a loss of {loss:g}; try another --seed or --recipe"
+            f"learning failed after {learner.learned} choruses, with a loss of {loss:g}; "
+            "try another --seed or --recipe"
         )
 
 
 def go_on(run):
     """How to resume a run, in words."""
-    return f"go on with: python -m experiments.blues train --resume {shlex.quote(str(run.folder))}"
+    return f"go on with: {command('train --resume', run)}"
+
+
+def command(name, run):
+    """A command line for a run, ready to be copied."""
+    return f"python -m experiments.blues {name} {shlex.quote(str(run.folder))}"
 
 
 def save(learner, run, best):

@@ -24,13 +24,8 @@ class Learner:
     """
 
     def __init__(self, network, pieces, recipe, choruses, rng):
-        self.network, self.pieces, self.recipe, self.choruses, self.rng = (
-            network,
-            pieces,
-            recipe,
-            choruses,
-            rng,
-        )
+        self.network, self.pieces, self.recipe, self.rng = network, pieces, recipe, rng
+        self.choruses = choruses
         self.learned = 0  # choruses so far
 
     @property
@@ -40,8 +35,20 @@ class Learner:
 
     def state(self):
         """All that a resumed run needs: (tensors, metadata)."""
-        tensors = {f"last/{name}": param for name, param in self.network.params.items()}
-        return tensors | self.memory(), {"learned": self.learned, "generator": generator_state(self.rng)}
+        return self.arrays(), {"learned": self.learned, "generator": generator_state(self.rng)}
+
+    def arrays(self):
+        """Weights and memory by name; the arrays themselves."""
+        return {f"last/{name}": param for name, param in self.network.params.items()} | self.memory()
+
+    def warm_up(self):
+        """Compile what `advance` needs, and put everything back, so that a clock does not see it."""
+        kept = {name: array.copy() for name, array in self.arrays().items()}
+        learned, generator = self.learned, self.rng.bit_generator.state
+        self.advance()
+        for name, array in self.arrays().items():
+            array[...] = kept[name]
+        self.learned, self.rng.bit_generator.state = learned, generator
 
     def load_state(self, tensors, metadata):
         """The inverse of `state`."""
@@ -54,13 +61,16 @@ class Learner:
 
 
 class BatchLearner(Learner):
-    """Full BPTT over several choruses from a zero state, Adam, and a learning rate that falls along half a
-    cosine.
-    """
+    """Full BPTT over choruses from a zero state, Adam, a learning rate that falls along half a cosine."""
 
     def __init__(self, network, pieces, recipe, choruses, rng):
         super().__init__(network, pieces, recipe, choruses, rng)
         self.adam = Adam(network.params, network.grads, recipe.lr, betas=(0.9, recipe.beta2))
+
+    def warm_up(self):
+        steps = self.adam.steps
+        super().warm_up()
+        self.adam.steps = steps
 
     def memory(self):
         """Adam's moments, by name; the arrays themselves."""
