@@ -3,6 +3,7 @@
 import itertools
 import tracemalloc
 import wave
+from dataclasses import replace
 
 import mido
 import numpy as np
@@ -14,6 +15,8 @@ from encoders.midi import MidiError, read_midi, write_midi
 from encoders.score import Note, Score, Track
 from experiments.blues import composing
 from experiments.blues.composing import Player, perform, prime_from_midi, prime_from_piece
+from experiments.blues.recipes import RECIPES, blues_wiring, make_network
+from experiments.blues.training import make_pieces
 
 MERGED, GAP, ONSET = (BluesFormat(8, endings) for endings in ("merged", "gap", "onset"))
 FORMATS = [MERGED, GAP, ONSET, BluesFormat(16), BluesFormat(32, "gap"), BluesFormat(16, "onset")]
@@ -145,6 +148,25 @@ def test_in_pieces_as_in_one_go(form):
         assert until >= before and all(note.start < until for note in more)
         chords, melody, at, before = chords + more_chords, melody + more, stop, until
     assert (in_steps(chords, form), in_steps(melody + player.finish()[0], form)) == played(bits, form)
+
+
+# ------------------------------------------------------------------------------------------------ choruses
+
+
+@pytest.mark.parametrize("standardise", [False, True])
+def test_choruses_are_one_stream_cut_in_pieces(standardise):
+    """From a network at rest, whatever it heard before; the primer is the beginning of the first."""
+    recipe = RECIPES["icann" if standardise else "default"]
+    pieces = make_pieces(recipe, 0)
+    network = make_network(replace(recipe, scale=2.0), blues_wiring(recipe), np.random.default_rng(3))
+    prime = prime_from_piece(77, 3)
+    cut = list(composing.choruses(network, pieces, prime, 3, np.random.default_rng(1), 1.5))
+    assert [bits.shape for bits in cut] == [(96, 25)] * 3
+    network.reset()
+    rule = {"next chord": "threshold", "next note": "one"}
+    whole = network.play(prime, 3 * 96 - 6, rule, np.random.default_rng(1), 1.5, pieces.scaling)
+    np.testing.assert_array_equal(np.vstack(cut), np.vstack([prime, whole]))
+    assert len({bits.tobytes() for bits in cut}) == 3
 
 
 # -------------------------------------------------------------------------------------------- MIDI and WAV

@@ -163,6 +163,24 @@ def test_a_resumed_run_remembers_the_best_of_before(tmp_path, patch):
     assert_same_network(resumed.network, expected.network)
 
 
+def test_an_interruption_between_two_evaluations_loses_nothing(tmp_path, patch):
+    patch.setattr(runs, "EVALUATIONS", 1)
+    settings = Train(learn=8)
+    run, learner = run_of(settings, tmp_path / "run"), runs.begin(settings)
+    original = learner.advance
+
+    def advance():
+        if learner.learned == 2:
+            signal.raise_signal(signal.SIGINT)
+        return original()
+
+    learner.advance = advance
+    with pytest.raises(KeyboardInterrupt, match="^4 of 8 choruses"):
+        runs.learn(learner, run, quiet=True)
+    assert runs.resume(settings, run).learned == 4
+    assert_same_network(runs.load_network(run, settings)[0], learner.network)  # the last: none is judged
+
+
 def test_the_default_recipe_learns(tmp_path):
     settings = Train(learn=40)
     learner = runs.begin(settings)
@@ -224,6 +242,25 @@ def test_a_failure_keeps_the_checkpoint_of_before(tmp_path, patch):
     for _ in range(3):
         expected.advance()
     assert_same_network(resumed.network, expected.network)
+
+
+def test_a_failure_is_noticed_between_two_evaluations(tmp_path, patch):
+    patch.setattr(runs, "EVALUATIONS", 1)
+    settings = Train(learn=10)
+    run, learner = run_of(settings, tmp_path / "run"), runs.begin(settings)
+    learner.network.params["next note.weight"][0, 0] = math.inf
+    with pytest.raises(UserError, match="learning failed after 2 choruses"):
+        runs.learn(learner, run, quiet=True)
+    assert not run.checkpoint.exists()
+
+
+def test_a_network_that_fails_on_held_out_pieces_only_is_not_kept(tmp_path, patch):
+    settings = Train(learn=6)
+    run, learner = run_of(settings, tmp_path / "run"), runs.begin(settings)
+    patch.setattr(runs, "losses", scripted([2.0, math.inf]))
+    with pytest.raises(UserError, match="learning failed after 4 choruses, with a loss of inf"):
+        runs.learn(learner, run, quiet=True)
+    assert runs.resume(settings, run).learned == 2
 
 
 def test_a_network_that_fails_with_its_last_step_is_not_kept(tmp_path):
