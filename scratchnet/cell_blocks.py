@@ -32,7 +32,7 @@ Backward, the full gradient (Graves & Schmidhuber 2005), t = T..1; what comes fr
 
 The truncated gradient of the original papers, one weight change a time step, is in cell_blocks_online.py.
 
-Memory of a forward and backward pass: T B (2 Z + 3 J + 4 C + K) numbers.
+Memory: forward keeps T B (2 Z + 3 J + 4 C + K) numbers, backward takes about as many again while it runs.
 """
 
 import numpy as np

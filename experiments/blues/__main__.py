@@ -12,7 +12,7 @@ program = Program(
     "blues",
     """Twelve-bar blues by the LSTM cell blocks of Eck & Schmidhuber (2002): learn chords and melody, compose,
     listen.
-Without a command: learns (about a minute), composes, and writes a run folder: MIDI, WAV, pictures, figures.""",
+Without a command: learns for a minute, composes, and writes a run folder: MIDI, WAV, pictures, figures.""",
     """
     python -m experiments.blues
     python -m experiments.blues chords --recipe paper
