@@ -1,0 +1,53 @@
+"""What the README says can be done, can be done."""
+
+import configparser
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import numba
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "experiments" / "blues" / "README.md"]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+    assert links
+    for link in links:
+        assert link.startswith("https://") or (page.parent / link).exists(), link
+
+
+@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="minutes, when not compiled")
+def test_the_examples_run_and_say_what_they_promise():
+    text = PAGES[0].read_text(encoding="utf-8")
+    names, printed = {}, io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        for block in re.findall(r"```python\n(.*?)```", text, re.S):
+            exec(block, names)
+    assert "gradients agree" in printed.getvalue()
+    assert names["wrong"] < 20
+
+
+def test_no_blank_is_left():
+    for page in PAGES:
+        assert "@@" not in page.read_text(encoding="utf-8")
+
+
+def test_every_package_is_installed_and_every_extra_exists():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    packages = setup["options"]["packages"].split()
+    found = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for folder in ("scratchnet", "encoders", "experiments", "benchmarks")
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    assert set(packages) == found
+    extras = setup["options.extras_require"]
+    named = re.findall(r"scratchnet\[([a-z,]+)\]", " ".join(extras.values()))
+    named += re.findall(r"\.\[([a-z,]+)\]", PAGES[0].read_text(encoding="utf-8"))
+    assert {extra for names in named for extra in names.split(",")} <= set(extras)
