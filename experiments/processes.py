@@ -2,16 +2,23 @@
 
 import multiprocessing
 import os
+import signal
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
 from scratchnet.threads import one_blas_thread
+
+
+def begin_process():
+    """What each process does first. Ctrl-C is for the parent, which ends them all."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    one_blas_thread()
 
 
 def in_processes(function, jobs, workers=None):
     """Yield `function(*job)` for every job, in the order in which they end.
 
     Processes are spawned, for a forked child shares locks with threads that it has not; each uses one thread
-    for BLAS. If the caller stops asking, or a job fails, what has not begun is dropped.
+    for BLAS. If the caller stops asking, or a job fails, or on Ctrl-C, all processes are ended at once.
 
     Parameters
     ----------
@@ -21,9 +28,12 @@ def in_processes(function, jobs, workers=None):
     """
     workers = min(workers or os.cpu_count() or 1, len(jobs))
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=one_blas_thread) as pool:
+    with ProcessPoolExecutor(workers, context, initializer=begin_process) as pool:
         try:
             for done in as_completed([pool.submit(function, *job) for job in jobs]):
                 yield done.result()
-        finally:
+        except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise

@@ -21,16 +21,18 @@ THRESHOLD, ONE, ONE_OR_NONE = range(3)
 @kernel(inline=True)
 def draw(y, start, stop, rule, power, uniform, bits, now):
     """Make bits[now, start:stop] of the outputs y[start:stop] of one group."""
-    total, powers = 0.0, 0.0
+    total, most, powers = 0.0, 1e-300, 0.0
     for k in range(start, stop):
         bits[now, k] = rule == THRESHOLD and y[k] > 0.5
         total += y[k]
-        powers += y[k] ** power
+        most = max(most, y[k])
+    for k in range(start, stop):
+        powers += (y[k] / most) ** power  # the largest is 1: no power vanishes with all the others
     if rule == THRESHOLD or (rule == ONE_OR_NONE and total < 0.5):
         return
     left = uniform * powers
     for k in range(start, stop):
-        left -= y[k] ** power
+        left -= (y[k] / most) ** power
         if left < 0 or k == stop - 1:
             bits[now, k] = 1
             return

@@ -202,7 +202,7 @@ def test_the_sound_lasts_as_long_as_the_music_and_is_neither_silent_nor_clipped(
     assert loudness.min() > 0.01
     assert np.abs(sound[-2000:]).max() < 0.01  # it has died away
     assert np.abs(np.diff(sound, axis=0)).max() < 0.3  # no clicks
-    assert len(sound) * 4 < composing.wav_bytes(1, 240.0)
+    assert len(sound) * 4 < composing.wav_bytes(1, 240.0, 44100)
 
 
 def test_nothing_appears_if_the_stream_breaks(tmp_path):
@@ -238,9 +238,20 @@ def test_memory_does_not_grow_with_the_number_of_choruses(tmp_path):
 
 
 def test_how_much_a_wav_file_holds():
-    most = composing.most_choruses(110.0)
-    assert composing.wav_bytes(most, 110.0) <= composing.WAV_LIMIT < composing.wav_bytes(most + 1, 110.0)
-    assert composing.WAV_LIMIT < 2**32 and 900 < most < 930  # 26 seconds a chorus, 44100 frames of 4 bytes
+    most, limit = composing.most_choruses(110.0), composing.WAV_LIMIT
+    assert composing.wav_bytes(most, 110.0, 16000) <= limit < composing.wav_bytes(most + 1, 110.0, 16000)
+    assert limit < 2**32 and 2500 < most < 2600  # 26 seconds a chorus, 16000 frames of 4 bytes
+
+
+@pytest.mark.parametrize(
+    ("count", "rate"), [(1, 44100), (927, 44100), (928, 32000), (1000, 32000), (2560, 16000)]
+)
+def test_hours_of_music_get_a_lower_sample_rate(count, rate):
+    assert composing.wav_rate(count, 110.0) == rate
+
+
+def test_days_of_music_get_none():
+    assert composing.wav_rate(2561, 110.0) is None
 
 
 # -------------------------------------------------------------------------------------- what is heard first

@@ -84,13 +84,18 @@ def walk_loss(melodies, rate, share):
     return float((moves.sum() + first.sum()) / (melodies.shape[0] * melodies.shape[1]))
 
 
+def check_names(only):
+    """A UserError if a name is not one of the networks'."""
+    names = [contender.name for contender in CONTENDERS]
+    for name in only:
+        if name not in names:
+            raise UserError(f"--only: expected some of {names}, got {name!r}")
+
+
 def run_comparison(config, run, say):
     """`compare`: all trials, two tables, metrics.json."""
     names = [contender.name for contender in CONTENDERS]
     chosen = [name for name in names if not config.only or name in config.only]
-    for name in config.only:
-        if name not in names:
-            raise UserError(f"--only: expected some of {names}, got {name!r}")
     seeds = range(config.seed, config.seed + config.seeds)
     budget = {1: config.chord_choruses, 2: config.learn}
     jobs = [

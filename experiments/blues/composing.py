@@ -25,8 +25,9 @@ from experiments.blues.recipes import rules
 TICKS = 480  # a quarter note
 PRIME_NOTES = 24  # at most, as in the report
 TRACKS = (("chords", 0), ("melody", 0))
-VELOCITIES = 58, 92  # of chords and melody
+VELOCITIES = 68, 104  # of chords and melody
 PANS = -0.25, 0.2
+RATES = 44100, 32000, 22050, 16000  # Hertz: hours of music get a lower one
 WAV_LIMIT = 2**32 - 2**16  # bytes; what a WAV file's header can count
 RINGING = 60  # seconds that are kept free for the sound of the last note
 
@@ -162,17 +163,23 @@ def seconds(choruses, bpm):
     return choruses * BARS * BEATS * 60 / bpm
 
 
-def wav_bytes(choruses, bpm):
-    """The size of its WAV file: 16 bit, stereo, 44.1 kHz."""
-    return (seconds(choruses, bpm) + RINGING) * 44100 * 4
+def wav_bytes(choruses, bpm, rate):
+    """The size of its WAV file: 16 bit, stereo."""
+    return (seconds(choruses, bpm) + RINGING) * rate * 4
+
+
+def wav_rate(choruses, bpm):
+    """The sample rate for so much music, in Hertz: the first of RATES at which a WAV file holds it, or None."""
+    fitting = (rate for rate in RATES if wav_bytes(choruses, bpm, rate) <= WAV_LIMIT)
+    return next(fitting, None)
 
 
 def most_choruses(bpm):
-    """How many choruses a WAV file holds."""
-    return int((WAV_LIMIT / (44100 * 4) - RINGING) / seconds(1, bpm))
+    """How many choruses a WAV file holds, at the lowest rate."""
+    return int((WAV_LIMIT / (RATES[-1] * 4) - RINGING) / seconds(1, bpm))
 
 
-def perform(stream, form, bpm, midi_path, wav_path=None):
+def perform(stream, form, bpm, midi_path, wav_path=None, rate=44100):
     """Write a stream of choruses as MIDI and, with the built-in instrument, as WAV; passes the choruses on,
     one at a time.
 
@@ -181,7 +188,7 @@ def perform(stream, form, bpm, midi_path, wav_path=None):
     second = 60 / bpm / TICKS
     with contextlib.ExitStack() as stack:
         midi = stack.enter_context(MidiWriter(midi_path, TICKS, bpm, (BEATS, 4), TRACKS))
-        wav = stack.enter_context(WavWriter(wav_path)) if wav_path else None
+        wav = stack.enter_context(WavWriter(wav_path, rate)) if wav_path else None
         player, waiting = Player(form), ([], [])
 
         def write(until, *parts):

@@ -105,6 +105,10 @@ def choose_engine(config, count):
             f"--engine: {engine} needs a soundfont: name one in $SCRATCHNET_SOUNDFONT, "
             'or pip install "scratchnet[audio]"'
         )
+    if engine == "fluidsynth" and composing.wav_rate(count, config.bpm) != 44100:
+        raise UserError(
+            f"--engine: fluidsynth plays {length / 3600:.1f} hours into no WAV file; try built-in"
+        )
     if engine == "symusic" and length > SAMPLED_SECONDS:
         raise UserError(
             f"--engine: symusic plays {SAMPLED_SECONDS // 60} minutes at most, got {length / 60:.0f}"
@@ -119,7 +123,8 @@ def write_composition(config, midi_path, network, pieces, prime, rng, count, eng
     stream = composing.choruses(network, pieces, prime, count, rng, config.temperature)
     shown = []
     with Progress(count, "composing", "chorus", config.quiet or count < 50) as progress:
-        for bits in composing.perform(stream, form, config.bpm, midi_path, built_in):
+        rate = composing.wav_rate(count, config.bpm)
+        for bits in composing.perform(stream, form, config.bpm, midi_path, built_in, rate):
             shown += [bits] if len(shown) < DRAWN else []
             progress.update(1)
     part = "" if count <= DRAWN else f", the first {DRAWN} of {count} choruses"
@@ -262,8 +267,9 @@ def run_chords(config):
 def run_compare(config):
     """`compare`."""
     one_blas_thread()
-    from experiments.blues.comparison import run_comparison
+    from experiments.blues.comparison import check_names, run_comparison
 
+    check_names(config.only)
     run_comparison(config, RunFolder.create(config.out, "blues-compare", config, config.overwrite), say)
 
 

@@ -133,9 +133,9 @@ class OnlineLearner(Learner):
                 x[at:stop], t[at:stop], self.recipe.lr, self.recipe.momentum, self.gross_error
             )
             total, seen, at = total + loss, seen + len(y), at + len(y)
-            if at < stop:  # a gross error: the rest of the piece is skipped
+            if np.abs(y[-1] - t[at - 1]).max() > self.gross_error:
                 self.network.reset()
-                at = stop
+                at = stop  # the rest of the piece is skipped
         self.learned += count
         return count, total / seen
 
