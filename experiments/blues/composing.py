@@ -169,7 +169,7 @@ def wav_bytes(choruses, bpm, rate):
 
 
 def wav_rate(choruses, bpm):
-    """The sample rate for so much music, in Hertz: the first of RATES at which a WAV file holds it, or None."""
+    """The sample rate for so much music, in Hertz: the first of RATES that fits into a WAV file, or None."""
     fitting = (rate for rate in RATES if wav_bytes(choruses, bpm, rate) <= WAV_LIMIT)
     return next(fitting, None)
 
