@@ -13,9 +13,7 @@ class Stream(NamedTuple):
 
     w: np.ndarray  # (weights,) all weights in one vector
     v: np.ndarray  # (weights,) velocity
-    P: (
-        np.ndarray
-    )  # partial derivatives, one stretch for each cell and row of weights that leads into its block
+    P: np.ndarray  # partial derivatives, one stretch for each cell and row of weights into its block
     z: np.ndarray  # sources
     dz: np.ndarray  # (len(z),) error by z
     x_y_1: np.ndarray  # (Z,) inputs, cell outputs and the 1 of the bias
@@ -32,9 +30,7 @@ class Stream(NamedTuple):
     gather: np.ndarray  # (len(z),) index into x_y_1
     blocks_z: int  # length of the part of z that belongs to blocks
     first_cell: np.ndarray  # (J + 1,) the cells of a block
-    partial: (
-        np.ndarray
-    )  # (C, 3) start in P of the partials by the weights into input gate, forget gate, cell; unsigned
+    partial: np.ndarray  # (C, 3) start in P of a cell's partials by the rows of i, f and g; unsigned
     peephole: np.ndarray  # (C, 3) index in w of the peepholes to i, f, o; empty if there are none
     peephole_partial: np.ndarray  # (C, 2) start in P of the partials by the block's peepholes to i and f
 

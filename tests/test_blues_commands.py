@@ -27,7 +27,7 @@ TRAINED = {
     "config.yaml", "environment.json", "log.jsonl", "metrics.json", "checkpoint.safetensors",
     "learning.png", "gates.png",
 }  # fmt: skip
-JUDGED = {"fresh pieces", "free composition", "composed melodies", "human melodies"}
+JUDGED = {"fresh pieces", "free composition", "composed melodies", "held-out melodies"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -102,8 +102,8 @@ def test_everything(tmp_path, capsys):
     assert metrics["fresh pieces"]["melody_floor"] == pytest.approx(0.17329, abs=1e-5)
     assert metrics["fresh pieces"]["melody_loss"] > metrics["fresh pieces"]["melody_floor"]
     assert metrics["free composition"]["choruses"] == 2
-    assert metrics["human melodies"]["bars_in_training"] == 1.0
-    for shares in (metrics["composed melodies"], metrics["human melodies"]):
+    assert metrics["held-out melodies"]["bars_in_training"] == 1.0
+    for shares in (metrics["composed melodies"], metrics["held-out melodies"]):
         assert set(shares) == {
             "bars_in_training", "bars_in_training_anywhere", "choruses_in_training", "choruses_in_grammar",
             "distinct_choruses", "notes_in_scale",

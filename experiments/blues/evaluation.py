@@ -95,5 +95,5 @@ def evaluate(network, pieces, rng, count=1000):
             for bits in choruses(network, pieces, prime, min(count, 1000), rng)
         ]
         result["composed melodies"] = novelty(pieces, np.stack(melodies))
-        result["human melodies"] = novelty(pieces, pieces.melodies[pieces.fresh])
+        result["held-out melodies"] = novelty(pieces, pieces.melodies[pieces.fresh])
     return result

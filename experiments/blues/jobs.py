@@ -150,7 +150,7 @@ def report(run, network, pieces, seed, choruses=1000):
     result = evaluate(network, pieces, np.random.default_rng([seed, 4]), choruses)
     run.write_metrics(result)
     fresh, free = result["fresh pieces"], result["free composition"]
-    copies, human = result["composed melodies"], result["human melodies"]
+    copies, held_out = result["composed melodies"], result["held-out melodies"]
     say("\nfresh pieces (held out)")
     say(f"  melody loss     {fresh['melody_loss']:.4f} nats a step; exact floor {fresh['melody_floor']:.4f}: "
         f"{100 * fresh['above_floor']:.1f} % above")  # fmt: skip
@@ -167,7 +167,7 @@ def report(run, network, pieces, seed, choruses=1000):
         ("distinct_choruses", "choruses unlike each other"),
         ("notes_in_scale", "notes in the scale"),
     ):
-        say(f"  {label:26} {100 * copies[name]:6.1f} %   {100 * human[name]:6.1f} %")
+        say(f"  {label:26} {100 * copies[name]:6.1f} %   {100 * held_out[name]:6.1f} %")
 
 
 def run_compose(config):
