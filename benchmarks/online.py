@@ -18,7 +18,6 @@ import numpy as np
 from encoders.blues import encode_chords
 from experiments.blues.recipes import RECIPES, chord_wiring, make_network
 from scratchnet.files import atomic_open
-from scratchnet.threads import one_blas_thread
 
 ROUNDS = 15
 OURS, THEIRS = 200, 2  # choruses a round
@@ -72,7 +71,6 @@ def main(argv=None):
     parser = argparse.ArgumentParser(prog="python -m benchmarks.online", description=__doc__.splitlines()[0])
     parser.add_argument("--json", metavar="PATH", help="also write the figures to this file")
     arguments = parser.parse_args(argv)
-    one_blas_thread()
     jobs = {"scratchnet": ours(), "PyTorch": theirs()}
     jobs = {name: job for name, job in jobs.items() if job}
     times = {name: [] for name in jobs}

@@ -5,20 +5,17 @@ import os
 import signal
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
-from scratchnet.threads import one_blas_thread
-
 
 def begin_process():
     """What each process does first. Ctrl-C is for the parent, which ends them all."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    one_blas_thread()
 
 
 def in_processes(function, jobs, workers=None):
     """Yield `function(*job)` for every job, in the order in which they end.
 
-    Processes are spawned, for a forked child shares locks with threads that it has not; each uses one thread
-    for BLAS. If the caller stops asking, or a job fails, or on Ctrl-C, all processes are ended at once.
+    Processes are spawned, for a forked child shares locks with threads that it has not. If the caller stops
+    asking, or a job fails, or on Ctrl-C, all of them are ended at once.
 
     Parameters
     ----------

@@ -10,11 +10,17 @@ A sequence of vectors is (T, features, B): each time step holds the textbook's c
 
 import numpy as np
 
+from scratchnet.threads import one_blas_thread
+
 
 class Layer:
-    """Base class: the book-keeping of parameters. `params` and `grads` are filled by the subclass."""
+    """Base class: the book-keeping of parameters. `params` and `grads` are filled by the subclass.
+
+    Making a layer limits BLAS to one thread for the whole process (see threads.py).
+    """
 
     def __init__(self):
+        one_blas_thread()
         self.params, self.grads = {}, {}
 
     @property

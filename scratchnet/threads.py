@@ -1,8 +1,11 @@
 """How many cores linear algebra may take."""
 
+import functools
+
 import threadpoolctl
 
 
+@functools.cache
 def one_blas_thread():
     """Let every BLAS in the process use one thread, for good.
 

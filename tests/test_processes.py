@@ -6,13 +6,12 @@ import pytest
 import threadpoolctl
 
 from experiments.processes import in_processes
+from scratchnet.layer import Layer
 from scratchnet.threads import one_blas_thread
 
 
 def blas_threads():
-    import numpy  # noqa: F401
-    import scipy.linalg.cython_blas  # noqa: F401
-
+    Layer()
     return [pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
 
 
@@ -25,7 +24,7 @@ def test_a_job_that_fails_is_heard_of():
         list(in_processes(math.sqrt, [(-1.0,), (4.0,)], workers=1))
 
 
-def test_each_process_has_one_thread_for_linear_algebra():
+def test_a_process_that_makes_a_layer_has_one_thread_for_linear_algebra():
     (threads,) = in_processes(blas_threads, [()])
     assert threads and set(threads) == {1}
 

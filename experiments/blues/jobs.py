@@ -15,7 +15,6 @@ from experiments.blues.settings import Run, Train
 from experiments.errors import UserError, import_extra
 from experiments.progress import Progress
 from experiments.run_folder import CONFIG, RunFolder
-from scratchnet.threads import one_blas_thread
 
 DRAWN = 4  # choruses in a picture, at most
 SAMPLED_SECONDS = 1200
@@ -45,7 +44,6 @@ def run_train(config):
 
 def train_and_draw(config):
     """Learn as the settings say, and draw the curve and the gates."""
-    one_blas_thread()
     resumed = getattr(config, "resume", None)
     if resumed:
         run = RunFolder.open(resumed)
@@ -172,7 +170,6 @@ def report(run, network, pieces, seed, choruses=1000):
 
 def run_compose(config):
     """`compose`."""
-    one_blas_thread()
     run = RunFolder.open(config.run)
     network, pieces = runs.load_network(run, settings_of(run))
     midi_path = Path(config.out) if config.out else run.path(f"composed-{config.seed}.mid")
@@ -218,7 +215,6 @@ def settings_of(run):
 
 def run_evaluate(config):
     """`evaluate`."""
-    one_blas_thread()
     run = RunFolder.open(config.run)
     network, pieces = runs.load_network(run, settings_of(run))
     report(run, network, pieces, config.seed, config.choruses)
@@ -226,7 +222,6 @@ def run_evaluate(config):
 
 def run_chords(config):
     """`chords`."""
-    one_blas_thread()
     run = RunFolder.create(config.out, "blues-chords", config, config.overwrite)
     recipe, form, rows = RECIPES[config.recipe], runs.form_of(config), []
     learned = None  # the last that did
@@ -266,7 +261,6 @@ def run_chords(config):
 
 def run_compare(config):
     """`compare`."""
-    one_blas_thread()
     from experiments.blues.comparison import check_names, run_comparison
 
     check_names(config.only)

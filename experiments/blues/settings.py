@@ -154,9 +154,9 @@ class Compare:
     """Networks of each kind."""
     seed: NonNegativeInt = 0
     """The first one's seed."""
-    chord_choruses: PositiveInt = 20_000
+    chord_choruses: PositiveInt = 50_000
     """Budget of Experiment 1: choruses that each network may learn from."""
-    learn: PositiveInt = 20_000
+    learn: PositiveInt = 40_000
     """Budget of Experiment 2."""
     only: tuple[str, ...] = ()
     """Names of the networks to compare; if not given, all."""
