@@ -7,6 +7,8 @@
 An optimizer holds references to the arrays of `params` and `grads` and changes the params in place.
 """
 
+import abc
+
 import numpy as np
 
 
@@ -27,7 +29,7 @@ def clip_global_norm(grads, limit):
     return norm
 
 
-class Optimizer:
+class Optimizer(abc.ABC):
     """Base class. `lr`, the learning rate, may be changed between steps.
 
     Parameters
@@ -57,9 +59,9 @@ class Optimizer:
         for name, w in self.params.items():
             self.update(w, self.grads[name], *(self.memory[slot][name] for slot in self.slots))
 
+    @abc.abstractmethod
     def update(self, w, g, *memory):
         """Change the array w in place, given its gradient g and what is remembered of it."""
-        raise NotImplementedError("an Optimizer subclass says how w changes")
 
 
 class SGD(Optimizer):

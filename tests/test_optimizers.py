@@ -109,8 +109,8 @@ def test_other_numbers_out_of_range_are_refused():
 
 
 def test_the_base_class_says_what_is_missing():
-    with pytest.raises(NotImplementedError):
-        Optimizer({"w": np.zeros(1)}, {"w": np.zeros(1)}, 0.1).step()
+    with pytest.raises(TypeError, match="update"):
+        Optimizer({"w": np.zeros(1)}, {"w": np.zeros(1)}, 0.1)
 
 
 def test_clipping_scales_all_gradients_alike():
