@@ -6,10 +6,13 @@
 Letters, everywhere in scratchnet:  T time steps, B sequences, D inputs, H hidden units, V vocabulary,
 K outputs, Z sources of a unit.
 A sequence of vectors is (T, features, B): each time step holds the textbook's column vectors side by side.
+A sequence of tokens is an array (T, B) of whole numbers.
 """
 
+import numba
 import numpy as np
 
+from scratchnet.jit import kernel
 from scratchnet.threads import one_blas_thread
 
 
@@ -17,11 +20,29 @@ class Layer:
     """Base class: the book-keeping of parameters. `params` and `grads` are filled by the subclass.
 
     Making a layer limits BLAS to one thread for the whole process (see threads.py).
+
+    Attributes
+    ----------
+    training : whether dropout is active; see `train` and `eval`
+    check_finite : whether `forward` refuses NaN and infinity in its input. Inside a network it does not: as
+        training diverges numbers become NaN, and that is for the loss to say
     """
+
+    skips_dx = False  # whether `backward` takes need_dx=False
 
     def __init__(self):
         one_blas_thread()
         self.params, self.grads = {}, {}
+        self.training = self.check_finite = True
+        self._buffers, self._kept = {}, None
+
+    def train(self, mode=True):
+        """Switch to training: dropout is active."""
+        self.training = mode
+
+    def eval(self):
+        """Switch to evaluation: dropout does nothing."""
+        self.train(False)
 
     @property
     def parameter_count(self):
@@ -64,7 +85,80 @@ class Layer:
             param[...] = values[name]
 
 
-def expect(array, name, letters, sizes, dtype):
+def check_dtype(dtype):
+    """`dtype` as a numpy.dtype.
+
+    Raises
+    ------
+    ValueError
+        If it is neither float32 nor float64.
+    """
+    if np.dtype(dtype) not in (np.float32, np.float64):
+        raise ValueError(f"expected dtype float32 or float64, got {dtype}")
+    return np.dtype(dtype)
+
+
+def is_tokens(x):
+    """Whether x is an array of whole numbers (T, B), and so a sequence of tokens."""
+    x = np.asarray(x)
+    return x.ndim == 2 and x.dtype.kind in "iu"
+
+
+def expect_tokens(x, V):
+    """Tokens (T, B) as a contiguous array of int64.
+
+    Raises
+    ------
+    ValueError
+        If the shape differs, there is no step or no sequence, or a token is not in 0 .. V - 1.
+    """
+    x = np.asarray(x)
+    if x.ndim != 2 or x.dtype.kind not in "iu" or x.size == 0:
+        raise ValueError(
+            "expected tokens (T, B), whole numbers, at least one step and one sequence, "
+            f"got {x.shape} {x.dtype}"
+        )
+    least, largest = int(x.min()), int(x.max())
+    if least < 0 or largest >= V:
+        wrong = least if least < 0 else largest
+        raise ValueError(f"expected tokens in 0 .. {V - 1}, got {wrong}")
+    return np.ascontiguousarray(x, np.int64)
+
+
+def expect_lengths(lengths, T, B):
+    """Lengths (B,) of sequences as int64; all T if None.
+
+    Raises
+    ------
+    ValueError
+        If the shape differs, or a length is not in 1 .. T.
+    """
+    if lengths is None:
+        return np.full(B, T)
+    lengths = np.asarray(lengths)
+    if lengths.shape != (B,) or lengths.dtype.kind not in "iu":
+        raise ValueError(f"expected lengths ({B},), whole numbers, got {lengths.shape} {lengths.dtype}")
+    if lengths.min() < 1 or lengths.max() > T:
+        raise ValueError(f"expected lengths in 1 .. {T}, got {lengths.min()} .. {lengths.max()}")
+    return lengths.astype(np.int64)
+
+
+@kernel
+def _zero_times(a):
+    """The sum of 0 * a over the flat array a: 0, or NaN if one is NaN or infinite."""
+    zero = a.dtype.type(0)
+    total = zero
+    for k in range(a.size):
+        total += zero * a[k]
+    return total
+
+
+def all_finite(array):
+    """Whether no number of a contiguous array is NaN or infinite. One pass, no array of answers."""
+    return bool(np.isfinite(array).all() if numba.config.DISABLE_JIT else _zero_times(array.reshape(-1)) == 0)
+
+
+def expect(array, name, letters, sizes, dtype, finite=True):
     """`array` as a contiguous array of `dtype`, checked.
 
     Parameters
@@ -72,18 +166,23 @@ def expect(array, name, letters, sizes, dtype):
     name : how the error message calls the array
     letters : for instance "T, 12, B": the expected shape in words
     sizes : tuple with a number where the size is fixed and None where it is free
+    finite : whether NaN and infinity are refused
 
     Raises
     ------
     ValueError
-        If the shape differs or a number is not finite.
+        If the shape differs, or a number is not real or not finite.
     """
-    array = np.ascontiguousarray(array, dtype)
+    array = np.asarray(array)
+    if array.dtype.kind not in "fiub":
+        raise ValueError(f"expected {name} ({letters}) of real numbers, got {array.dtype}")
+    with np.errstate(over="ignore"):  # what is too large becomes infinite
+        array = np.ascontiguousarray(array, dtype)
     fits = array.ndim == len(sizes) and all(
         want is None or want == got for want, got in zip(sizes, array.shape, strict=True)
     )
     if not fits:
         raise ValueError(f"expected {name} ({letters}), got {array.shape}")
-    if not np.isfinite(array).all():
+    if finite and not all_finite(array):
         raise ValueError(f"expected finite numbers in {name}")
     return array

@@ -9,12 +9,16 @@
 Forward         y(t) = W x(t) + b
 Backward        dW = sum_t dy(t) x(t)^T         db = sum_t,b dy(t)         dx(t) = W^T dy(t)
 
-Memory of a forward and backward pass: T B (2 D + K) numbers. NumPy's products do all the work; no kernels.
+x may be tokens (T, B), whole numbers: W x(t) is then a column of W (see product.py).
+
+Memory of a forward and backward pass: T B (2 D + 2 K) numbers. Products do all the work; no kernels of its
+own.
 """
 
 import numpy as np
 
-from scratchnet.layer import Layer, expect
+from scratchnet.layer import Layer, check_dtype, expect, expect_tokens, is_tokens
+from scratchnet.product import add_outer, apply, transpose
 
 
 class Linear(Layer):
@@ -36,13 +40,13 @@ class Linear(Layer):
         If a size is not positive, or dtype is another.
     """
 
+    skips_dx = True
+
     def __init__(self, input_size, output_size, rng, dtype=np.float32):
         super().__init__()
         if min(input_size, output_size) < 1:
             raise ValueError(f"expected sizes D >= 1 and K >= 1, got D = {input_size}, K = {output_size}")
-        if np.dtype(dtype) not in (np.float32, np.float64):
-            raise ValueError(f"expected dtype float32 or float64, got {dtype}")
-        self.input_size, self.output_size, self.dtype = input_size, output_size, np.dtype(dtype)
+        self.input_size, self.output_size, self.dtype = input_size, output_size, check_dtype(dtype)
         bound = 1 / np.sqrt(input_size)
         for name, shape in {"weight": (output_size, input_size), "bias": (output_size,)}.items():
             self.params[name] = rng.uniform(-bound, bound, shape).astype(dtype)
@@ -53,7 +57,7 @@ class Linear(Layer):
 
         Parameters
         ----------
-        x : array (T, D, B); `backward` reads it again, so it must not change in between
+        x : array (T, D, B), or tokens (T, B); `backward` reads it again, so it must not change in between
 
         Returns
         -------
@@ -62,24 +66,43 @@ class Linear(Layer):
         Raises
         ------
         ValueError
-            If the shape differs or a number is not finite.
+            If the shape differs, a token is out of range or a number is not finite.
         """
-        x = expect(x, "x", f"T, {self.input_size}, B", (None, self.input_size, None), self.dtype)
+        D = self.input_size
+        if is_tokens(x):
+            x = expect_tokens(x, D)
+        else:
+            x = expect(x, "x", f"T, {D}, B", (None, D, None), self.dtype, finite=self.check_finite)
         self._kept = x
-        y = self.params["weight"] @ x
-        y += self.params["bias"][:, None]
+        y = np.empty((len(x), self.output_size, x.shape[-1]), self.dtype)
+        apply(self.params["weight"], x, self.params["bias"], y)
         return y
 
-    def backward(self, dy):
-        """Add the gradients of weight and bias to `grads`; return dx (T, D, B).
+    def backward(self, dy, need_dx=True):
+        """Add the gradients of weight and bias to `grads`.
 
         Parameters
         ----------
         dy : array (T, K, B), derivative of the loss by what `forward` returned
+        need_dx : whether to compute the derivative by the input
+
+        Returns
+        -------
+        dx : array (T, D, B); None for tokens, or if it is not needed
+
+        Raises
+        ------
+        ValueError
+            If the shape differs, or there was no forward pass.
         """
-        x = self._kept
-        T, _, B = x.shape
-        dy = expect(dy, "dy", f"{T}, {self.output_size}, {B}", (T, self.output_size, B), self.dtype)
-        self.grads["weight"] += np.tensordot(dy, x, ((0, 2), (0, 2)))  # one product sums over time and batch
-        self.grads["bias"] += dy.sum((0, 2))
-        return self.params["weight"].T @ dy
+        if self._kept is None:
+            raise ValueError("expected a forward pass before the backward pass")
+        x, K = self._kept, self.output_size
+        T, B = len(x), x.shape[-1]
+        dy = expect(dy, "dy", f"{T}, {K}, {B}", (T, K, B), self.dtype, finite=False)
+        add_outer(dy, x, self.grads["weight"], self.grads["bias"])
+        if x.ndim == 2 or not need_dx:
+            return None
+        dx = np.empty_like(x)
+        apply(transpose(self.params["weight"]), dy, np.zeros(self.input_size, self.dtype), dx)
+        return dx

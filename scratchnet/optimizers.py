@@ -1,8 +1,17 @@
-"""How weights follow gradients.
+"""How weights follow gradients. w: a weight, g = dE/dw, n: the number of the step, counted from 1.
 
-    Momentum (Plaut, Nowlan & Hinton 1986)      v <- m v - lr dE/dw ;   w <- w + v   (in effect lr / (1 - m))
-    Adam (Kingma & Ba 2015, algorithm 1)        m <- b1 m + (1-b1) g ;  v <- b2 v + (1-b2) g^2
-                                                w <- w - lr (m / (1 - b1^n)) / (sqrt(v / (1 - b2^n)) + eps)
+    SGD, with momentum      v <- m v - lr g ;                   w <- w + v          (in effect lr / (1 - m))
+      (Plaut, Nowlan & Hinton 1986); Nesterov's form            w <- w + m v - lr g
+    Adagrad (Duchi, Hazan & Singer 2011)
+                            s <- s + g^2 ;                      w <- w - lr g / (sqrt(s) + eps)
+    RMSprop (Hinton 2012)   s <- a s + (1 - a) g^2 ;            w <- w - lr g / (sqrt(s) + eps)
+      with momentum         v <- m v + g / (sqrt(s) + eps) ;    w <- w - lr v
+    Adam (Kingma & Ba 2015, algorithm 1)
+                            m <- b1 m + (1-b1) g ;  s <- b2 s + (1-b2) g^2
+                            w <- w - lr (m / (1 - b1^n)) / (sqrt(s / (1 - b2^n)) + eps)
+
+Weight decay d adds d w to g (the derivative of d w^2 / 2). Decoupled, as in AdamW (Loshchilov & Hutter 2019), it
+is w <- w - lr d w beside the step, and so acts on all weights alike, however large their gradients are.
 
 An optimizer holds references to the arrays of `params` and `grads` and changes the params in place.
 """
@@ -11,9 +20,66 @@ import abc
 
 import numpy as np
 
+from scratchnet import team
+from scratchnet.jit import kernel
+
+LITTLE = 200_000  # numbers; with fewer, waking a second thread takes longer than it saves
+
+
+@kernel
+def squares(p, P, g, total):
+    """total[p] = the sum of this worker's g^2, in double precision."""
+    s = 0.0
+    for k in range(p * g.size // P, (p + 1) * g.size // P):
+        x = np.float64(g[k])
+        s += x * x
+    total[p] = s
+
+
+@kernel
+def sgd(p, P, w, g, v, lr, m, decay, nesterov):
+    for k in range(p * w.size // P, (p + 1) * w.size // P):
+        step = lr * (g[k] + decay * w[k])
+        v[k] = m * v[k] - step
+        w[k] += m * v[k] - step if nesterov else v[k]
+
+
+@kernel
+def adagrad(p, P, w, g, s, lr, eps, decay):
+    for k in range(p * w.size // P, (p + 1) * w.size // P):
+        d = g[k] + decay * w[k]
+        s[k] += d * d
+        w[k] -= lr * d / (np.sqrt(s[k]) + eps)
+
+
+@kernel
+def rmsprop(p, P, w, g, s, v, lr, a, rest, eps, m, decay):
+    for k in range(p * w.size // P, (p + 1) * w.size // P):
+        d = g[k] + decay * w[k]
+        s[k] = a * s[k] + rest * d * d
+        v[k] = m * v[k] + d / (np.sqrt(s[k]) + eps)
+        w[k] -= lr * v[k]
+
+
+@kernel
+def adam(p, P, w, g, m, s, lr, b1, rest1, b2, rest2, eps, decay, shrink):
+    """lr and eps with the corrections by n in them; shrink = 1 - lr d of decoupled decay."""
+    for k in range(p * w.size // P, (p + 1) * w.size // P):
+        d = g[k] + decay * w[k]
+        m[k] = b1 * m[k] + rest1 * d
+        s[k] = b2 * s[k] + rest2 * d * d
+        w[k] = shrink * w[k] - lr * m[k] / (np.sqrt(s[k]) + eps)
+
 
 def clip_global_norm(grads, limit):
     """Scale all gradients so that their common Euclidean norm is at most `limit`. Returns the norm before.
+
+    A norm that is NaN or infinite changes nothing: that training has gone astray is for the caller to see.
+
+    Parameters
+    ----------
+    grads : dict of arrays
+    limit : positive number; infinity only measures
 
     Raises
     ------
@@ -22,33 +88,57 @@ def clip_global_norm(grads, limit):
     """
     if not limit > 0:
         raise ValueError(f"expected limit > 0, got {limit}")
-    norm = float(np.sqrt(sum(np.square(grad, dtype=np.float64).sum() for grad in grads.values())))
-    if norm > limit:
+    total = np.zeros(team.size())
+    norm = 0.0
+    for grad in grads.values():
+        total[:] = 0
+        team.run(squares, grad.reshape(-1), total, workers=_workers(grad))
+        norm += total.sum()
+    norm = float(np.sqrt(norm))
+    if limit < norm < float("inf"):
         for grad in grads.values():
-            grad *= limit / norm
+            grad *= grad.dtype.type(limit / norm)
     return norm
 
 
+def _workers(array):
+    return 1 if array.size < LITTLE else None
+
+
 class Optimizer(abc.ABC):
-    """Base class. `lr`, the learning rate, may be changed between steps.
+    """Base class. `lr`, the learning rate, may be changed between steps (see schedules.py).
 
     Parameters
     ----------
     params, grads : dicts of arrays with equal keys and shapes
     lr : learning rate, positive
+    weight_decay : d, not negative
+    decays : function of a parameter's name: whether it decays; all do if None
+
+    Attributes
+    ----------
+    initial_lr : the rate it was made with, from which schedules start
+    steps : how many steps were taken
+    memory : dict of dicts of arrays, slot -> name of the parameter -> what is remembered of it
 
     Raises
     ------
     ValueError
-        If lr is not a positive number.
+        If lr is not a positive number, weight_decay negative, or a parameter not contiguous.
     """
 
     slots = ()  # names of the arrays kept beside every parameter
 
-    def __init__(self, params, grads, lr):
+    def __init__(self, params, grads, lr, weight_decay=0.0, decays=None):
         if not 0 < lr < float("inf"):
             raise ValueError(f"expected lr > 0, got {lr}")
-        self.params, self.grads, self.lr, self.steps = params, grads, lr, 0
+        if not 0 <= weight_decay < float("inf"):
+            raise ValueError(f"expected weight_decay >= 0, got {weight_decay}")
+        if not all(param.flags.c_contiguous for param in params.values()):
+            raise ValueError("expected parameters that are contiguous arrays")
+        self.params, self.grads, self.steps = params, grads, 0
+        self.lr = self.initial_lr = lr
+        self.weight_decay, self.decays = weight_decay, decays
         self.memory = {
             slot: {name: np.zeros_like(param) for name, param in params.items()} for slot in self.slots
         }
@@ -57,43 +147,127 @@ class Optimizer(abc.ABC):
         """Change every parameter once, by its gradient."""
         self.steps += 1
         for name, w in self.params.items():
-            self.update(w, self.grads[name], *(self.memory[slot][name] for slot in self.slots))
+            decay = self.weight_decay if self.decays is None or self.decays(name) else 0.0
+            memory = (self.memory[slot][name].reshape(-1) for slot in self.slots)
+            job, *numbers = self.rule(decay)
+            kind = w.dtype.type
+            numbers = [x if isinstance(x, bool) else kind(x) for x in numbers]
+            g = np.ascontiguousarray(self.grads[name]).reshape(-1)
+            team.run(job, w.reshape(-1), g, *memory, *numbers, workers=_workers(w))
 
     @abc.abstractmethod
-    def update(self, w, g, *memory):
-        """Change the array w in place, given its gradient g and what is remembered of it."""
+    def rule(self, decay):
+        """The kernel of a step, and its numbers; `decay` is d for this parameter."""
+
+    def state_dict(self):
+        """Copies of all that a later run needs to go on exactly: "slot.name" -> array, "steps" -> array."""
+        arrays = {f"{slot}.{name}": a.copy() for slot in self.slots for name, a in self.memory[slot].items()}
+        return {**arrays, "steps": np.array(self.steps)}
+
+    def load_state_dict(self, state):
+        """Go on from a `state_dict`. Nothing is changed unless all of it fits.
+
+        Raises
+        ------
+        ValueError
+            If a name is missing or unknown, a shape differs, or a number is not finite.
+        """
+        own = {f"{slot}.{name}": a for slot in self.slots for name, a in self.memory[slot].items()}
+        missing, unknown = {*own, "steps"} - state.keys(), state.keys() - {*own, "steps"}
+        if missing or unknown:
+            raise ValueError(
+                f"state does not fit the optimizer: missing {sorted(missing)}, unknown {sorted(unknown)}"
+            )
+        steps = np.asarray(state["steps"])
+        if steps.shape != () or steps.dtype.kind not in "iu" or steps < 0:
+            raise ValueError(f"expected steps to be a whole number >= 0, got {state['steps']!r}")
+        for name, array in own.items():
+            if np.shape(state[name]) != array.shape:
+                raise ValueError(f"expected {name} of shape {array.shape}, got {np.shape(state[name])}")
+            if not np.isfinite(state[name]).all():
+                raise ValueError(f"expected finite numbers in {name}")
+        for name, array in own.items():
+            array[...] = state[name]
+        self.steps = int(steps)
 
 
 class SGD(Optimizer):
-    """Gradient descent with momentum, in Plaut's form."""
+    """Gradient descent with momentum, in Plaut's form (PyTorch's v is ours / -lr).
+
+    Parameters
+    ----------
+    params, grads, lr, weight_decay, decays : see Optimizer
+    momentum : m, in [0, 1)
+    nesterov : whether to look ahead
+    """
 
     slots = ("velocity",)
 
-    def __init__(self, params, grads, lr, momentum=0.0):
-        super().__init__(params, grads, lr)
-        if not 0 <= momentum < 1:
-            raise ValueError(f"expected 0 <= momentum < 1, got {momentum}")
-        self.momentum = momentum
+    def __init__(self, params, grads, lr, momentum=0.0, nesterov=False, weight_decay=0.0, decays=None):
+        super().__init__(params, grads, lr, weight_decay, decays)
+        self.momentum, self.nesterov = _expect_share(momentum, "momentum"), bool(nesterov)
 
-    def update(self, w, g, v):
-        v *= self.momentum
-        v -= self.lr * g
-        w += v
+    def rule(self, decay):
+        return sgd, self.lr, self.momentum, decay, self.nesterov
+
+
+class Adagrad(Optimizer):
+    """Steps that shrink for weights whose gradients have been large."""
+
+    slots = ("sum",)
+
+    def __init__(self, params, grads, lr=1e-2, eps=1e-10, weight_decay=0.0, decays=None):
+        super().__init__(params, grads, lr, weight_decay, decays)
+        self.eps = eps
+
+    def rule(self, decay):
+        return adagrad, self.lr, self.eps, decay
+
+
+class RMSprop(Optimizer):
+    """Steps divided by the recent size of the gradient; alpha, a above, says how recent."""
+
+    slots = ("square", "velocity")
+
+    def __init__(
+        self, params, grads, lr=1e-2, alpha=0.99, eps=1e-8, momentum=0.0, weight_decay=0.0, decays=None
+    ):
+        super().__init__(params, grads, lr, weight_decay, decays)
+        self.alpha, self.eps = _expect_share(alpha, "alpha"), eps
+        self.momentum = _expect_share(momentum, "momentum")
+
+    def rule(self, decay):
+        return rmsprop, self.lr, self.alpha, 1 - self.alpha, self.eps, self.momentum, decay
 
 
 class Adam(Optimizer):
-    """Adaptive moments."""
+    """Adaptive moments; with decoupled=True AdamW."""
 
     slots = ("m", "v")
 
-    def __init__(self, params, grads, lr=1e-3, betas=(0.9, 0.999), eps=1e-8):
-        super().__init__(params, grads, lr)
-        if not all(0 <= beta < 1 for beta in betas):
-            raise ValueError(f"expected betas in [0, 1), got {betas}")
-        self.betas, self.eps = betas, eps
+    def __init__(
+        self,
+        params,
+        grads,
+        lr=1e-3,
+        betas=(0.9, 0.999),
+        eps=1e-8,
+        weight_decay=0.0,
+        decoupled=False,
+        decays=None,
+    ):
+        super().__init__(params, grads, lr, weight_decay, decays)
+        self.betas, self.eps, self.decoupled = tuple(_expect_share(b, "betas") for b in betas), eps, decoupled
 
-    def update(self, w, g, m, v):
+    def rule(self, decay):
         b1, b2 = self.betas
-        m += (1 - b1) * (g - m)
-        v += (1 - b2) * (g * g - v)
-        w -= (self.lr / (1 - b1**self.steps)) * m / (np.sqrt(v / (1 - b2**self.steps)) + self.eps)
+        root = np.sqrt(1 - b2**self.steps)  # sqrt(s / (1 - b2^n)) + eps = (sqrt(s) + root eps) / root
+        lr = self.lr * root / (1 - b1**self.steps)
+        coupled, shrink = (0.0, 1 - self.lr * decay) if self.decoupled else (decay, 1.0)
+        return adam, lr, b1, 1 - b1, b2, 1 - b2, self.eps * root, coupled, shrink
+
+
+def _expect_share(value, name):
+    if not 0 <= value < 1:
+        raise ValueError(f"expected {name} in [0, 1), got {value}")
+    return value

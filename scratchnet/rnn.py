@@ -1,10 +1,10 @@
 """The simple recurrent layer (Elman 1990): hidden units that see their own last outputs.
 
-    symbol          what                                            shape of the array
-    x               inputs                                          (T, D, B)
-    h               outputs of the hidden units, h(0) the initial   (T + 1, H, B)
-    net             their net input                                 (T, H, B)
-    W_ih, W_hh      weights from inputs and from hidden units       (H, D), (H, H)
+    symbol          what                                                shape of the array
+    x               inputs: vectors, or tokens                          (T, D, B), or whole numbers (T, B)
+    h               outputs of the hidden units, h(0) the initial ones  (T + 1, H, B)
+    net             their net input                                     (T, H, B)
+    W_ih, W_hh      weights from inputs and from hidden units           (H, D), (H, H)
     b_ih, b_hh      biases; two, as in PyTorch, of which only the sum matters
     d...            derivative of the loss by ...
 
@@ -20,176 +20,131 @@ Backward (BPTT), t = T..1; dy comes from above, and at t = T the derivative by t
     dx(t)   = W_ih^T dnet(t)
     dW_ih   = sum_t dnet(t) x(t)^T      dW_hh = sum_t dnet(t) h(t-1)^T      db_ih = db_hh = sum_t,b dnet(t)
 
-Only W_hh h has to wait for the step before. All else is done for the whole sequence at once.
+Every worker of a team owns some units for the whole sequence. All read h(t), and in the backward pass
+dnet(t), so they meet once per step.
 
-Memory of a forward and backward pass: T B (2 D + 3 H) numbers.
+Memory of a forward and backward pass: T B (D + 2 H) numbers a layer (x, h, dnet), T B H each for dy and, from
+the second layer on, dx.
 """
 
 import numpy as np
 
+from scratchnet import team
 from scratchnet.activations import sigmoid, tanh
 from scratchnet.jit import kernel
-from scratchnet.layer import Layer, expect
+from scratchnet.product import add_outer, add_product, recurrent_workers, transpose
+from scratchnet.recurrent import Recurrent, add_where_ended, flat, net_input
+from scratchnet.team import barrier, share
 
 TANH, RELU, SIGMOID = 0, 1, 2
 NONLINEARITIES = {"tanh": TANH, "relu": RELU, "sigmoid": SIGMOID}
 
 
 @kernel
-def unit_forward(net, h, f):
-    """h <- f(net + h), for one unit and B sequences; h held the recurrent part of the net input."""
+def units_forward(h, f):
+    """h <- f(h), for some units and all sequences; h held their net input."""
     if f == TANH:
-        for n in range(h.size):
-            h[n] = tanh(net[n] + h[n])
+        for k in range(h.size):
+            h[k] = tanh(h[k])
     elif f == RELU:
         zero = h.dtype.type(0)
-        for n in range(h.size):
-            total = net[n] + h[n]
-            h[n] = zero if total <= zero else total  # in this order NaN stays NaN
+        for k in range(h.size):
+            h[k] = zero if h[k] <= zero else h[k]  # in this order NaN stays NaN
     else:
-        for n in range(h.size):
-            h[n] = sigmoid(net[n] + h[n])
+        for k in range(h.size):
+            h[k] = sigmoid(h[k])
 
 
 @kernel
-def unit_backward(h, dy, dh, dnet, f):
+def units_backward(h, dy, dh, dnet, f):
     """dnet = f'(net) (dy + dh)."""
     one, zero = h.dtype.type(1), h.dtype.type(0)
     if f == TANH:
-        for n in range(h.size):
-            dnet[n] = (one - h[n] * h[n]) * (dy[n] + dh[n])
+        for k in range(h.size):
+            dnet[k] = (one - h[k] * h[k]) * (dy[k] + dh[k])
     elif f == RELU:
-        for n in range(h.size):
-            dnet[n] = zero if h[n] <= zero else dy[n] + dh[n]
+        for k in range(h.size):
+            dnet[k] = zero if h[k] <= zero else dy[k] + dh[k]
     else:
-        for n in range(h.size):
-            dnet[n] = h[n] * (one - h[n]) * (dy[n] + dh[n])
+        for k in range(h.size):
+            dnet[k] = h[k] * (one - h[k]) * (dy[k] + dh[k])
 
 
 @kernel
-def forward(W_hh, net, h, f):
-    """The whole sequence: net (T, H, B), without its recurrent part, and h[0] -> all of h (T + 1, H, B)."""
-    T, H, B = net.shape
-    for t in range(T):
-        np.dot(W_hh, h[t], h[t + 1])
-        for k in range(H):
-            unit_forward(net[t, k], h[t + 1, k], f)
+def step(W_ih, W_hh, b, x, h_before, h, f, lo, hi):
+    """One step of the units lo .. hi - 1: h from x and what was before."""
+    net_input(W_ih, W_hh, b, x, h_before, h, lo, hi)
+    units_forward(flat(h[lo:hi]), f)
 
 
 @kernel
-def backward(W_hhT, h, dy, dh, dnet, f):
-    """The whole sequence, backwards. dh (H, B) holds what comes from the right; at last dE/dh(0)."""
-    T, H, B = dnet.shape
-    for t in range(T - 1, -1, -1):
-        for k in range(H):
-            unit_backward(h[t + 1, k], dy[t, k], dh[k], dnet[t, k], f)
-        np.dot(W_hhT, dnet[t], dh)
+def forward(p, P, W_ih, W_hh, b, x, h, f, count):
+    """Fill h (T + 1, H, B), whose first step is given."""
+    lo, hi = share(p, P, h.shape[1])
+    for t in range(len(x)):
+        step(W_ih, W_hh, b, x[t], h[t], h[t + 1], f, lo, hi)
+        barrier(count, P, t + 1)
 
 
-class RNN(Layer):
-    """One simple recurrent layer; `torch.nn.RNN` with features before the batch.
+@kernel
+def backward(p, P, W_hhT, dy, h, lengths, dh_last, dh, dnet, f, count):
+    """Fill dnet (T, H, B). dh (H, B), zeros at first, becomes the derivative by h[0]."""
+    T, H, _ = dnet.shape
+    lo, hi = share(p, P, H)
+    for s in range(T):
+        t = T - 1 - s
+        add_where_ended(lengths, t, dh_last[lo:hi], dh[lo:hi])
+        units_backward(flat(h[t + 1, lo:hi]), flat(dy[t, lo:hi]), flat(dh[lo:hi]), flat(dnet[t, lo:hi]), f)
+        barrier(count, P, s + 1)
+        flat(dh[lo:hi])[:] = 0
+        add_product(W_hhT[lo:hi], dnet[t], dh[lo:hi])
+
+
+class RNN(Recurrent):
+    """One or more simple recurrent layers; `torch.nn.RNN` with features before the batch.
 
     Parameters
     ----------
-    input_size, hidden_size : D and H
-    rng : numpy Generator for the initial weights and biases, uniform in [-1, 1] / sqrt(H) as PyTorch's
+    input_size, hidden_size, rng, num_layers, dropout, dtype : see recurrent.py
     nonlinearity : "tanh", "relu" or "sigmoid" (which PyTorch lacks)
-    dtype : float32 or float64
 
     Attributes
     ----------
-    params, grads : "weight_ih_l0" (H, D), "weight_hh_l0" (H, H), "bias_ih_l0" (H,), "bias_hh_l0" (H,)
+    params, grads : "weight_ih_l0" (H, D), "weight_hh_l0" (H, H), "bias_ih_l0", "bias_hh_l0" (H,), and so on
+        for "_l1" ...
+
+    The state is (h,), (num_layers, H, B).
 
     Raises
     ------
     ValueError
-        If a size is not positive, or nonlinearity or dtype is another.
+        If the nonlinearity is another, or as in recurrent.py.
     """
 
-    def __init__(self, input_size, hidden_size, rng, nonlinearity="tanh", dtype=np.float32):
-        super().__init__()
-        if min(input_size, hidden_size) < 1:
-            raise ValueError(f"expected sizes D >= 1 and H >= 1, got D = {input_size}, H = {hidden_size}")
+    def __init__(
+        self, input_size, hidden_size, rng, num_layers=1, nonlinearity="tanh", dropout=0.0, dtype=np.float32
+    ):
         if nonlinearity not in NONLINEARITIES:
             raise ValueError(f"expected nonlinearity in {', '.join(NONLINEARITIES)}, got {nonlinearity!r}")
-        if np.dtype(dtype) not in (np.float32, np.float64):
-            raise ValueError(f"expected dtype float32 or float64, got {dtype}")
-        self.input_size, self.hidden_size, self.dtype = input_size, hidden_size, np.dtype(dtype)
         self.nonlinearity = nonlinearity
-        shapes = {
-            "weight_ih_l0": (hidden_size, input_size),
-            "weight_hh_l0": (hidden_size, hidden_size),
-            "bias_ih_l0": (hidden_size,),
-            "bias_hh_l0": (hidden_size,),
-        }
-        bound = 1 / np.sqrt(hidden_size)
-        for name, shape in shapes.items():
-            self.params[name] = rng.uniform(-bound, bound, shape).astype(dtype)
-            self.grads[name] = np.zeros(shape, dtype)
+        super().__init__(input_size, hidden_size, rng, num_layers, dropout, dtype)
 
-    def initial_state(self, B):
-        """(h0,): zero outputs (H, B) before the first step."""
-        return (np.zeros((self.hidden_size, B), self.dtype),)
+    def layer_forward(self, layer, W_ih, x, h, start):
+        W_hh = self.params[f"weight_hh_l{layer}"]
+        b = self.params[f"bias_ih_l{layer}"] + self.params[f"bias_hh_l{layer}"]
+        f, workers = NONLINEARITIES[self.nonlinearity], recurrent_workers(W_hh, h.shape[2])
+        team.run(forward, W_ih, W_hh, b, x, h, f, team.counter(), workers=workers)
+        return ()
 
-    def forward(self, x, state=None):
-        """Run whole sequences.
-
-        Parameters
-        ----------
-        x : array (T, D, B); `backward` reads it again, so it must not change in between
-        state : (h0,), h0 (H, B); None for zeros
-
-        Returns
-        -------
-        h : array (T, H, B); `backward` reads it again
-        state : (h_T,) after the last step; returned only if a state was given
-
-        Raises
-        ------
-        ValueError
-            If a shape differs or a number is not finite.
-        """
-        D, H = self.input_size, self.hidden_size
-        x = expect(x, "x", f"T, {D}, B", (None, D, None), self.dtype)
-        T, _, B = x.shape
-        if T == 0 or B == 0:
-            raise ValueError(f"expected x (T, {D}, B) with at least one step and one sequence, got {x.shape}")
-        (h0,) = self.initial_state(B) if state is None else state
-        h = np.empty((T + 1, H, B), self.dtype)
-        h[0] = expect(h0, "state h0", f"{H}, {B}", (H, B), self.dtype)
-        net = self.params["weight_ih_l0"] @ x
-        net += (self.params["bias_ih_l0"] + self.params["bias_hh_l0"])[:, None]
-        forward(self.params["weight_hh_l0"], net, h, NONLINEARITIES[self.nonlinearity])
-        self._kept = x, h
-        self._state_given = state is not None
-        return h[1:] if state is None else (h[1:], (h[-1].copy(),))
-
-    def backward(self, dy, dstate=None):
-        """Add the gradients of all parameters to `grads`; return dx, or (dx, (dh0,)) if forward had a state.
-
-        Parameters
-        ----------
-        dy : array (T, H, B), derivative of the loss by the outputs h that `forward` returned
-        dstate : (dh,), derivative by the final state (H, B); None for zeros
-
-        Returns
-        -------
-        dx : array (T, D, B)
-        dstate : (dh0,), derivative by the initial state (H, B); returned only if forward was given a state
-        """
-        x, h = self._kept
-        H, (T, _, B) = self.hidden_size, x.shape
-        dy = expect(dy, "dy", f"{T}, {H}, {B}", (T, H, B), self.dtype)
-        (dh,) = self.initial_state(B) if dstate is None else dstate
-        dh = expect(dh, "dstate dh", f"{H}, {B}", (H, B), self.dtype).copy()  # the kernel writes into it
-        dnet = np.empty_like(dy)
-        W_hhT = np.ascontiguousarray(self.params["weight_hh_l0"].T)
-        backward(W_hhT, h, dy, dh, dnet, NONLINEARITIES[self.nonlinearity])
-        # One product each sums over time and batch.
-        self.grads["weight_ih_l0"] += np.tensordot(dnet, x, ((0, 2), (0, 2)))
-        self.grads["weight_hh_l0"] += np.tensordot(dnet, h[:-1], ((0, 2), (0, 2)))
-        db = dnet.sum((0, 2))
-        self.grads["bias_ih_l0"] += db
-        self.grads["bias_hh_l0"] += db
-        dx = self.params["weight_ih_l0"].T @ dnet
-        return (dx, (dh,)) if self._state_given else dx
+    def layer_backward(self, layer, dy, h, memory, last):
+        W_hh = self.params[f"weight_hh_l{layer}"]
+        T, H, B = dy.shape
+        dnet = self.buffer(f"dnet{layer}", (T, H, B))
+        dh = np.zeros((H, B), self.dtype)
+        f, workers = NONLINEARITIES[self.nonlinearity], recurrent_workers(W_hh, B)
+        team.run(
+            backward, transpose(W_hh), dy, h, self._ends, *last, dh, dnet, f, team.counter(),
+            workers=workers,
+        )  # fmt: skip
+        add_outer(dnet, h[:-1], self.grads[f"weight_hh_l{layer}"], self.grads[f"bias_hh_l{layer}"])
+        return dnet, [dh]

@@ -10,12 +10,18 @@ the name, "0.weight_ih_l0", as PyTorch names them; the arrays are the layers' ow
 changes is changed in the layers.
 
 A layer is recurrent if it has `initial_state(B)`, which returns a tuple of arrays; its `forward` and
-`backward` take and return such a tuple (see rnn.py). The state of the whole is one tuple of all these arrays.
+`backward` take and return such a tuple (see recurrent.py). The state of the whole is one tuple of all these.
+
+An Embedding right below a recurrent layer does not run by itself: that layer makes a table of it.
 """
 
 from itertools import islice
 
+import numpy as np
+
+from scratchnet.embedding import Embedding
 from scratchnet.layer import Layer
+from scratchnet.recurrent import Recurrent
 
 
 class Sequential(Layer):
@@ -36,6 +42,8 @@ class Sequential(Layer):
         If there is no layer, or one stands twice: its second run would overwrite what its first keeps.
     """
 
+    skips_dx = True
+
     def __init__(self, layers):
         super().__init__()
         self.layers = list(layers)
@@ -44,6 +52,8 @@ class Sequential(Layer):
         if len({id(layer) for layer in self.layers}) < len(self.layers):
             raise ValueError("expected every layer to stand once in the list")
         for number, layer in enumerate(self.layers):
+            if number > 0:
+                _trust(layer)
             self.params.update({f"{number}.{name}": param for name, param in layer.params.items()})
             self.grads.update({f"{number}.{name}": grad for name, grad in layer.grads.items()})
 
@@ -52,13 +62,14 @@ class Sequential(Layer):
         states = (layer.initial_state(B) for layer in self.layers if hasattr(layer, "initial_state"))
         return tuple(array for state in states for array in state)
 
-    def forward(self, x, state=None):
+    def forward(self, x, state=None, lengths=None):
         """Run all layers.
 
         Parameters
         ----------
-        x : what the first layer takes, for instance an array (T, D, B)
+        x : what the first layer takes, for instance an array (T, D, B) or tokens (T, B)
         state : tuple of arrays, as `initial_state` gives; None for zeros
+        lengths : whole numbers (B,), steps of each sequence, for the recurrent layers; None for T
 
         Returns
         -------
@@ -70,34 +81,69 @@ class Sequential(Layer):
         ValueError
             If the state has not as many arrays as the recurrent layers need, or a layer refuses its input.
         """
-        final = []
-        for layer, part in zip(self.layers, self._parts(state, "state"), strict=True):
+        final, folded, ran = [], None, []  # ran: the layers that ran by themselves, with their numbers
+        self._kept = None
+        parts = self._parts(state, "state")
+        for number, (layer, part) in enumerate(zip(self.layers, parts, strict=True)):
+            if self._folds(number, x):
+                folded = layer
+                continue
+            options = {} if lengths is None or not hasattr(layer, "initial_state") else {"lengths": lengths}
+            if folded is not None:
+                options["embedding"], folded = folded, None
             if part is None:
-                x = layer.forward(x)
+                x = layer.forward(x, **options)
             else:
-                x, after = layer.forward(x, part)
+                x, after = layer.forward(x, part, **options)
                 final += after
-        self._state_given = state is not None
+            ran.append((number, layer))
+        self._kept, self._state_given = ran, state is not None
         return x if state is None else (x, tuple(final))
 
-    def backward(self, dy, dstate=None):
+    def backward(self, dy, dstate=None, need_dx=True):
         """Add to the gradients of all layers; return dx, or (dx, dstate at the start) if forward had a state.
 
         Parameters
         ----------
         dy : derivative of the loss by what `forward` returned
         dstate : tuple of arrays, derivative by the final state; None for zeros
+        need_dx : whether to compute the derivative by the input x
         """
+        if self._kept is None:
+            raise ValueError("expected a forward pass before each backward pass")
         parts = self._parts(dstate, "dstate")
         first = []
-        for layer, part in zip(reversed(self.layers), reversed(parts), strict=True):
-            back = layer.backward(dy) if part is None else layer.backward(dy, part)
+        for number, layer in reversed(self._kept):
+            used = need_dx or any(below.params for below in self.layers[:number])
+            options = {} if used or not layer.skips_dx else {"need_dx": False}
+            part = parts[number]
+            back = layer.backward(dy, **options) if part is None else layer.backward(dy, part, **options)
             if self._state_given and hasattr(layer, "initial_state"):
                 dy, before = back
                 first = [*before, *first]
             else:
                 dy = back
         return (dy, tuple(first)) if self._state_given else dy
+
+    def train(self, mode=True):
+        """Switch all layers to training: dropout is active."""
+        super().train(mode)
+        for layer in self.layers:
+            layer.train(mode)
+
+    def _folds(self, number, x):
+        """Whether this layer is an embedding that the recurrent layer above it turns into a table.
+
+        A table has V columns, so it saves work only if the tokens are more than V.
+        """
+        above = self.layers[number + 1] if number + 1 < len(self.layers) else None
+        return (
+            isinstance(self.layers[number], Embedding)
+            and isinstance(above, Recurrent)
+            and above.input_size == self.layers[number].embedding_dim
+            and above.dtype == self.layers[number].dtype
+            and np.size(x) >= self.layers[number].num_embeddings
+        )
 
     def _parts(self, state, name):
         """`state` cut up: a list with a tuple for each recurrent layer, and None for every other."""
@@ -111,3 +157,10 @@ class Sequential(Layer):
             tuple(islice(rest, len(layer.initial_state(1)))) if hasattr(layer, "initial_state") else None
             for layer in self.layers
         ]
+
+
+def _trust(layer):
+    """Let what comes from inside the network be NaN."""
+    layer.check_finite = False
+    if isinstance(layer, Sequential):
+        _trust(layer.layers[0])

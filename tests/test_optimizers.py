@@ -101,7 +101,7 @@ def test_learning_rates_out_of_range_are_refused(lr):
 
 def test_other_numbers_out_of_range_are_refused():
     for momentum in (1.0, -0.1, math.nan):
-        with pytest.raises(ValueError, match="expected 0 <= momentum < 1"):
+        with pytest.raises(ValueError, match=r"expected momentum in \[0, 1\)"):
             SGD({}, {}, 0.1, momentum)
     for betas in ((1.0, 0.9), (0.9, -0.1), (math.nan, 0.9)):
         with pytest.raises(ValueError, match=r"expected betas in \[0, 1\)"):
@@ -109,7 +109,7 @@ def test_other_numbers_out_of_range_are_refused():
 
 
 def test_the_base_class_says_what_is_missing():
-    with pytest.raises(TypeError, match="update"):
+    with pytest.raises(TypeError, match="rule"):
         Optimizer({"w": np.zeros(1)}, {"w": np.zeros(1)}, 0.1)
 
 

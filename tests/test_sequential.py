@@ -20,7 +20,7 @@ def network(rng):
     return Sequential([
         Linear(D, D, rng, dtype=np.float64),
         RNN(D, H, rng, dtype=np.float64),
-        RNN(H, H, rng, "sigmoid", dtype=np.float64),
+        RNN(H, H, rng, nonlinearity="sigmoid", dtype=np.float64),
         Linear(H, K, rng, dtype=np.float64),
     ])  # fmt: skip
 
@@ -77,7 +77,7 @@ def test_a_row_of_layers_is_a_layer(rng):
     outer = Sequential([inner, stateless, FullyRecurrent(H, 3, K, rng, scale=1.0)])
     assert "0.1.weight_hh_l0" in outer.params
     state = random_like(outer.initial_state(B), rng)
-    assert [array.shape for array in state] == [(H, B), (3, B)]
+    assert [array.shape for array in state] == [(1, H, B), (3, B)]
     report = gradcheck(outer, rng.standard_normal((3, D, B)), state, tolerance=1e-7)
     assert report.ok, str(report)
 
@@ -125,7 +125,9 @@ def test_sequences_do_not_mix_and_the_future_waits(network, rng):
 
 
 def test_float32_is_near_float64(network, rng):
-    small = Sequential([Linear(D, D, rng), RNN(D, H, rng), RNN(H, H, rng, "sigmoid"), Linear(H, K, rng)])
+    small = Sequential([
+        Linear(D, D, rng), RNN(D, H, rng), RNN(H, H, rng, nonlinearity="sigmoid"), Linear(H, K, rng)
+    ])  # fmt: skip
     small.load_state_dict(network.state_dict())
     x, dy = rng.standard_normal((T, D, B)), rng.standard_normal((T, K, B))
     for result, exact in ((small.forward(x), network.forward(x)), (small.backward(dy), network.backward(dy))):
