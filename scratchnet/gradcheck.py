@@ -3,6 +3,8 @@
     from scratchnet.gradcheck import gradcheck
     print(gradcheck(layer, x))
 
+and of all layers of scratchnet, in one command: python -m scratchnet.gradcheck
+
 A layer is anything with `params`, `grads`, `forward(x)` and `backward(dy)` as in layer.py; with `state` also
 `forward(x, state)`, `backward(dy, dstate)` returning (dx, dstate). The scalar under test is E = sum(y * r)
 with random r, "a nice hash" of the whole output: a wrong sign, a lost term or a swapped index anywhere
@@ -15,6 +17,7 @@ in float64. Relative error of an entry: |analytic - numeric| / largest |numeric 
 that an entry which happens to be near zero is not judged by the rounding of its neighbours.
 """
 
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -168,3 +171,21 @@ def gradcheck(layer, x, state=None, rng=None, tolerance=1e-7):
     for k, s in enumerate(state or ()):
         pairs[f"initial state {k}"] = (np.array(dstate[k]), numeric_gradient(scalar, s))
     return compare(pairs, tolerance)
+
+
+def main():
+    """Check every layer and every loss; exit status 1 if a gradient is wrong."""
+    from scratchnet.every_layer import reports
+
+    wrong = 0
+    for name, report in reports():
+        worst = report.worst
+        verdict = "agrees" if report.ok else "WRONG "
+        wrong += not report.ok
+        sys.stdout.write(f"{verdict}  {worst.error:7.1e}  {name}, worst in {worst.name}\n")
+    sys.stdout.write(f"{wrong} wrong; relative errors, by hand against central differences, float64\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

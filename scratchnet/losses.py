@@ -15,12 +15,14 @@ Independent sigmoids, for frames of notes:
     t (T, K, B)     targets in [0, 1]
     w (T, B)        mask, 1 for frames that count, all if not given
 
-    E = - sum over t, k, b of  w (t log y + (1 - t) log(1 - y)) / sum of w      nats a frame: summed over units
+    E = - sum over t, k, b of w (t log y + (1 - t) log(1 - y)) / sum of w      nats a frame: summed over units
     dE/da = w (y - t) / sum of w                                    (Eck & Schmidhuber 2002: delta = t - y)
 
-Softmax is computed from a - max a, the sigmoids' part as  max(a, 0) - a t + log(1 + exp(-|a|)): neither overflows
-nor takes the log of zero. Sums over time and sequences are float64. NaN in a gives a loss that is NaN, except in
-masked places, which do not count whatever stands there.
+Softmax is computed from a - max a, the sigmoids' part as  max(a, 0) - a t + log(1 + exp(-|a|)): neither
+overflows nor takes the log of zero. Sums over time and sequences are float64. NaN in a gives a loss that is
+NaN, except where w = 0: such places do not count, whatever stands there, and their gradient is zero.
+
+Memory: da, and a few numbers for each of the T B targets.
 """
 
 import numpy as np
@@ -35,6 +37,7 @@ LITTLE = 2**22  # numbers; with fewer, waking a second thread takes longer than 
 
 @kernel(inline=True)
 def row_max(a, m):
+    """m = the larger of a and m."""
     for n in range(a.size):
         m[n] = max(a[n], m[n])
 
@@ -60,19 +63,21 @@ def row_scale(p, scale):
 def softmax_rows(p, P, a, t, w, da, loss):
     """da, and in loss[p] the sum over this worker's steps; w (T, B) are shares, their sum is 1."""
     T, V, B = a.shape
+    zero = a.dtype.type(0)
     m, s = np.empty(B, a.dtype), np.empty(B, a.dtype)
     total = 0.0
     for step in range(p, T, P):
         for n in range(B):
-            m[n], s[n] = a[step, 0, n], 0
+            m[n], s[n] = a[step, 0, n], zero
         for v in range(V):
             row_max(a[step, v], m)
         for v in range(V):
             row_exp(a[step, v], m, da[step, v], s)
         for n in range(B):
-            if w[step, n] != 0:
-                total += w[step, n] * (np.log(s[n]) + m[n] - a[step, t[step, n], n])
-            s[n] = w[step, n] / s[n] if w[step, n] != 0 else 0
+            if w[step, n] != zero:
+                below_max = np.float64(m[n]) - np.float64(a[step, t[step, n], n])
+                total += np.float64(w[step, n]) * (np.log(np.float64(s[n])) + below_max)
+            s[n] = zero if w[step, n] == zero else w[step, n] / s[n]
         for v in range(V):
             row_scale(da[step, v], s)
         for n in range(B):
@@ -139,7 +144,8 @@ def softmax_cross_entropy(a, t, weights=None, ignore_index=-100):
     w = _shares(counts if weights is None else _expect_weights(weights, "weights", T, B) * counts, a.dtype)
     da, loss = np.empty_like(a), np.zeros(team.size())
     targets = np.where(counts, t, 0).astype(np.int64)
-    team.run(softmax_rows, a, targets, w, da, loss, workers=1 if a.size < LITTLE else None)
+    with np.errstate(all="ignore"):  # what has gone astray is seen in the loss, compiled or not
+        team.run(softmax_rows, a, targets, w, da, loss, workers=1 if a.size < LITTLE else None)
     return float(loss.sum()), da
 
 
@@ -169,7 +175,8 @@ def sigmoid_cross_entropy(a, t, mask=None):
     w = _shares(np.ones((T, B)) if mask is None else _expect_weights(mask, "mask", T, B), a.dtype)
     da, loss = np.empty_like(a), np.zeros(team.size())
     t = np.ascontiguousarray(t, a.dtype)
-    team.run(sigmoid_rows, a, t, w, da, loss, workers=1 if a.size < LITTLE else None)
+    with np.errstate(all="ignore"):
+        team.run(sigmoid_rows, a, t, w, da, loss, workers=1 if a.size < LITTLE else None)
     return float(loss.sum()), da
 
 
@@ -189,7 +196,10 @@ def lengths_mask(lengths, T):
     ValueError
         If the shape differs, or a length is out of range.
     """
-    return np.arange(T)[:, None] < expect_lengths(lengths, T, np.size(lengths))
+    lengths = np.asarray(lengths)
+    if lengths.size == 0:
+        raise ValueError("expected lengths (B,) of at least one sequence")
+    return np.arange(T)[:, None] < expect_lengths(lengths, T, lengths.size)
 
 
 def _expect_logits(a):

@@ -10,8 +10,8 @@
                             m <- b1 m + (1-b1) g ;  s <- b2 s + (1-b2) g^2
                             w <- w - lr (m / (1 - b1^n)) / (sqrt(s / (1 - b2^n)) + eps)
 
-Weight decay d adds d w to g (the derivative of d w^2 / 2). Decoupled, as in AdamW (Loshchilov & Hutter 2019), it
-is w <- w - lr d w beside the step, and so acts on all weights alike, however large their gradients are.
+Weight decay d adds d w to g (the derivative of d w^2 / 2). Decoupled, as in AdamW (Loshchilov & Hutter 2019),
+it is w <- w - lr d w beside the step, and so acts on all weights alike, however large their gradients are.
 
 An optimizer holds references to the arrays of `params` and `grads` and changes the params in place.
 """
@@ -38,6 +38,7 @@ def squares(p, P, g, total):
 
 @kernel
 def sgd(p, P, w, g, v, lr, m, decay, nesterov):
+    """One pass over the numbers that are this worker's, as in all kernels here."""
     for k in range(p * w.size // P, (p + 1) * w.size // P):
         step = lr * (g[k] + decay * w[k])
         v[k] = m * v[k] - step
@@ -92,8 +93,9 @@ def clip_global_norm(grads, limit):
     norm = 0.0
     for grad in grads.values():
         total[:] = 0
-        team.run(squares, grad.reshape(-1), total, workers=_workers(grad))
-        norm += total.sum()
+        with np.errstate(all="ignore"):
+            team.run(squares, grad.reshape(-1), total, workers=_workers(grad))
+            norm += total.sum()
     norm = float(np.sqrt(norm))
     if limit < norm < float("inf"):
         for grad in grads.values():
@@ -124,7 +126,8 @@ class Optimizer(abc.ABC):
     Raises
     ------
     ValueError
-        If lr is not a positive number, weight_decay negative, or a parameter not contiguous.
+        If lr is not a positive number, weight_decay negative, a parameter not contiguous, or `params` and
+        `grads` differ in names or shapes.
     """
 
     slots = ()  # names of the arrays kept beside every parameter
@@ -136,6 +139,8 @@ class Optimizer(abc.ABC):
             raise ValueError(f"expected weight_decay >= 0, got {weight_decay}")
         if not all(param.flags.c_contiguous for param in params.values()):
             raise ValueError("expected parameters that are contiguous arrays")
+        if {name: np.shape(p) for name, p in params.items()} != {n: np.shape(g) for n, g in grads.items()}:
+            raise ValueError("expected params and grads of equal names and shapes")
         self.params, self.grads, self.steps = params, grads, 0
         self.lr = self.initial_lr = lr
         self.weight_decay, self.decays = weight_decay, decays
@@ -145,6 +150,12 @@ class Optimizer(abc.ABC):
 
     def step(self):
         """Change every parameter once, by its gradient."""
+        for (
+            name,
+            w,
+        ) in self.params.items():  # kernels do not check: a smaller array would be read beyond its end
+            if self.grads[name].shape != w.shape:
+                raise ValueError(f"expected grad {name} of shape {w.shape}, got {self.grads[name].shape}")
         self.steps += 1
         for name, w in self.params.items():
             decay = self.weight_decay if self.decays is None or self.decays(name) else 0.0
@@ -152,15 +163,19 @@ class Optimizer(abc.ABC):
             job, *numbers = self.rule(decay)
             kind = w.dtype.type
             numbers = [x if isinstance(x, bool) else kind(x) for x in numbers]
-            g = np.ascontiguousarray(self.grads[name]).reshape(-1)
-            team.run(job, w.reshape(-1), g, *memory, *numbers, workers=_workers(w))
+            g = np.ascontiguousarray(self.grads[name], w.dtype).reshape(-1)
+            with np.errstate(all="ignore"):  # as when compiled: NaN is for the loss to say
+                team.run(job, w.reshape(-1), g, *memory, *numbers, workers=_workers(w))
 
     @abc.abstractmethod
     def rule(self, decay):
         """The kernel of a step, and its numbers; `decay` is d for this parameter."""
 
     def state_dict(self):
-        """Copies of all that a later run needs to go on exactly: "slot.name" -> array, "steps" -> array."""
+        """Copies of what a later run needs to go on exactly: "slot.name" -> array, "steps" -> array ().
+
+        Not in it: the settings, such as lr; a schedule finds the rate again from `steps`.
+        """
         arrays = {f"{slot}.{name}": a.copy() for slot in self.slots for name, a in self.memory[slot].items()}
         return {**arrays, "steps": np.array(self.steps)}
 
@@ -181,13 +196,16 @@ class Optimizer(abc.ABC):
         steps = np.asarray(state["steps"])
         if steps.shape != () or steps.dtype.kind not in "iu" or steps < 0:
             raise ValueError(f"expected steps to be a whole number >= 0, got {state['steps']!r}")
+        values = {}
         for name, array in own.items():
-            if np.shape(state[name]) != array.shape:
-                raise ValueError(f"expected {name} of shape {array.shape}, got {np.shape(state[name])}")
-            if not np.isfinite(state[name]).all():
+            with np.errstate(over="ignore"):  # what is too large for the precision becomes infinite: refused
+                values[name] = value = np.asarray(state[name]).astype(array.dtype)
+            if value.shape != array.shape:
+                raise ValueError(f"expected {name} of shape {array.shape}, got {value.shape}")
+            if not np.isfinite(value).all():
                 raise ValueError(f"expected finite numbers in {name}")
         for name, array in own.items():
-            array[...] = state[name]
+            array[...] = values[name]
         self.steps = int(steps)
 
 
@@ -218,7 +236,7 @@ class Adagrad(Optimizer):
 
     def __init__(self, params, grads, lr=1e-2, eps=1e-10, weight_decay=0.0, decays=None):
         super().__init__(params, grads, lr, weight_decay, decays)
-        self.eps = eps
+        self.eps = _expect_eps(eps)
 
     def rule(self, decay):
         return adagrad, self.lr, self.eps, decay
@@ -233,7 +251,7 @@ class RMSprop(Optimizer):
         self, params, grads, lr=1e-2, alpha=0.99, eps=1e-8, momentum=0.0, weight_decay=0.0, decays=None
     ):
         super().__init__(params, grads, lr, weight_decay, decays)
-        self.alpha, self.eps = _expect_share(alpha, "alpha"), eps
+        self.alpha, self.eps = _expect_share(alpha, "alpha"), _expect_eps(eps)
         self.momentum = _expect_share(momentum, "momentum")
 
     def rule(self, decay):
@@ -257,7 +275,8 @@ class Adam(Optimizer):
         decays=None,
     ):
         super().__init__(params, grads, lr, weight_decay, decays)
-        self.betas, self.eps, self.decoupled = tuple(_expect_share(b, "betas") for b in betas), eps, decoupled
+        b1, b2 = (_expect_share(beta, "betas") for beta in betas)
+        self.betas, self.eps, self.decoupled = (b1, b2), _expect_eps(eps), bool(decoupled)
 
     def rule(self, decay):
         b1, b2 = self.betas
@@ -271,3 +290,9 @@ def _expect_share(value, name):
     if not 0 <= value < 1:
         raise ValueError(f"expected {name} in [0, 1), got {value}")
     return value
+
+
+def _expect_eps(eps):
+    if not 0 <= eps < float("inf"):
+        raise ValueError(f"expected eps >= 0, got {eps}")
+    return eps

@@ -123,6 +123,9 @@ class Sequential(Layer):
                 first = [*before, *first]
             else:
                 dy = back
+            if not used:  # the layers below have nothing to learn, and nobody asks for dx
+                dy = None
+                break
         return (dy, tuple(first)) if self._state_given else dy
 
     def train(self, mode=True):

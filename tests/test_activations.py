@@ -8,7 +8,7 @@ import pytest
 from numba.core.dispatcher import Dispatcher
 
 from scratchnet import activations, cell_blocks, cell_blocks_online
-from scratchnet.activations import sigmoid, squash, squash_slope, tanh
+from scratchnet.activations import exp, log1p, sigmoid, squash, squash_slope, tanh
 from scratchnet.jit import kernel
 from scratchnet.wiring import Blocks, Outputs, Wiring
 
@@ -29,6 +29,20 @@ def sigmoid_of(x, y):
     """y = sigmoid(x), number by number."""
     for k in range(x.size):
         y[k] = sigmoid(x[k])
+
+
+@kernel
+def exp_of(x, y):
+    """y = exp(x), number by number."""
+    for k in range(x.size):
+        y[k] = exp(x[k])
+
+
+@kernel
+def log1p_of(x, y):
+    """y = log1p(x), number by number."""
+    for k in range(x.size):
+        y[k] = log1p(x[k])
 
 
 @kernel
@@ -93,11 +107,56 @@ def test_nan_and_infinity(dtype):
         assert np.isnan(y[0]) and not np.isnan(y[3:]).any()
 
 
+def relative_error(y, exact):
+    return (abs(y - exact) / exact).max()
+
+
+def test_exp_of_float32_is_as_exact_as_the_header_says():
+    for low, high, error in ((-87.3, 88.29, 4e-7), (-20, 20, 2e-7), (-1e-3, 1e-3, 1e-7)):
+        x = np.linspace(low, high, POINTS).astype(np.float32)
+        y = applied(exp_of, x)
+        assert y.dtype == np.float32 and relative_error(y, np.exp(x.astype(float))) < error
+    tiny = np.geomspace(1e-30, 1e-9, 99).astype(np.float32)
+    assert (applied(exp_of, np.concatenate([tiny, -tiny, [np.float32(0)]])) == 1).all()
+
+
+def test_exp_never_falls_visibly():
+    x = np.linspace(-90, 88.29, POINTS).astype(np.float32)
+    y = applied(exp_of, x).astype(float)
+    assert (np.diff(y) >= -8 * np.finfo(np.float32).eps * y[1:]).all()
+
+
+def test_log1p_of_float32_is_as_exact_as_the_header_says():
+    x = np.concatenate([np.linspace(0, 1, POINTS), np.geomspace(1e-37, 1, 999)]).astype(np.float32)
+    y, exact = applied(log1p_of, x), np.log1p(x.astype(float))
+    assert y.dtype == np.float32 and y[0] == 0
+    assert relative_error(y[1:], exact[1:]) < 3e-7  # small numbers keep their digits
+
+
+def test_exp_and_log1p_of_float64_are_exact():
+    x = np.concatenate([np.linspace(-700, 700, 4001), np.geomspace(1e-30, 1, 99)])
+    np.testing.assert_allclose(applied(exp_of, x), [math.exp(number) for number in x], rtol=4e-16)
+    x = np.concatenate([np.linspace(0, 1, 4001), np.geomspace(1e-30, 1, 99)])
+    np.testing.assert_allclose(applied(log1p_of, x), [math.log1p(number) for number in x], rtol=4e-16)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_exp_and_log1p_of_nan_and_infinity(dtype):
+    x = np.array([np.nan, np.inf, -np.inf, 1000, -1000, 0] * 9, dtype)  # nine: some of them in one vector
+    with np.errstate(over="ignore"):
+        y = applied(exp_of, x)
+    np.testing.assert_array_equal(y, np.array([np.nan, np.inf, 0, np.inf, 0, 1] * 9, dtype))
+    assert np.isnan(applied(log1p_of, x)[::6]).all()
+
+
 def test_without_numba_they_take_numbers_and_arrays(rng):
     x = rng.normal(size=(2, 3))
     np.testing.assert_allclose(sigmoid(x), exact_sigmoid(x), rtol=0, atol=1e-15)
     np.testing.assert_array_equal(tanh(x), np.tanh(x))
     assert sigmoid(x.astype(np.float32)).dtype == np.float32
+    np.testing.assert_array_equal(exp(x), np.exp(x))
+    np.testing.assert_array_equal(log1p(abs(x)), np.log1p(abs(x)))
+    assert type(exp(np.float32(0.5))) is type(log1p(np.float32(0.5))) is np.float32
     assert type(tanh(np.float32(0.5))) is np.float32 and type(sigmoid(np.float32(0.5))) is np.float32
     assert sigmoid(0.0) == 0.5 and sigmoid(np.array([-1e4, 1e4])).tolist() == [0, 1]
 
@@ -156,7 +215,7 @@ def test_promotion_is_noticed():
 
 
 @compiled
-@pytest.mark.parametrize("function", [tanh_of, sigmoid_of])
+@pytest.mark.parametrize("function", [tanh_of, sigmoid_of, exp_of, log1p_of])
 def test_functions_of_float32_are_float32(function):
     row = numba.float32[::1]
     assert promoted(function, row, row) == []
@@ -170,7 +229,12 @@ def test_squashing_float32_is_float32(function):
 
 @compiled
 def test_polynomials_of_float32_are_float32():
-    for function in (activations._tanh32, activations._sigmoid32):
+    for function in (
+        activations._tanh32,
+        activations._sigmoid32,
+        activations._exp32,
+        activations._log1p32,
+    ):
         assert promoted(kernel(function), numba.float32) == []
 
 

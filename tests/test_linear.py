@@ -49,6 +49,33 @@ def test_backward_adds(layer, rng):
         np.testing.assert_allclose(twice[name], 2 * grad, rtol=1e-14)
 
 
+def test_tokens_are_one_hot_vectors(layer, rng):
+    tokens, dy = rng.integers(0, D, (T, B)), rng.standard_normal((T, K, B))
+    vectors = np.eye(D)[tokens].swapaxes(1, 2)
+    y = layer.forward(vectors)
+    layer.backward(dy)
+    grads = {name: grad.copy() for name, grad in layer.grads.items()}
+    layer.zero_grad()
+    np.testing.assert_allclose(layer.forward(tokens), y, rtol=0, atol=1e-14)
+    assert layer.backward(dy) is None
+    for name, grad in layer.grads.items():
+        np.testing.assert_allclose(grad, grads[name], rtol=0, atol=1e-14)
+    with pytest.raises(ValueError, match=r"tokens in 0 \.\. 2, got 3"):
+        layer.forward(tokens + D)
+
+
+def test_the_input_gradient_can_be_left_out(layer, rng):
+    x, dy = rng.standard_normal((T, D, B)), rng.standard_normal((T, K, B))
+    layer.forward(x)
+    assert layer.backward(dy, need_dx=False) is None
+    np.testing.assert_allclose(layer.grads["bias"], dy.sum((0, 2)), rtol=0, atol=1e-13)
+
+
+def test_backward_needs_a_forward_pass(layer):
+    with pytest.raises(ValueError, match="expected a forward pass before the backward pass"):
+        layer.backward(np.zeros((T, K, B)))
+
+
 def test_initial_weights(rng):
     layer = Linear(100, 50, rng)
     for param in layer.params.values():

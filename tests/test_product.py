@@ -8,7 +8,7 @@ import numba
 import numpy as np
 import pytest
 
-from scratchnet import product, team
+from scratchnet import product, team, tile
 from scratchnet.jit import kernel
 from scratchnet.product import add_outer, add_product, apply, transpose
 from scratchnet.tile import REGISTER
@@ -113,6 +113,70 @@ def test_nan_stays_in_its_column(B, rng):
     apply(W, x, np.zeros(9), y)
     assert np.isnan(y[0, :, B // 2]).all()
     assert np.isfinite(np.delete(y[0], B // 2, axis=1)).all()
+
+
+def among(array, guard):
+    """A copy of an array in the midst of others' numbers, all of them `guard`; and those numbers."""
+    around = np.full(array.size + 300, guard, array.dtype)
+    copy = around[151 : 151 + array.size].reshape(array.shape)  # an odd place: vectors are not aligned
+    copy[...] = array
+    return copy, (around[:151], around[151 + array.size :])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_any_shape_among_the_numbers_of_others(dtype, rng):
+    """What stands beside the arrays is neither read (it is NaN) nor written."""
+    for case in range(60):
+        T, (M, K, B) = rng.integers(1, 4), rng.integers(1, 71, 3)
+        B = 1 if case % 6 == 0 else B
+        W, x, b, z = arrays((T, M, K, B), dtype, rng)
+        G, g, exact = rng.standard_normal((M, K)).astype(dtype), b.copy(), W.astype(float)
+        expected = z[0] + exact @ x[0], exact @ x + b[:, None], G + np.tensordot(z, x, ((0, 2), (0, 2)))
+        (W, _), (x, _), (b, _), (dz, _) = (among(array, np.nan) for array in (W, x, b, z))
+        (z, left), (y, over), (G, beside), (g, below) = (
+            among(array, np.nan) for array in (z[0], np.empty_like(z), G, g)
+        )
+        add(W, x[0], z)
+        apply(W, x, b, y)
+        add_outer(dz, x, G, g)
+        near(z, expected[0], K)
+        near(y, expected[1], K)
+        near(G, expected[2], T * B)
+        near(g, b + dz.sum((0, 2), dtype=float), T * B)
+        np.testing.assert_array_equal(transpose(W), W.T)
+        for guard in (*left, *over, *beside, *below):
+            assert np.isnan(guard).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_not_finite_stays_in_its_column_of_the_gradient(value, rng):
+    _, x, _, dz = arrays((3, 20, 70, 5), np.float64, rng)
+    x[1, 33, 2] = value
+    G = np.zeros((20, 70))
+    add_outer(dz, x, G)
+    assert not np.isfinite(G[:, 33]).any()
+    assert np.isfinite(np.delete(G, 33, axis=1)).all()
+
+
+@pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="NumPy multiplies any two")
+def test_two_precisions_are_not_multiplied(rng):
+    W, x = rng.standard_normal((9, 5)), rng.standard_normal((5, 4)).astype(np.float32)
+    with pytest.raises(numba.TypingError, match="one precision"):
+        add(W, x, np.zeros((9, 4)))
+
+
+@pytest.mark.parametrize(
+    ("features", "size"),
+    [("+sse2,+avx,+avx512f", 64), ("+avx,-avx512f", 32), ("-avx,-avx512f", 16), ("+neon", 16), ("", 16)],
+)
+def test_registers_are_those_that_numba_compiles_for(features, size, monkeypatch):
+    monkeypatch.setattr(numba.config, "CPU_FEATURES", features)
+    assert tile._register_bytes() == size
+    monkeypatch.setattr(numba.config, "CPU_FEATURES", None)
+    for name in (None, "haswell"):  # the name alone does not say what Numba uses
+        monkeypatch.setattr(numba.config, "CPU_NAME", name)
+        monkeypatch.setattr(tile, "get_host_cpu_features", lambda: features)
+        assert tile._register_bytes() == size
 
 
 OTHER_REGISTERS = {

@@ -3,10 +3,13 @@
 import numpy as np
 import pytest
 
+from scratchnet.embedding import Embedding
 from scratchnet.fully_recurrent import FullyRecurrent
 from scratchnet.gradcheck import gradcheck
+from scratchnet.gru import GRU
 from scratchnet.linear import Linear
 from scratchnet.losses import sigmoid_cross_entropy
+from scratchnet.lstm import LSTM
 from scratchnet.optimizers import Adam
 from scratchnet.rnn import RNN
 from scratchnet.sequential import Sequential
@@ -133,6 +136,116 @@ def test_float32_is_near_float64(network, rng):
     for result, exact in ((small.forward(x), network.forward(x)), (small.backward(dy), network.backward(dy))):
         assert result.dtype == np.float32
         np.testing.assert_allclose(result, exact, rtol=0, atol=1e-5)
+
+
+def gradients(network):
+    return {name: grad.copy() for name, grad in network.grads.items()}
+
+
+def test_the_input_gradient_can_be_left_out(network, rng):
+    x, dy = rng.standard_normal((T, D, B)), rng.standard_normal((T, K, B))
+    state = random_like(network.initial_state(B), rng)
+    network.forward(x, state)
+    dx, dstart = network.backward(dy)
+    grads = gradients(network)
+    network.zero_grad()
+    network.forward(x, state)
+    nothing, dstart_again = network.backward(dy, need_dx=False)
+    assert dx is not None and nothing is None
+    for array, expected in zip(dstart_again, dstart, strict=True):
+        np.testing.assert_array_equal(array, expected)
+    for name, grad in network.grads.items():
+        np.testing.assert_array_equal(grad, grads[name])
+
+
+def test_lengths_reach_all_recurrent_layers(rng):
+    one, two, three = (
+        LSTM(D, H, rng, dtype=np.float64),
+        Linear(H, H, rng, np.float64),
+        GRU(H, H, rng, dtype=np.float64),
+    )
+    network = Sequential([Sequential([one, two]), three])
+    x, dy, lengths = rng.standard_normal((T, D, B)), rng.standard_normal((T, H, B)), [T, 2]
+    y, final = network.forward(x, network.initial_state(B), lengths)
+    dx, _ = network.backward(dy)
+    grads = gradients(network)
+    assert not y[2:, :, 1].any() and not dx[2:, :, 1].any() and y[2:, :, 0].all()
+    network.zero_grad()
+    for n, length in enumerate(lengths):
+        part = slice(0, length), slice(None), slice(n, n + 1)
+        y_n, final_n = network.forward(x[part], network.initial_state(1))
+        dx_n, _ = network.backward(dy[part])
+        np.testing.assert_allclose(y[part], y_n, rtol=0, atol=1e-13)
+        np.testing.assert_allclose(dx[part], dx_n, rtol=0, atol=1e-13)
+        for whole, alone in zip(final, final_n, strict=True):
+            np.testing.assert_allclose(whole[:, :, n], alone[:, :, 0], rtol=0, atol=1e-13)
+    for name, grad in network.grads.items():
+        np.testing.assert_allclose(grad, grads[name], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 6])  # fewer tokens than are known, as many, more
+@pytest.mark.parametrize("precision", [np.float64, np.float32])  # of the embedding
+def test_an_embedding_gives_the_same_folded_or_not(steps, precision, rng):
+    embedding, layer = Embedding(4, D, rng, precision), LSTM(D, H, rng, num_layers=2, dtype=np.float64)
+    network = Sequential([embedding, layer])
+    tokens, dy = rng.integers(0, 4, (steps, B)), rng.standard_normal((steps, H, B))
+    lengths = [steps, 1]
+    y = network.forward(tokens, lengths=lengths)
+    assert network.backward(dy) is None
+    grads = gradients(network)
+    network.zero_grad()
+    np.testing.assert_allclose(
+        layer.forward(embedding.forward(tokens), lengths=lengths), y, rtol=0, atol=1e-13
+    )
+    embedding.backward(layer.backward(dy))
+    for name, grad in network.grads.items():
+        tolerance = 1e-12 if grad.dtype == np.float64 else 1e-5
+        np.testing.assert_allclose(grad, grads[name], rtol=0, atol=tolerance)
+        assert grad.any()
+
+
+def test_gradients_of_a_folded_embedding(rng):
+    network = Sequential([
+        Embedding(5, D, rng, np.float64), GRU(D, H, rng, dtype=np.float64), Linear(H, K, rng, np.float64)
+    ])  # fmt: skip
+    state = random_like(network.initial_state(B), rng)
+    report = gradcheck(network, rng.integers(0, 5, (T, B)), state, tolerance=1e-7)
+    assert report.ok, str(report)
+    assert "0.weight" in {row.name for row in report.rows}
+
+
+def test_training_and_evaluation_reach_all_layers(rng):
+    inner = GRU(D, H, rng, num_layers=2, dropout=0.5)
+    network = Sequential([Sequential([Linear(D, D, rng), inner]), Linear(H, K, rng)])
+    x = rng.standard_normal((T, D, B))
+    network.eval()
+    assert not inner.training
+    np.testing.assert_array_equal(network.forward(x), network.forward(x))
+    network.train()
+    assert inner.training
+    assert not np.array_equal(network.forward(x), network.forward(x))
+
+
+def test_nan_from_inside_is_not_refused(rng):
+    """As training diverges; the loss tells of it. What comes from outside is checked."""
+    inner = Sequential([Linear(D, D, rng, np.float64), RNN(D, H, rng, dtype=np.float64)])
+    network = Sequential([Linear(D, D, rng, np.float64), inner, Linear(H, K, rng, np.float64)])
+    x = rng.standard_normal((T, D, B))
+    with pytest.raises(ValueError, match="finite numbers in x"):
+        network.forward(np.full((T, D, B), np.nan))
+    network.params["0.bias"][0] = np.nan
+    assert np.isnan(network.forward(x)).all()
+
+
+def test_backward_needs_a_forward_pass(network, rng):
+    x, dy = rng.standard_normal((T, D, B)), rng.standard_normal((T, K, B))
+    with pytest.raises(ValueError, match="expected a forward pass"):
+        network.backward(dy)
+    network.forward(x)
+    with pytest.raises(ValueError, match="lengths in 1"):
+        network.forward(x, lengths=[T, T + 1])  # the first layer has run, the second refuses
+    with pytest.raises(ValueError, match="expected a forward pass"):
+        network.backward(dy)
 
 
 def test_learns_to_echo_the_step_before(rng):

@@ -1,10 +1,12 @@
 """Teams of threads: they meet, they end, whatever else the machine is doing."""
 
+import faulthandler
 import multiprocessing
 import os
 import subprocess
 import sys
 import threading
+import time
 
 import numba
 import numpy as np
@@ -16,6 +18,14 @@ from scratchnet.team import barrier, share
 
 COMPILED = not numba.config.DISABLE_JIT
 TIMEOUT = 120  # seconds: a team that hangs fails its test
+
+
+@pytest.fixture(autouse=True)
+def no_test_hangs():
+    """A team that waits for ever cannot be interrupted: Python is ended, with a traceback."""
+    faulthandler.dump_traceback_later(3 * TIMEOUT, exit=True, file=sys.__stderr__)
+    yield
+    faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(autouse=True)
@@ -106,6 +116,29 @@ def test_exceptions_reach_the_caller():
     with pytest.raises(RuntimeError, match="worker 1"):
         team.run(job, workers=2)
     np.testing.assert_array_equal(run_relay(2, 5), expected_relay(2, 5))  # and the next run is as ever
+
+
+@pytest.mark.skipif(not COMPILED, reason="a team of one")
+def test_the_others_are_waited_for_if_one_fails():
+    ended = []
+
+    def job(p, P):
+        if p == 0:
+            raise ZeroDivisionError
+        time.sleep(0.05)
+        ended.append(p)
+
+    with pytest.raises(ZeroDivisionError):
+        team.run(job, workers=4)
+    assert sorted(ended) == [1, 2, 3]
+
+
+@pytest.mark.skipif(not COMPILED, reason="a team of one")
+def test_a_team_grows_and_shrinks():
+    for P in (2, 5, 1, 3):
+        seen = []
+        team.run(lambda p, P, seen=seen: seen.append((p, P)), workers=P)
+        assert sorted(seen) == [(p, P) for p in range(P)]
 
 
 def test_shares_cover_all_rows_once():

@@ -1,0 +1,129 @@
+"""What is compared: the networks, their sizes, weights and data, the same arrays for every framework.
+
+A case is a stack of recurrent layers between an optional embedding and a linear layer. Weights carry the
+names and shapes of the equal torch.nn.Sequential ("1.weight_hh_l0" (4H, H)), data the shapes of scratchnet.
+
+    tokens    x (T, B) integers below V             t (T, B)         softmax cross-entropy
+    vectors   x (T, D, B)                           t (T, B)         softmax cross-entropy
+    frames    x (T, D, B) of zeros and ones, V = D  t (T, D, B)      sigmoid cross-entropy, summed over D
+    sampling  one token at a time, T of them for each of B sequences, each drawn and fed back
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+GATES = {"rnn": 1, "gru": 3, "lstm": 4}
+LR = 1e-3  # of Adam
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of the table. Letters: T time, B sequences, D inputs, H hidden units, V vocabulary, E embedded.
+
+    Without E, tokens are one-hot vectors. D is given for inputs that are vectors.
+    """
+
+    name: str
+    V: int
+    H: int
+    B: int
+    T: int
+    E: int | None = None
+    D: int | None = None
+    layer: str = "lstm"
+    depth: int = 1
+    attention: bool = False
+    frames: bool = False
+    sampling: bool = False
+
+    @property
+    def tokens(self):
+        """Whether the inputs are tokens."""
+        return self.D is None
+
+    @property
+    def input_size(self):
+        """Inputs of the first recurrent layer."""
+        return self.D or self.E or self.V
+
+    @property
+    def output_inputs(self):
+        """Inputs of the linear layer: with attention the units and their context."""
+        return 2 * self.H if self.attention else self.H
+
+    @property
+    def places(self):
+        """Number of each layer in the row of layers: {"embedding": 0, "recurrent": 1, ...}."""
+        names = (
+            ["embedding"] * (self.E is not None) + ["recurrent"] + ["attention"] * self.attention + ["linear"]
+        )
+        return {name: place for place, name in enumerate(names)}
+
+    @property
+    def units(self):
+        """By how many the time of one call of `step` is divided: sampling counts single tokens."""
+        return self.T if self.sampling else 1
+
+    def weights(self):
+        """The initial weights, by name, float32; the same in every process."""
+        rng = np.random.default_rng(1)
+        gates, H = GATES[self.layer] * self.H, self.H
+        shapes = {}
+        for layer, place in self.places.items():
+            if layer == "recurrent":
+                for n in range(self.depth):
+                    shapes[f"{place}.weight_ih_l{n}"] = (gates, H if n else self.input_size)
+                    shapes[f"{place}.weight_hh_l{n}"] = (gates, H)
+                    shapes[f"{place}.bias_ih_l{n}"] = shapes[f"{place}.bias_hh_l{n}"] = (gates,)
+            elif layer == "embedding":
+                shapes[f"{place}.weight"] = (self.V, self.E)
+            else:
+                rows, columns = (1, H) if layer == "attention" else (self.V, self.output_inputs)
+                shapes[f"{place}.weight"], shapes[f"{place}.bias"] = (rows, columns), (rows,)
+        bound = 1 / np.sqrt(H)
+        return {name: rng.uniform(-bound, bound, shape).astype(np.float32) for name, shape in shapes.items()}
+
+    def data(self, T=None, B=None):
+        """x and t; the same in every process. T and B may be given to be smaller."""
+        rng = np.random.default_rng(2)
+        T, B = T or self.T, B or self.B
+        if self.frames:
+            x = (rng.random((T + 1, self.D, B)) < 0.05).astype(np.float32)
+            return x[:-1].copy(), x[1:].copy()
+        tokens = rng.integers(0, self.V, (T + 1, B))
+        if self.tokens:
+            return tokens[:-1].copy(), tokens[1:].copy()
+        return rng.standard_normal((T, self.D, B), np.float32), tokens[1:].copy()
+
+    @property
+    def arithmetic(self):
+        """Floating-point operations of the matrix products that one call of `step` cannot do without.
+
+        A training step: a product forward, one for what it read and one for its weights. The first layer
+        needs none for tokens (a column of a table is picked), and none for the derivative by the data.
+        """
+        products = 1 if self.sampling else 3
+        numbers = products * (self.depth + self.depth - 1) * GATES[self.layer] * self.H**2
+        if not self.tokens:
+            numbers += min(products, 2) * GATES[self.layer] * self.H * self.D
+        numbers += products * self.output_inputs * self.V
+        return 2 * numbers * self.T * self.B
+
+
+CASES = {
+    case.name: case
+    for case in (
+        Case("piano LSTM", V=300, E=300, H=512, B=64, T=128),
+        Case("piano RNN", V=300, E=300, H=512, B=64, T=128, layer="rnn"),
+        Case("piano LSTM + attention", V=300, E=300, H=512, B=64, T=128, attention=True),
+        Case("folk LSTM", V=83, E=256, H=1024, B=32, T=400),
+        Case("classical baseline", V=300, H=256, B=64, T=100, depth=4),
+        Case("classical GRU", V=300, D=128, H=256, B=64, T=100, layer="gru"),
+        Case("small", V=25, E=25, H=32, B=8, T=96),
+        Case("frames", V=88, D=88, H=200, B=16, T=128, frames=True),
+        Case("sampling 512", V=300, E=300, H=512, B=1, T=200, sampling=True),
+        Case("sampling 1024", V=300, E=300, H=1024, B=1, T=200, sampling=True),
+        Case("sampling 64 x 512", V=300, E=300, H=512, B=64, T=200, sampling=True),
+    )
+}

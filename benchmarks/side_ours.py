@@ -1,0 +1,75 @@
+"""The cases in scratchnet."""
+
+import numpy as np
+
+import scratchnet
+from benchmarks.cases import LR
+from scratchnet import team
+from scratchnet.attention import Attention
+from scratchnet.embedding import Embedding
+from scratchnet.gru import GRU
+from scratchnet.linear import Linear
+from scratchnet.losses import sigmoid_cross_entropy, softmax_cross_entropy
+from scratchnet.lstm import LSTM
+from scratchnet.optimizers import Adam
+from scratchnet.product import apply
+from scratchnet.rnn import RNN
+from scratchnet.sampling import sample
+from scratchnet.sequential import Sequential
+
+RECURRENT = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
+NAME, VERSION = "scratchnet", scratchnet.__version__
+
+
+def network(case):
+    """The row of layers; its weights are still to be loaded."""
+    rng = np.random.default_rng(0)
+    layers = {
+        "embedding": lambda: Embedding(case.V, case.E, rng),
+        "recurrent": lambda: RECURRENT[case.layer](case.input_size, case.H, rng, num_layers=case.depth),
+        "attention": lambda: Attention(case.H, rng),
+        "linear": lambda: Linear(case.output_inputs, case.V, rng),
+    }
+    return Sequential([layers[name]() for name in case.places])
+
+
+class Model:
+    """One case; see side_torch.Model."""
+
+    modes = ("team",)
+
+    def __init__(self, case, weights, threads):
+        team.set_size(threads)
+        self.loss = sigmoid_cross_entropy if case.frames else softmax_cross_entropy
+        self.case, self.net = case, network(case)
+        self.net.load_state_dict(weights)
+        self.adam = Adam(self.net.params, self.net.grads, LR)
+        self.rng = np.random.default_rng(0)
+
+    def use(self, mode):
+        pass
+
+    def take(self, x, t):
+        self.x, self.t = x, t
+
+    def logits(self):
+        return self.net.forward(self.x)
+
+    def gradients(self):
+        self.net.zero_grad()
+        loss, da = self.loss(self.net.forward(self.x), self.t)
+        self.net.backward(da, need_dx=False)
+        return float(loss), self.net.grads
+
+    def step(self):
+        loss, _ = self.gradients()
+        self.adam.step()
+        return loss
+
+    def sample(self, start, steps, temperature=1.0):
+        return sample(self.net, start, steps, self.rng, temperature=temperature)[0]
+
+
+def multiply(a, b, out):
+    """out = a b, for the machine's sgemm rate."""
+    apply(a, b[None], np.zeros(len(a), a.dtype), out[None])

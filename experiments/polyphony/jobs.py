@@ -1,0 +1,146 @@
+"""What the commands do."""
+
+from pathlib import Path
+
+import numpy as np
+
+from encoders.audio import render_midi
+from encoders.midi import write_midi
+from experiments.errors import UserError
+from experiments.polyphony import figures, runs
+from experiments.polyphony.composing import compose, to_score
+from experiments.polyphony.data import SOURCES, load
+from experiments.polyphony.recipes import complete
+from experiments.polyphony.report import as_text, judge, standing
+from experiments.polyphony.training import Diverged, Learner
+from experiments.run_folder import RunFolder
+
+
+def say(text=""):
+    print(text, flush=True)
+
+
+def run_all(config):
+    """`python -m experiments.polyphony`."""
+    config = complete(config)
+    music = load(config.set, config.data, config.quiet)
+    prime = prime_of(config, music)
+    run = RunFolder.create(config.out, "polyphony", config, config.overwrite)
+    network = train(config, music, run)
+    rng = np.random.default_rng([config.seed, 2])
+    write_composition(config, run.path("composed.mid"), network, prime, rng, config.set, True)
+    report(run, config, network, music)
+    say(f"\nEverything is in {run.folder}. Listen: {run.folder / 'composed.wav'}")
+
+
+def run_train(config):
+    """`train`."""
+    if config.resume:
+        run, quiet = RunFolder.open(config.resume), config.quiet
+        data = config.data
+        config = runs.settings_of(run)
+        music = load(config.set, data or config.data, quiet)
+        network = train(config, music, run, runs.resume(config, music, run), quiet)
+    else:
+        config = complete(config)
+        music = load(config.set, config.data, config.quiet)
+        run = RunFolder.create(config.out, "polyphony", config, config.overwrite)
+        network = train(config, music, run)
+    report(run, config, network, music)
+    say(f"\nThe run is in {run.folder}. Compose: {runs.command('compose', run)}")
+
+
+def train(config, music, run, learner=None, quiet=None):
+    """Learn, say how it went; the best network."""
+    learner = learner or Learner(config, music)
+    say(music.describe())
+    say(runs.describe(config, learner.network))
+    try:
+        best = runs.learn(learner, run, config.quiet if quiet is None else quiet)
+    except Diverged as error:
+        raise SystemExit(f"polyphony: error: {error}") from None  # status 1, and one line
+    say(
+        f"stopped after epoch {learner.epoch}; the best on validation pieces is that of epoch {best['epoch']}"
+    )
+    return runs.load_network(run, config)[0]
+
+
+def report(run, config, network, music):
+    """Judge the network, print the table, draw the figures, write metrics.json."""
+    row, (_, best) = judge(network, music), runs.load_network(run, config)
+    label = f"{config.cell.upper()}, {config.layers} x {config.hidden}, epoch {best['epoch']}"
+    rows, levels = standing(config.set, music, [(label, network.parameter_count, row)])
+    source = SOURCES[config.set]
+    title = source.title
+    figures.draw_learning(run.path("learning.png"), run.rows(), f"{title}: {config.cell.upper()}", levels)
+    picture = f"{title}: the beginning of the first test piece"
+    figures.draw_prediction(run.path("prediction.png"), network, music.test[0], source, picture)
+    run.write_metrics({"nll": row, "epoch": best["epoch"], "weights": network.parameter_count})
+    run.write_metrics({"anchors": levels})
+    say("\n" + as_text(title, rows))
+
+
+def run_evaluate(config):
+    """`evaluate`."""
+    run = RunFolder.open(config.run)
+    settings = runs.settings_of(run)
+    network, _ = runs.load_network(run, settings)
+    report(run, settings, network, load(settings.set, config.data or settings.data, config.quiet))
+
+
+def run_compose(config):
+    """`compose`."""
+    run = RunFolder.open(config.run)
+    settings = runs.settings_of(run)
+    network, _ = runs.load_network(run, settings)
+    path = Path(config.out) if config.out else run.path(f"composed-{config.seed}.mid")
+    check_output(path, config)
+    prime = prime_of(config, load(settings.set, config.data or settings.data, config.quiet))
+    rng = np.random.default_rng([config.seed, 2])
+    write_composition(config, path, network, prime, rng, settings.set, config.wav)
+
+
+def check_output(path, config):
+    """A UserError unless the files of a composition can be written."""
+    if path.suffix.lower() not in (".mid", ".midi"):
+        raise UserError(f"--out: expected a name that ends in .mid, got {path}")
+    if not path.parent.is_dir():
+        raise UserError(f"--out: no such folder: {path.parent}")
+    for suffix in (path.suffix, ".png", *([".wav"] if config.wav else [])):
+        file = path.with_suffix(suffix)
+        if file.is_dir():
+            raise UserError(f"--out: expected the name of a file, and {file} is a folder")
+        if file.exists() and not config.overwrite:
+            raise UserError(f"{file} is there already; choose another --out or ask to --overwrite it")
+
+
+def prime_of(config, music):
+    """The frames that are heard first."""
+    if config.prime > len(music.test):
+        raise UserError(f"--prime: expected a test piece 1..{len(music.test)}, got {config.prime}")
+    return music.test[config.prime - 1][: config.prime_frames]
+
+
+def write_composition(config, path, network, prime, rng, set_name, wav):
+    """Compose; MIDI, WAV if asked for, and a picture; says what was written."""
+    source = SOURCES[set_name]
+    frames = compose(network, prime, config.frames, rng, config.temperature)
+    score = to_score(frames, source, config.bpm)
+    write_midi(score, path)
+    title = f"Composed after {source.title}; shaded: what was given"
+    figures.draw_composition(path.with_suffix(".png"), frames, len(prime), source, config.bpm, title)
+    sound = ""
+    if wav:
+        try:
+            engine = render_midi(path, path.with_suffix(".wav"), config.engine)
+        except ValueError as error:
+            raise UserError(f"--engine: {error}") from None
+        sound = f", {path.with_suffix('.wav').name} (sound: {engine})"
+    say(f"{len(frames)} frames, {score.seconds(score.end):.0f} s: {path}{sound}")
+
+
+def run_table(config):
+    """`table`."""
+    from experiments.polyphony.table import make_table
+
+    make_table(config, say)
