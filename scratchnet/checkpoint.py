@@ -80,26 +80,44 @@ def load_checkpoint(path):
     OSError
         If the file exists but the system refuses to read it.
     """
-    name = os.fspath(path)
+    stored, header = _read(path)
+    metadata = _unwrap(os.fspath(path), header.get("__metadata__") or {})
+    return stored, metadata
+
+
+def save_weights(path, layer):
+    """Write the weights of a layer or network to `path`, whole or not at all.
+
+    The file is plain safetensors with the names of `state_dict`: `torch.nn` modules load it with
+    `load_state_dict(safetensors.torch.load_file(path))`.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be written.
+    """
+    content = safetensors.numpy.save(layer.state_dict())
+    with atomic_open(path, "wb") as file:
+        file.write(content)
+
+
+def load_weights(path, layer):
+    """Read weights into a layer or network, from a file of `save_weights` or `safetensors.torch.save_file`.
+
+    Nothing is changed unless all of it fits.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, damaged, or has other names or shapes than the layer; a ValueError.
+    OSError
+        If the file exists but the system refuses to read it.
+    """
+    stored, _ = _read(path)
     try:
-        with open(path, "rb") as file:
-            content = file.read()
-    except FileNotFoundError:
-        raise CheckpointError(f"{name}: no such checkpoint") from None
-    except (IsADirectoryError, NotADirectoryError):
-        raise CheckpointError(f"{name}: expected a checkpoint file, got a folder") from None
-    if not content:
-        raise CheckpointError(f"{name}: the checkpoint is empty (0 bytes)")
-    try:
-        stored = safetensors.numpy.load(content)
-        # Sound, since safetensors has read it: eight bytes of length, then that much JSON.
-        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise CheckpointError(f"{name}: damaged, or not a safetensors file ({reason})") from None
-    metadata = _unwrap(name, header.get("__metadata__") or {})
-    # Some versions of safetensors return read-only views: those are copied.
-    return {key: np.require(stored[key], requirements="W") for key in sorted(stored)}, metadata
+        layer.load_state_dict(stored)
+    except ValueError as error:
+        raise CheckpointError(f"{os.fspath(path)}: {error}") from None
 
 
 def generator_state(rng):
@@ -142,6 +160,29 @@ def restore_generator(state):
     except (KeyError, TypeError, ValueError, OverflowError, IndexError) as error:
         raise ValueError(f"expected the state of a numpy Generator: {error}") from None
     return np.random.Generator(bit_generator)
+
+
+def _read(path):
+    """Arrays by name, and the header, of a safetensors file."""
+    name = os.fspath(path)
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except FileNotFoundError:
+        raise CheckpointError(f"{name}: no such checkpoint") from None
+    except (IsADirectoryError, NotADirectoryError):
+        raise CheckpointError(f"{name}: expected a checkpoint file, got a folder") from None
+    if not content:
+        raise CheckpointError(f"{name}: the checkpoint is empty (0 bytes)")
+    try:
+        stored = safetensors.numpy.load(content)
+        # Sound, since safetensors has read it: eight bytes of length, then that much JSON.
+        header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+    except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"{name}: damaged, or not a safetensors file ({reason})") from None
+    # Some versions of safetensors return read-only views: those are copied.
+    return {key: np.require(stored[key], requirements="W") for key in sorted(stored)}, header
 
 
 def _ready_to_store(name, array):

@@ -23,14 +23,20 @@ import numpy as np
 from scratchnet import team
 from scratchnet.jit import kernel
 
-LITTLE = 200_000  # numbers; with fewer, waking a second thread takes longer than it saves
+LITTLE = 400_000  # numbers; with fewer, waking a second thread takes longer than it saves
+
+
+@kernel(inline=True)
+def own(p, P, a):
+    """The numbers of a that are worker p's, as an array: one that is indexed from 0 up is vectorised."""
+    return a[p * a.size // P : (p + 1) * a.size // P]
 
 
 @kernel
 def squares(p, P, g, total):
     """total[p] = the sum of this worker's g^2, in double precision."""
-    s = 0.0
-    for k in range(p * g.size // P, (p + 1) * g.size // P):
+    g, s = own(p, P, g), 0.0
+    for k in range(g.size):
         x = np.float64(g[k])
         s += x * x
     total[p] = s
@@ -39,7 +45,8 @@ def squares(p, P, g, total):
 @kernel
 def sgd(p, P, w, g, v, lr, m, decay, nesterov):
     """One pass over the numbers that are this worker's, as in all kernels here."""
-    for k in range(p * w.size // P, (p + 1) * w.size // P):
+    w, g, v = own(p, P, w), own(p, P, g), own(p, P, v)
+    for k in range(w.size):
         step = lr * (g[k] + decay * w[k])
         v[k] = m * v[k] - step
         w[k] += m * v[k] - step if nesterov else v[k]
@@ -47,7 +54,8 @@ def sgd(p, P, w, g, v, lr, m, decay, nesterov):
 
 @kernel
 def adagrad(p, P, w, g, s, lr, eps, decay):
-    for k in range(p * w.size // P, (p + 1) * w.size // P):
+    w, g, s = own(p, P, w), own(p, P, g), own(p, P, s)
+    for k in range(w.size):
         d = g[k] + decay * w[k]
         s[k] += d * d
         w[k] -= lr * d / (np.sqrt(s[k]) + eps)
@@ -55,7 +63,8 @@ def adagrad(p, P, w, g, s, lr, eps, decay):
 
 @kernel
 def rmsprop(p, P, w, g, s, v, lr, a, rest, eps, m, decay):
-    for k in range(p * w.size // P, (p + 1) * w.size // P):
+    w, g, s, v = own(p, P, w), own(p, P, g), own(p, P, s), own(p, P, v)
+    for k in range(w.size):
         d = g[k] + decay * w[k]
         s[k] = a * s[k] + rest * d * d
         v[k] = m * v[k] + d / (np.sqrt(s[k]) + eps)
@@ -65,7 +74,8 @@ def rmsprop(p, P, w, g, s, v, lr, a, rest, eps, m, decay):
 @kernel
 def adam(p, P, w, g, m, s, lr, b1, rest1, b2, rest2, eps, decay, shrink):
     """lr and eps with the corrections by n in them; shrink = 1 - lr d of decoupled decay."""
-    for k in range(p * w.size // P, (p + 1) * w.size // P):
+    w, g, m, s = own(p, P, w), own(p, P, g), own(p, P, m), own(p, P, s)
+    for k in range(w.size):
         d = g[k] + decay * w[k]
         m[k] = b1 * m[k] + rest1 * d
         s[k] = b2 * s[k] + rest2 * d * d

