@@ -94,6 +94,8 @@ OPTIONAL = {
     "pandas",
     "music21",
     "hypothesis",
+    "pooch",
+    "requests",
 }
 
 

@@ -21,11 +21,14 @@ TIMEOUT = 120  # seconds: a team that hangs fails its test
 
 
 @pytest.fixture(autouse=True)
-def no_test_hangs():
-    """A team that waits for ever cannot be interrupted: Python is ended, with a traceback."""
-    faulthandler.dump_traceback_later(3 * TIMEOUT, exit=True, file=sys.__stderr__)
+def no_test_hangs(capfd):
+    """A team that waits for ever cannot be interrupted: Python is ended, with a traceback on the terminal."""
+    with capfd.disabled():
+        terminal = os.dup(2)
+    faulthandler.dump_traceback_later(5 * TIMEOUT, exit=True, file=terminal)
     yield
     faulthandler.cancel_dump_traceback_later()
+    os.close(terminal)
 
 
 @pytest.fixture(autouse=True)
@@ -70,7 +73,8 @@ def test_one_worker_is_an_ordinary_call():
 
 
 def spin():
-    while True:
+    end = time.monotonic() + 10 * TIMEOUT  # should nobody be left to end it
+    while time.monotonic() < end:
         pass
 
 
@@ -174,7 +178,7 @@ def test_the_environment_sets_the_size():
 
 
 FORK = """
-import os, sys
+import os, signal
 import numpy as np
 from scratchnet import product, team
 team.set_size(2)
@@ -186,6 +190,7 @@ product.LITTLE = 0
 before = multiply()
 child = os.fork()
 if child == 0:
+    signal.alarm(100)  # ends it if it hangs
     os._exit(0 if multiply() == before else 1)
 print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
