@@ -71,7 +71,7 @@ class Model:
 
 
 def multiply(a, b, out):
-    """As many operations as out = a b, for the machine's sgemm rate: the columns of b as steps of 64 sequences."""
+    """As many operations as out = a b, for the sgemm rate: the columns of b as steps of 64 sequences."""
     (M, K), N = a.shape, b.shape[1]
     B = 64 if N % 64 == 0 else N
     apply(a, b.reshape(N // B, K, B), np.zeros(M, a.dtype), out.reshape(N // B, M, B))
