@@ -122,8 +122,8 @@ CASES = {
         Case("classical GRU", V=300, D=128, H=256, B=64, T=100, layer="gru"),
         Case("small", V=25, E=25, H=32, B=8, T=96),
         Case("frames", V=88, D=88, H=200, B=16, T=128, frames=True),
-        Case("sampling 512", V=300, E=300, H=512, B=1, T=200, sampling=True),
-        Case("sampling 1024", V=300, E=300, H=1024, B=1, T=200, sampling=True),
+        Case("sampling 512", V=300, E=300, H=512, B=1, T=1000, sampling=True),
+        Case("sampling 1024", V=300, E=300, H=1024, B=1, T=1000, sampling=True),
         Case("sampling 64 x 512", V=300, E=300, H=512, B=64, T=200, sampling=True),
     )
 }

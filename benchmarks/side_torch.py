@@ -1,7 +1,4 @@
-"""The cases in PyTorch: nn.LSTM, nn.GRU, nn.RNN, eager, with and without oneDNN ("mkldnn"); fused Adam.
-
-Where there is little work, also with a single thread. Sampling also with nn.LSTMCell.
-"""
+"""The cases in PyTorch: nn.LSTM, nn.GRU, nn.RNN, eager, with and without oneDNN ("mkldnn"); fused Adam."""
 
 import numpy as np
 import torch
@@ -10,7 +7,6 @@ from torch import nn
 from benchmarks.cases import LR
 
 RECURRENT = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
-LITTLE = 2e10  # operations a step, below which one thread may be faster
 NAME, VERSION = "PyTorch", torch.__version__
 
 
@@ -59,15 +55,8 @@ class Model:
 
     def __init__(self, case, weights, threads):
         self.case, self.net = case, Network(case)
-        self.threads, self.modes = threads, ("oneDNN", "no oneDNN")
-        if case.arithmetic < LITTLE and threads > 1:  # others, too, may leave cores alone
-            self.modes += ("oneDNN, 1 thread", "no oneDNN, 1 thread")
-        if case.sampling:
-            self.modes += ("LSTMCell", "LSTMCell, 1 thread")
-            self.cell = nn.LSTMCell(case.input_size, case.H)
-            place = case.places["recurrent"]
-            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh"):
-                setattr(self.cell, name, nn.Parameter(torch.from_numpy(weights[f"{place}.{name}_l0"])))
+        self.modes = ("oneDNN", "no oneDNN")
+        torch.set_num_threads(threads)
         self.net.load_state_dict({name: torch.from_numpy(w) for name, w in weights.items()})
         self.adam = torch.optim.Adam(self.net.parameters(), LR, fused=True)
         self.use(self.modes[0])
@@ -76,7 +65,6 @@ class Model:
         """Choose one of `modes` for the calls that follow."""
         self.mode = mode
         torch.backends.mkldnn.enabled = mode.startswith("oneDNN")
-        torch.set_num_threads(1 if mode.endswith("1 thread") else self.threads)
 
     def take(self, x, t):
         """Keep the data, (T, features, B) or (T, B), in this framework's own layout."""
@@ -110,19 +98,19 @@ class Model:
         self.adam.step()
         return loss.item()
 
+    def hear(self, token, state):
+        """Logits (B, V) after the tokens (B,), and the new state."""
+        embedding, recurrent, linear = self.net
+        h, state = recurrent(embedding(token)[None], state)
+        return linear(h[0]), state
+
     @torch.inference_mode()
     def sample(self, start, steps, temperature=1.0):
         """Draw tokens (steps, B), each fed back, after the token `start` (B,)."""
-        embedding, lstm, linear = self.net
         token, state = torch.from_numpy(start), None
         tokens = torch.empty((steps, len(start)), dtype=torch.int64)
         for t in range(steps):
-            if self.mode.startswith("LSTMCell"):
-                state = self.cell(embedding(token), state)
-                a = linear(state[0])
-            else:
-                h, state = lstm(embedding(token)[None], state)
-                a = linear(h[0])
+            a, state = self.hear(token, state)
             if temperature != 1:
                 a = a / temperature
             token = tokens[t] = torch.multinomial(torch.softmax(a, -1), 1)[:, 0]

@@ -6,13 +6,16 @@ python -m benchmarks.table PATH
 import argparse
 import json
 
+TORCH = ("torch", "torch_tuned")
 HEAD = (
     "case",
     "scratchnet, ms",
     "PyTorch, ms",
+    "PyTorch tuned, ms",
     "JAX, ms",
     "Keras, ms",
     "PyTorch / ours",
+    "tuned / ours",
     "tokens/s",
     "of sgemm",
     "peak MB, ours",
@@ -41,8 +44,8 @@ def format_table(rows):
         share = row["sgemm_share"]
         cells = [
             row["case"] + (", a token" if row.get("per") == "token" else ""),
-            *(digits(row[f"{side}_ms"]) for side in ("ours", "torch", "jax", "keras")),
-            "" if row["ratio_torch"] is None else f"{row['ratio_torch']:.2f}",
+            *(digits(row[f"{side}_ms"]) for side in ("ours", *TORCH, "jax", "keras")),
+            *("" if row[f"ratio_{side}"] is None else f"{row[f'ratio_{side}']:.2f}" for side in TORCH),
             "" if row.get("tokens_per_s") is None else f"{row['tokens_per_s']:,.0f}",
             "" if share is None else f"{share:.0%}",
             *(digits(row[f"peak_mb_{side}"]) for side in ("ours", "torch")),

@@ -22,7 +22,12 @@ from benchmarks.memory import measure
 from benchmarks.sgemm import rate
 
 # and the modules that they need
-FRAMEWORKS = {"torch": {"torch"}, "jax": {"jax", "jaxlib"}, "keras": {"keras", "tensorflow"}}
+FRAMEWORKS = {
+    "torch": {"torch"},
+    "torch_tuned": {"torch"},
+    "jax": {"jax", "jaxlib"},
+    "keras": {"keras", "tensorflow"},
+}
 SIDES = ("ours", *FRAMEWORKS)
 # OpenMP's threads spin when they wait for each other. Where another program takes a core from one of them,
 # the rest spin for nothing, and a step can take ten times as long. To sleep costs something at every meeting.

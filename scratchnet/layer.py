@@ -84,6 +84,13 @@ class Layer:
         for name, param in self.params.items():
             param[...] = values[name]
 
+    def buffer(self, name, shape):
+        """An array that is kept from call to call, and made anew when the shape changes."""
+        buffer = self._buffers.get(name)
+        if buffer is None or buffer.shape != shape:
+            buffer = self._buffers[name] = np.empty(shape, self.dtype)
+        return buffer
+
 
 def check_dtype(dtype):
     """`dtype` as a numpy.dtype.

@@ -27,7 +27,7 @@ from scratchnet.tile import PANEL, multiply_panel
 
 LITTLE = 2**23  # multiplications; with fewer, waking a second thread takes longer than it saves
 LITTLE_STEP = 2**19  # the same for a step at whose end all workers, awake, meet
-BLOCK_ROWS, BLOCK_TERMS = 64, 1024  # of `add_outer`: so much of dz stays in a core's cache
+BLOCK_ROWS, BLOCK_TERMS, PAD = 64, 1024, 16  # of `add_outer`: so much of dz stays in a core's cache
 
 
 # --------------------------------------------------------------------------------------------- in kernels
@@ -51,6 +51,8 @@ def _dot(w, x):
 
 @kernel
 def _times_vector(W, x, z):
+    if x.size == 0:
+        return
     for m in range(W.shape[0]):
         z[m] += _dot(W[m], x)
 
@@ -125,7 +127,7 @@ def _turn(x, packed, p, P):
 
 @kernel
 def _gather(dz, m, rows, block):
-    """dz (steps, M, B) -> block (rows, steps B): each row's numbers, which lie steps apart, side by side."""
+    """dz (steps, M, B) -> block (rows, steps B or more): a row's numbers, steps apart, side by side."""
     steps, _, B = dz.shape
     for s in range(steps):
         for r in range(rows):
@@ -151,7 +153,7 @@ def _add_outer(p, P, dz, x, G, g, packed, blocks, count):
     """
     (T, _, B), (M, D) = dz.shape, G.shape
     panels, terms, panel = packed.shape
-    steps, meeting = terms // B, 0
+    steps, meeting, wide = terms // B, 0, blocks.shape[2]
     lo, hi = share(p, P, M)
     block, c = blocks[p], G.reshape(M * D)
     a, b = block.reshape(block.size), packed.reshape(packed.size)
@@ -168,7 +170,7 @@ def _add_outer(p, P, dz, x, G, g, packed, blocks, count):
             for i in range(panels):
                 columns = min(panel, D - i * panel)
                 first = m * D + i * panel
-                multiply_panel(a, 0, terms, b, i * terms * panel, panel, c, first, D, now * B, rows, columns)
+                multiply_panel(a, 0, wide, b, i * terms * panel, panel, c, first, D, now * B, rows, columns)
         meeting += 1
         barrier(count, P, meeting)
 
@@ -248,7 +250,8 @@ def add_outer(dz, x, G, g=None):
         terms = min(T, max(1, BLOCK_TERMS // B)) * B
         packed = np.empty((-(-D // panel), terms, panel), x.dtype)
         workers = _workers(T * B * G.size)
-        blocks = np.empty((workers, BLOCK_ROWS, terms), x.dtype)
+        # Rows whose addresses are 4096 bytes apart would drive each other out of the cache.
+        blocks = np.empty((workers, BLOCK_ROWS, terms + PAD), x.dtype)
         team.run(_add_outer, dz, x, G, g, packed, blocks, team.counter(), workers=workers)
 
 

@@ -33,9 +33,18 @@ def flat(block):
     return block.reshape(block.size)
 
 
+@kernel(inline=True)
+def _copy(values, out):
+    for k in range(out.size):
+        out[k] = values[k]
+
+
 @kernel
 def fill_rows(block, values):
     """Every row of the block (rows, B) filled with its value."""
+    if block.shape[1] == 1:
+        _copy(values, flat(block))
+        return
     for k in range(block.shape[0]):
         row = block[k]
         for n in range(row.size):
@@ -241,13 +250,6 @@ class Recurrent(Layer):
         dstart : list of derivatives by the initial state, each (H, B)
         """
         raise NotImplementedError
-
-    def buffer(self, name, shape):
-        """An array that is kept from call to call, and made anew when the shape changes."""
-        buffer = self._buffers.get(name)
-        if buffer is None or buffer.shape != shape:
-            buffer = self._buffers[name] = np.empty(shape, self.dtype)
-        return buffer
 
     def _outputs(self, T, B):
         """A fresh array for h: its user may keep it."""

@@ -18,11 +18,12 @@ Memory: with more than one layer the weights once more; with an embedding a tabl
 import numpy as np
 
 from scratchnet import gru, lstm, rnn, team
+from scratchnet.activations import exp
 from scratchnet.embedding import Embedding
 from scratchnet.jit import kernel
 from scratchnet.layer import expect_tokens
 from scratchnet.linear import Linear
-from scratchnet.product import add_product, recurrent_workers
+from scratchnet.product import add_product, recurrent_workers, transpose
 from scratchnet.recurrent import fill_rows, table_of
 from scratchnet.sequential import Sequential
 from scratchnet.team import barrier, share
@@ -34,25 +35,25 @@ CELLS = {rnn.RNN: RNN, lstm.LSTM: LSTM, gru.GRU: GRU}
 @kernel
 def draw(a, temperature, top_k, top_p, u):
     """A token by the logits a (V,), and u uniform in [0, 1); -1 if there is none. See `sample`."""
-    V, largest = a.size, -np.inf
-    for v in range(V):
-        if not a[v] < np.inf:  # also NaN
-            return -1
-        largest = max(largest, a[v])
-    if largest == -np.inf:
+    V, largest = a.size, a.max()
+    if not -np.inf < largest < np.inf:  # also NaN
         return -1
-    p = np.empty(V)
+    p = np.empty(V, a.dtype)
     for v in range(V):
-        p[v] = np.exp((a[v] - largest) / temperature)
-    total = p.sum()
+        p[v] = exp(a.dtype.type((a[v] - largest) / temperature))
+    total = 0.0
+    for v in range(V):
+        total += p[v]
+    if not total > 0:  # NaN among the logits
+        return -1
     if top_k < V or top_p < 1:
-        order, seen = np.argsort(-p), 0.0
+        order, kept, enough = np.argsort(-p), 0.0, top_p * total
         for rank in range(V):
-            likely = p[order[rank]]
-            if rank >= top_k or seen >= top_p * total:
+            if rank >= top_k or kept >= enough:
                 p[order[rank]] = 0
-            seen += likely
-    rest, token = u * p.sum(), -1
+            kept += p[order[rank]]
+        total = kept
+    rest, token = u * total, -1
     for v in range(V):
         if p[v] > 0 and rest >= 0:  # the last one possible, should rounding lead past it
             token = v
@@ -77,12 +78,14 @@ def run(
 ):
     """All steps. At step t the states are read in h[t % 2], c[t % 2] and written in the other half.
 
-    W_ih (G H, V), W_up (L - 1, G H, H), W_hh (L, G H, H), b and b_hh (L, G H), peep (L, 3 or 0, H),
+    W_ih (G H, V), or with one sequence its columns, b added, as rows (V, G H): they are read one by one.
+    W_up (L - 1, G H, H), W_hh (L, G H, H), b and b_hh (L, G H), peep (L, 3 or 0, H),
     W_out (V, H), b_out (V,), tokens (T + 1, B) of which the first are given, u (T, B),
     choice (temperature, top_k, top_p, 0),
     h and c (2, L, H, B), z (G H, B), q (H, B), a (V, B).
     """
     T, B = u.shape
+    no_weights, no_input = np.empty((b.shape[1], 0), h.dtype), np.empty((0, 1), h.dtype)
     V, L, H = len(a), h.shape[1], h.shape[2]
     lo, hi = share(p, P, H)
     first, last = share(p, P, V)
@@ -90,7 +93,10 @@ def run(
     for t in range(T):
         h0, c0, h1, c1 = h[t % 2], c[t % 2], h[(t + 1) % 2], c[(t + 1) % 2]
         for k in range(L):
-            if k == 0:
+            if k == 0 and B == 1:
+                one_step(cell, f, no_weights, W_hh[0], W_ih[tokens[t, 0]], b_hh[0], peep[0], no_input,
+                         h0[0], c0[0], z, q, c1[0], h1[0], lo, hi)  # fmt: skip
+            elif k == 0:
                 one_step(cell, f, W_ih, W_hh[0], b[0], b_hh[0], peep[0], tokens[t],
                          h0[0], c0[0], z, q, c1[0], h1[0], lo, hi)  # fmt: skip
             else:
@@ -102,7 +108,7 @@ def run(
         add_product(W_out[first:last], h1[L - 1], a[first:last])
         meeting += 1
         barrier(count, P, meeting)
-        for n in range(p, B, P):
+        for n in range(p if B >= P else 0, B, P if B >= P else 1):
             tokens[t + 1, n] = draw(a[:, n].copy(), choice[0], choice[1], choice[2], u[t, n])
             if tokens[t + 1, n] < 0:
                 tokens[:, n] = 0
@@ -179,6 +185,8 @@ def _sample_compiled(layers, start, u, choice, state):
         if kind == GRU
         else b_ih + b_hh
     )
+    if B == 1:
+        W_ih = transpose(W_ih) + b[0]
     peep = stack("peephole") if kind == LSTM and cell.peepholes else np.empty((L, 0, H), cell.dtype)
     f = rnn.NONLINEARITIES[cell.nonlinearity] if kind == RNN else 0
     checked = cell._expect_state(state, "state", B)

@@ -15,6 +15,7 @@ A layer is recurrent if it has `initial_state(B)`, which returns a tuple of arra
 An Embedding right below a recurrent layer does not run by itself: that layer makes a table of it.
 """
 
+from inspect import signature
 from itertools import islice
 
 import numpy as np
@@ -88,7 +89,13 @@ class Sequential(Layer):
             if self._folds(number, x):
                 folded = layer
                 continue
-            options = {} if lengths is None or not hasattr(layer, "initial_state") else {"lengths": lengths}
+            options = {}
+            if lengths is not None and hasattr(layer, "initial_state"):
+                if "lengths" not in signature(layer.forward).parameters:
+                    raise ValueError(
+                        f"expected no lengths: layer {number}, {type(layer).__name__}, takes none"
+                    )
+                options["lengths"] = lengths
             if folded is not None:
                 options["embedding"], folded = folded, None
             if part is None:

@@ -35,7 +35,7 @@ from numba.extending import intrinsic, overload
 
 from scratchnet.jit import kernel
 
-PATIENCE = 5000  # looks at the counter before the core is offered to others: some ten microseconds
+PATIENCE = 20000  # looks at the counter before the core is offered to others: some ten microseconds
 ROWS_TOGETHER = 8  # a share of rows starts at a multiple of this: products take so many at once (product.py)
 
 _state = {"size": None, "pool": None, "threads": 0}
@@ -111,7 +111,7 @@ def barrier(count, P, meeting):
         return
     add(count, 1)
     looks = 0
-    while add(count, 0) < P * meeting:  # adding 0 reads what the other cores wrote
+    while look(count) < P * meeting:
         looks += 1
         if looks > PATIENCE:
             offer_core()
@@ -124,6 +124,11 @@ def add(count, n):
     return before
 
 
+def look(count):
+    """count[0], as the other cores left it."""
+    return count[0]
+
+
 def offer_core():
     """Let the system run another thread on this core."""
 
@@ -131,6 +136,11 @@ def offer_core():
 @overload(add)
 def _add(count, n):
     return lambda count, n: _atomic_add(count, n)
+
+
+@overload(look)
+def _look(count):
+    return lambda count: _atomic_look(count)
 
 
 @overload(offer_core)
@@ -146,6 +156,15 @@ def _atomic_add(typing, count, n):
         return builder.atomic_rmw("add", array.data, n, "seq_cst")
 
     return types.int64(count, n), generate
+
+
+@intrinsic
+def _atomic_look(typing, count):
+    def generate(context, builder, signature, args):
+        array = cgutils.create_struct_proxy(signature.args[0])(context, builder, value=args[0])
+        return builder.load_atomic(array.data, "acquire", 8)
+
+    return types.int64(count), generate
 
 
 YIELD = next((s for s in ("sched_yield", "SwitchToThread") if llvmlite.binding.address_of_symbol(s)), None)

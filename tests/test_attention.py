@@ -6,7 +6,7 @@ import numba
 import numpy as np
 import pytest
 
-from scratchnet import attention, team
+from scratchnet import attention, attention_kernels, team
 from scratchnet.attention import Attention
 from scratchnet.gradcheck import compare, gradcheck, numeric_gradient
 from scratchnet.jit import FASTMATH
@@ -340,8 +340,8 @@ def test_no_kernel_promotes_float32(rng):
         small = Attention(H, rng, score, tanh)
         small.forward(rng.standard_normal((T, H, B)), lengths=np.array([1, T, 2]))
         small.backward(rng.standard_normal((T, 2 * H, B)))
-    kernels = [kernel for kernel in vars(attention).values() if getattr(kernel, "py_func", None)]
-    kernels = [kernel for kernel in kernels if kernel.py_func.__module__ == attention.__name__]
+    kernels = [kernel for kernel in vars(attention_kernels).values() if getattr(kernel, "py_func", None)]
+    kernels = [kernel for kernel in kernels if kernel.py_func.__module__ == attention_kernels.__name__]
     assert len(kernels) > 10
     for kernel in reversed(kernels):  # those that call before those they call
         signatures = [s for s in kernel.signatures if "float64" not in str(s)]

@@ -237,6 +237,12 @@ def test_nan_from_inside_is_not_refused(rng):
     assert np.isnan(network.forward(x)).all()
 
 
+def test_lengths_for_a_layer_that_takes_none(rng):
+    network = Sequential([FullyRecurrent(D, H, K, rng)])
+    with pytest.raises(ValueError, match="layer 0, FullyRecurrent, takes none"):
+        network.forward(rng.standard_normal((T, D, B)), lengths=[T] * B)
+
+
 def test_backward_needs_a_forward_pass(network, rng):
     x, dy = rng.standard_normal((T, D, B)), rng.standard_normal((T, K, B))
     with pytest.raises(ValueError, match="expected a forward pass"):
