@@ -56,6 +56,14 @@ class Note:
     velocity: int = 80
 
     def __post_init__(self):
+        kinds = {type(self.start), type(self.duration), type(self.pitch), type(self.velocity)}
+        if (
+            kinds == {int}
+            and self.start >= 0 < self.duration
+            and 0 <= self.pitch <= 127
+            and 1 <= self.velocity <= 127
+        ):
+            return  # nothing to convert, nothing to refuse: the fast way
         fix = object.__setattr__
         fix(self, "start", _whole("note start", self.start, 0))
         fix(self, "duration", _whole("note duration", self.duration, 1))

@@ -1,0 +1,100 @@
+"""What a tune in ABC notation consists of, once it is read: sounds, bar lines, changes; and what is wrong."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import NamedTuple
+
+# Lengths are counted in such parts of a whole note, so that nearly all are ints; those that are not, a
+# septuplet of thirds for instance, are Fractions. Both add up exactly.
+WHOLE = 2**9 * 3**2 * 5 * 7
+
+# A bar line's meaning, apart from where it stands.
+PLAIN, DOUBLE, START, END, BOTH, MARK = "plain", "double", "start", "end", "both", "mark"
+
+
+class AbcError(ValueError):
+    """Text that cannot be read as a tune; one line that says where and why.
+
+    Attributes
+    ----------
+    line, column : int, counted from 1
+    reason : str
+    """
+
+    def __init__(self, line, column, reason):
+        super().__init__(f"line {line}, column {column}: {reason}")
+        self.line, self.column, self.reason = line, column, reason
+
+    def __reduce__(self):
+        return type(self), (self.line, self.column, self.reason)
+
+
+class Problem(NamedTuple):
+    """Something wrong in a tune. An "error" cannot be played as it is written, a "warning" can."""
+
+    line: int
+    column: int
+    message: str
+    severity: str = "error"
+
+    def __str__(self):
+        return f"line {self.line}, column {self.column}: {self.severity}: {self.message}"
+
+
+class Sound(NamedTuple):
+    """A note, a chord or a rest: MIDI pitches (none: a rest), those tied to the next sound, the length."""
+
+    pitches: tuple
+    ties: tuple
+    length: int | Fraction  # in parts, WHOLE of them to a whole note
+    line: int
+    column: int
+
+
+class BarLine(NamedTuple):
+    """A bar line, and what it says about repeats.
+
+    `kind` is one of PLAIN, DOUBLE, START (of what is repeated), END, BOTH, and MARK, where only the number of
+    an ending stands; `times` is how often what ends here sounds in all; `endings` are the numbers of the
+    ending that begins here, () if none does.
+    """
+
+    kind: str
+    times: int
+    endings: tuple
+    line: int
+    column: int
+
+
+class Change(NamedTuple):
+    """A new key, meter or tempo: `name` is "key", "meter" or "tempo", `value` as in `Score`."""
+
+    name: str
+    value: object
+    line: int
+    column: int
+
+
+def exact(length):
+    """The Fraction as an int, if it is one."""
+    return length.numerator if length.denominator == 1 else length
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """What stands between two bar lines.
+
+    Attributes
+    ----------
+    line, column : where it begins
+    length : int or Fraction, WHOLE to a whole note
+    expected : int, or None without a meter
+    fills : whether the length is right: that of the meter, or, next to a repeat, a double bar or an end of
+        the tune, what makes a whole bar together with the part on the other side
+    """
+
+    line: int
+    column: int
+    length: int | Fraction
+    expected: int | None
+    fills: bool

@@ -1,0 +1,162 @@
+"""Keys, meters, unit lengths and tempos, as the fields K:, M:, L: and Q: of ABC notation say them.
+
+Source: the ABC music standard 2.1, sections 3.1.6 to 3.1.8, 3.1.14 and 4.6.
+"""
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import lru_cache
+
+from encoders.score import MAJOR_KEYS, MINOR_KEYS
+
+FIFTHS = "FCGDAEB"  # the order in which sharps come; flats come from the other end
+# How many sharps a mode has more than the major key on the same tonic, by its first three letters.
+MODES = {
+    "maj": 0,
+    "ion": 0,
+    "mix": -1,
+    "dor": -2,
+    "m": -3,
+    "min": -3,
+    "aeo": -3,
+    "phr": -4,
+    "loc": -5,
+    "lyd": 1,
+}
+ACCIDENTALS = {"^^": 2, "^": 1, "=": 0, "_": -1, "__": -2}
+
+_KEY = re.compile(r"(?P<tonic>[A-G])(?P<sign>[#b]?)\s*(?P<mode>[A-Za-z]*)", re.ASCII)
+_EXTRA = re.compile(r"(\^\^|\^|__|_|=)([A-Ga-g])")
+_OPTION = re.compile(r"[A-Za-z]+=\S*")
+_CLEF = re.compile(r"\b(?:treble|bass|alto|tenor|perc|none)[0-9]?(?:[+-]8)?(?=\s|$)", re.IGNORECASE)
+_SHIFT = re.compile(r"\b(octave|transpose)=(-?[0-9]{1,2})(?=\s|$)")
+_FRACTION = re.compile(r"([0-9]{1,3})\s*/\s*([0-9]{1,3})")
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key signature.
+
+    Parameters
+    ----------
+    name : str or None, as `Score.keys` has it: a major or minor key with this signature; None for no key
+    accidentals : dict, letter -> semitones, of the letters that the signature alters
+    tonic : str, such as "A" or "F#"
+    shift : int, semitones by which everything sounds higher than written
+    """
+
+    name: str | None
+    accidentals: dict
+    tonic: str
+    shift: int = 0
+
+
+@lru_cache(maxsize=1024)
+def parse_key(text):
+    """The key of a K: field, such as "A Dorian", "Em", "F#min", "D Phr ^f", "HP" or "none".
+
+    Returns
+    -------
+    Key
+
+    Raises
+    ------
+    ValueError
+        If the text names no key.
+    """
+    shift = sum(int(n) * (12 if name == "octave" else 1) for name, n in _SHIFT.findall(text))
+    rest = _CLEF.sub("", _OPTION.sub("", text)).strip()
+    if rest in ("", "none"):
+        return Key(None, {}, "C", shift)
+    if rest in ("HP", "Hp"):  # Highland pipes: F and C sharp; HP only leaves the signs out
+        return Key("D", {"F": 1, "C": 1}, "A", shift)
+    found = _KEY.match(rest)
+    mode = found and found["mode"].lower()
+    mode = "m" if mode == "m" else (mode or "")[:3]
+    exotic = mode == "exp"
+    if not found or not (mode in MODES or mode == "" or exotic):
+        raise ValueError(f"expected a key like 'G', 'Em' or 'A Dorian', got {text.strip()!r}")
+    tonic = found["tonic"] + found["sign"]
+    major = FIFTHS.index(found["tonic"]) - 1 + {"#": 7, "b": -7, "": 0}[found["sign"]]
+    sharps = 0 if exotic else major + MODES.get(mode, 0)
+    if not -7 <= sharps <= 7:
+        raise ValueError(f"expected a key with at most seven sharps or flats, got {text.strip()!r}")
+    accidentals = dict.fromkeys(FIFTHS[:sharps], 1) if sharps > 0 else dict.fromkeys(FIFTHS[7 + sharps :], -1)
+    for sign, letter in _EXTRA.findall(rest[found.end() :]):
+        accidentals[letter.upper()] = ACCIDENTALS[sign]
+    names = MINOR_KEYS if MODES.get(mode) == -3 else MAJOR_KEYS
+    return Key(names[sharps + 7], {k: v for k, v in accidentals.items() if v}, tonic, shift)
+
+
+@lru_cache(maxsize=1024)
+def parse_meter(text):
+    """The meter of a M: field, such as "6/8", "C|" or "(2+3)/8".
+
+    Returns
+    -------
+    (int, int) or None
+        Numerator and denominator; None for "none".
+
+    Raises
+    ------
+    ValueError
+        If it is no meter, or one that a `Score` cannot hold.
+    """
+    text = text.strip()
+    if text in ("", "none"):
+        return None
+    if text in ("C", "c", "C|", "c|"):
+        return (4, 4) if len(text) == 1 else (2, 2)
+    found = re.fullmatch(r"\(?([0-9]{1,3}(?:\s*\+\s*[0-9]{1,3})*)\)?\s*/\s*([0-9]{1,2})", text)
+    numerator = found and sum(map(int, found[1].split("+")))
+    if not found or not 1 <= numerator <= 255 or int(found[2]) not in (1, 2, 4, 8, 16, 32, 64):
+        raise ValueError(f"expected a meter like '6/8', 'C' or 'none', got {text!r}")
+    return numerator, int(found[2])
+
+
+def default_unit(meter):
+    """The unit length without a field L:, 1/16 if a bar is shorter than 3/4 of a whole note, else 1/8."""
+    return Fraction(1, 16) if meter and Fraction(*meter) < Fraction(3, 4) else Fraction(1, 8)
+
+
+@lru_cache(maxsize=256)
+def parse_unit(text):
+    """The unit length of a L: field as a Fraction of a whole note; ValueError if it is none."""
+    found = re.fullmatch(r"1(?:\s*/\s*([0-9]{1,3}))?", text.strip())
+    length = int(found[1] or 1) if found else 0
+    if length not in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512):
+        raise ValueError(f"expected a unit length like '1/8', got {text.strip()!r}")
+    return Fraction(1, length)
+
+
+@lru_cache(maxsize=256)
+def parse_tempo(text, unit):
+    """The tempo of a Q: field in quarter notes per minute.
+
+    Forms: "1/4=120", "3/8=80", "1/4 3/8=40" (lengths are added), "C=100" and "C3=40" (unit lengths; the old
+    way), "120" (quarter notes), all also with a text in quotes; None if there is only a text.
+
+    Raises
+    ------
+    ValueError
+        If it is no tempo, or not between 1 and 10000.
+    """
+    bare = re.sub(r'"[^"]*"', "", text).strip()
+    if not bare and text.strip():
+        return None
+    beat, equals, number = bare.rpartition("=")
+    found = re.fullmatch(r"\s*([0-9]{1,5}(?:\.[0-9]{1,20})?)\s*", number)
+    old = re.fullmatch(r"\s*C([0-9]{0,3})\s*", beat)
+    if not equals:
+        length = Fraction(1, 4)
+    elif old:
+        length = unit * int(old[1] or 1)
+    else:
+        parts = _FRACTION.findall(beat)
+        proper = parts and all(int(d) for _, d in parts) and not _FRACTION.sub("", beat).strip()
+        length = sum(Fraction(int(n), int(d)) for n, d in parts) if proper else Fraction(0)
+    tempo = float(Fraction(found[1]) * length * 4) if found else 0.0
+    if not 1 <= tempo <= 10000:
+        raise ValueError(f"expected a tempo like '1/4=120', got {text.strip()!r}")
+    return tempo

@@ -1,0 +1,220 @@
+"""Tunes in ABC notation (standard 2.1, one voice): read, checked, played, written.
+
+    for line, text in split_tunes(open("tunes.abc").read()):
+        tune = read_tune(text, line)            header, bars, problems
+        score = tune.score()                    a Score with all repeats played; repeats=False as written
+    text = write_tune(score, title="A tune")    and back
+
+    validate(text)                              what is wrong, with line and column
+    read_collection(["folder", "file.abc"])     many files, none of them trusted (abc_collection.py)
+
+The way from text: abc_scanner.py makes tokens, abc_reader.py events (abc_events.py: sounds, bar lines,
+changes), abc_bars.py measures bars and unfolds repeats; this file joins them. abc_writer.py goes back.
+"""
+
+import re
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from math import lcm
+
+from encoders.abc_bars import bars_of, unfold
+from encoders.abc_events import WHOLE, AbcError, Change, Problem, Sound
+from encoders.abc_reader import Reader
+from encoders.abc_writer import write_tune
+from encoders.score import Note, Score, Track
+
+__all__ = ["AbcError", "Problem", "Tune", "read_tune", "split_tunes", "validate", "write_tune"]
+
+RESOLUTION = 480  # ticks to a quarter note, times what a tune needs for its shortest notes to be whole ticks
+MOST_TICKS = 32767  # to a quarter note: what a Score, and a MIDI file, can hold
+
+_TUNE = re.compile(r"^X:", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Tune:
+    """One tune.
+
+    Attributes
+    ----------
+    text : str, as it was read
+    fields : dict of letter -> tuple of str, the header
+    events : tuple of Sound, BarLine and Change (abc_events.py), as written
+    bars : tuple of Bar
+    problems : tuple of Problem, by line and column
+    chord_symbols : tuple of (index of the event above which it stands, str)
+    """
+
+    text: str
+    fields: dict
+    events: tuple
+    bars: tuple
+    problems: tuple
+    chord_symbols: tuple
+    first_line: int = 1
+
+    @property
+    def title(self):
+        """The first T: field; empty without one."""
+        return self.fields.get("T", ("",))[0]
+
+    @property
+    def number(self):
+        """The number of the X: field, or None."""
+        digits = re.match(r"[0-9]{1,9}", self.fields.get("X", ("",))[0])
+        return int(digits[0]) if digits else None
+
+    @property
+    def valid(self):
+        """Whether it can be played as it is written: no problem is an error."""
+        return not any(problem.severity == "error" for problem in self.problems)
+
+    def score(self, repeats=True, ticks_per_beat=None):
+        """The tune as music: one track, the ties joined, without grace notes.
+
+        Parameters
+        ----------
+        repeats : whether repeats and endings are played, or everything once as it is written
+        ticks_per_beat : ticks to a quarter note; None for the smallest multiple of 480 that is exact
+
+        Returns
+        -------
+        Score
+
+        Raises
+        ------
+        AbcError
+            If a length is no whole number of ticks, or the repeats are beyond all measure.
+        """
+        events = unfold(self.events, self.first_line) if repeats else self.events
+        lengths = {event.length for event in events if type(event) is Sound}
+        whole = lcm(*(Fraction(length, WHOLE).denominator for length in lengths))
+        needed = lcm(RESOLUTION * 4, whole) // 4 if ticks_per_beat is None else ticks_per_beat
+        if needed > MOST_TICKS or 4 * needed % whole:
+            raise AbcError(self.first_line, 1, f"expected lengths in ticks of 1/{needed} of a quarter note")
+        return _score(events, needed)
+
+
+def split_tunes(text):
+    """The tunes of a file: a tune begins with a line X: and ends before the next one.
+
+    What stands before the first one belongs to no tune.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    list of (line, text) : number of the first line, counted from 1; the tune without blank lines at its end
+    """
+    places = [found.start() for found in _TUNE.finditer(text)] + [len(text)]
+    tunes, line, before = [], 1, 0
+    for place, end in pairwise(places):
+        line += text.count("\n", before, place)
+        before = place
+        tunes.append((line, text[place:end].rstrip()))
+    return tunes
+
+
+def read_tune(text, first_line=1):
+    """Read one tune.
+
+    Reads on where text in the wild is sloppy, and says so in `problems`.
+
+    Parameters
+    ----------
+    text : str, from X: on
+    first_line : number of its first line in the file, for messages
+
+    Returns
+    -------
+    Tune
+
+    Raises
+    ------
+    AbcError
+        If there is no key (K:) or nothing that sounds.
+    """
+    lines = re.split(r"\r\n?|\n", text)
+    reader = Reader(first_line)
+    reader.read(lines)
+    if reader.key is None:
+        raise AbcError(first_line, 1, "expected a header that ends with a key, K:, found none")
+    if not any(type(event) is Sound and event.pitches for event in reader.events):
+        raise AbcError(first_line, 1, "expected a tune, found no notes")
+    problems, bars = reader.problems, bars_of(reader.events)
+    if not lines[0].startswith("X:"):
+        problems.append(Problem(first_line, 1, "expected X: and a number first", "warning"))
+    if "T" not in reader.fields:
+        problems.append(Problem(first_line, 1, "expected a title, T:", "warning"))
+    for bar in bars:
+        if not bar.fills:
+            lengths = (Fraction(length, WHOLE) for length in (bar.expected, bar.length))
+            message = "expected a bar of {} of a whole note, got {}".format(*lengths)
+            problems.append(Problem(bar.line, bar.column, message, "warning"))
+    return Tune(
+        text,
+        {letter: tuple(values) for letter, values in reader.fields.items()},
+        tuple(reader.events),
+        tuple(bars),
+        tuple(sorted(problems)),
+        tuple(reader.chord_symbols),
+        first_line,
+    )
+
+
+def validate(text, first_line=1):
+    """All that is wrong in one tune, by line and column; what cannot be read at all is one error.
+
+    Returns
+    -------
+    list of Problem
+    """
+    try:
+        return list(read_tune(text, first_line).problems)
+    except AbcError as error:
+        return [Problem(error.line, error.column, error.reason)]
+
+
+def _score(events, ticks_per_beat):
+    """A Score of events that are in the order in which they sound."""
+    now, notes, tied, ticks = 0, [], {}, {}
+    changes = {"key": {}, "meter": {0: (4, 4)}, "tempo": {0: 120.0}}
+    for event in events:
+        if type(event) is Change:
+            changes[event.name][now] = event.value
+        elif type(event) is Sound:
+            length = ticks.get(event.length)
+            if length is None:
+                length = ticks[event.length] = event.length * 4 * ticks_per_beat // WHOLE
+            open_notes = {}
+            for pitch in event.pitches:
+                if pitch in tied:
+                    index = tied[pitch]
+                    notes[index][1] += length
+                else:
+                    index = len(notes)
+                    notes.append([now, length, pitch])
+                if pitch in event.ties:
+                    open_notes[pitch] = index
+            tied = open_notes
+            now += length
+    tempos, meters, keys = (_steps(changes[name]) for name in ("tempo", "meter", "key"))
+    return Score(
+        ticks_per_beat,
+        [Track("melody", [Note(*note) for note in notes])],
+        tempos,
+        [(tick, *meter) for tick, meter in meters],
+        keys,
+    )
+
+
+def _steps(changes):
+    """[(tick, value)] by rising tick, without those that change nothing."""
+    steps = []
+    for tick, value in sorted(changes.items()):
+        if value is not None and (not steps or steps[-1][1] != value):
+            steps.append((tick, value))
+    return steps
