@@ -47,6 +47,7 @@ class Session:
         self.steps, self.judge_every, self.save_every = steps, judge_every, save_every
         self.patience, self.keep, self.log_every, self.command = patience, keep, log_every, command
         self.saved = None
+        self.recent = []  # losses since the last row of the log
 
     def resume(self):
         """Go on from the run's checkpoint.
@@ -61,6 +62,7 @@ class Session:
         check_about(path, metadata, self.about)
         try:
             self.trainer.load_state(tensors, metadata["trainer"])
+            self.recent = list(metadata["recent"])
         except (KeyError, ValueError, TypeError) as error:
             raise CheckpointError(f"{path}: does not fit the settings of the run ({error})") from None
         self.run.keep_rows(lambda row: row.get("step", 0) <= self.trainer.steps)
@@ -83,18 +85,19 @@ class Session:
             With the place, what is kept, and a hint.
         """
         trainer = self.trainer
-        recent, tokens, began = [], 0, time.perf_counter()
+        tokens, began = 0, time.perf_counter()
         with Progress(self.steps, "training", "step", quiet) as bar, deferred_interrupt() as interrupt:
             bar.update(trainer.steps)
             while not self.over:
                 try:
                     step = trainer.step()
-                    recent.append(step.loss)
+                    self.recent.append(step.loss)
                     tokens += step.tokens
                     if step.step % self.log_every == 0:
-                        loss, rate = math.fsum(recent) / len(recent), tokens / (time.perf_counter() - began)
+                        loss = math.fsum(self.recent) / len(self.recent)
+                        rate = tokens / (time.perf_counter() - began)
                         self.run.log(step=step.step, loss=loss, norm=step.norm, lr=step.lr, tokens_per_s=rate)
-                        recent, tokens, began = [], 0, time.perf_counter()
+                        self.recent, tokens, began = [], 0, time.perf_counter()
                     if step.step % self.judge_every == 0 or step.step == self.steps:
                         paused = time.perf_counter()
                         self.run.log(step=step.step, held_out=trainer.judge(self.held_out))
@@ -118,15 +121,14 @@ class Session:
         """Write the checkpoint, and the best weights if they are new."""
         trainer = self.trainer
         tensors, metadata = trainer.state()
-        save_checkpoint(self.run.checkpoint, tensors, self.about | {"trainer": metadata})
+        metadata = self.about | {"trainer": metadata, "recent": self.recent}
+        save_checkpoint(self.run.checkpoint, tensors, metadata)
         if self.keep:
-            save_checkpoint(self.run.path(f"checkpoint-{trainer.steps}.safetensors"), tensors,
-                            self.about | {"trainer": metadata})  # fmt: skip
+            save_checkpoint(self.run.path(f"checkpoint-{trainer.steps}.safetensors"), tensors, metadata)
             for path in earlier(self.run)[: -self.keep]:
                 path.unlink()
-        if trainer.best and (
-            self.saved is None or trainer.best["step"] > self.saved or not self.best.is_file()
-        ):
+        new = trainer.best and (self.saved is None or trainer.best["step"] > self.saved)
+        if new or trainer.best and not self.best.is_file():
             save_checkpoint(self.best, trainer.best_weights, self.about | {"best": trainer.best})
         self.saved = trainer.steps
 

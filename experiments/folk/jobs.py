@@ -68,10 +68,8 @@ def learn(session, corpus, quiet):
         session.learn(quiet)
     except Diverged as error:
         raise SystemExit(f"folk: error: {error}") from None  # status 1, and one line
-    best = trainer.best
-    say(
-        f"stopped after step {trainer.steps}; best on validation tunes: step {best['step']}, {best['nats']:.3f} nats"
-    )
+    best = f"step {trainer.best['step']}, {trainer.best['nats']:.3f} nats"
+    say(f"stopped after step {trainer.steps}; the best on validation tunes: {best}")
 
 
 def tell(run, corpus, network, drawn):

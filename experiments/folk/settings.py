@@ -197,7 +197,7 @@ class Recipe:
 
 
 PRESETS = {
-    "quick": Recipe(256, 1000, dropout=0.2, lr=5e-3),
+    "quick": Recipe(512, 1500, dropout=0.3, lr=3e-3),
     "paper": Recipe(
         1024, 2000, embedding=256, dropout=0.0, lr=1e-3, decay=False, weight_decay=0.0, length=400,
         streams=False, transpose=0.0, clip=5.0, average=0.0,
