@@ -48,7 +48,7 @@ def primer(config):
         return "X:"
     fields = {
         "X": "1",
-        "T": config.title or "A new tune",
+        "T": config.title or "New",
         "M": config.meter or "C",
         "L": "1/8",
         "K": config.key,

@@ -1,7 +1,7 @@
 """How good: nats a character beside simple models; valid tunes, full bars, copies."""
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from encoders.melody import PARTS, Copies, melody
 from experiments.folk.baselines import baselines, best_ngram
@@ -36,8 +36,7 @@ def as_text(rows):
     return "\n".join([*lines, f"The network is {abs(gain):.3f} nats {words} the best n-gram ({name})."])
 
 
-@dataclass(frozen=True)
-class Copying:
+class Copying(NamedTuple):
     """The longest run of notes that a tune shares with a training tune, in any key.
 
     notes, bars : its length; title : of the training tune; share : of the tune's own notes
