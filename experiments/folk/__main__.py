@@ -6,7 +6,7 @@ Each command imports what it needs when it runs, so that --help answers at once.
 import sys
 
 from experiments.command_line import Program
-from experiments.folk.settings import Compose, Evaluate, Render, Run, Train
+from experiments.folk.settings import Compose, Evaluate, Render, Run, Sweep, Train
 
 program = Program(
     "folk",
@@ -19,6 +19,7 @@ Without a command: learns the Irish set in a few minutes, composes ten tunes, an
     python -m experiments.folk compose runs/folk-20260101-120000 --key "A Dorian" --meter 6/8
     python -m experiments.folk compose best.safetensors --prime "X:1\\nT:My tune\\n" --temperature 1
     python -m experiments.folk evaluate runs/folk-20260101-120000
+    python -m experiments.folk sweep --steps 200 --hidden 256
     python -m experiments.folk render tunes.abc --out sound""",
     user_errors=("encoders.midi.MidiError",),
 )
@@ -62,6 +63,14 @@ def render(config: Render):
     from experiments.folk.jobs import run_render
 
     run_render(config)
+
+
+@program.command()
+def sweep(config: Sweep):
+    """Optimizer, units, learning rate, length, batch, one at a time; processes and machines share it."""
+    from experiments.folk.sweep import sweep as run_sweep
+
+    run_sweep(config, lambda text: print(text, flush=True))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import numpy as np
 
 from encoders.piano_roll import draw_piano_roll
-from experiments.figures import draw_curve
+from experiments.figures import COLORS, draw_curve, new_figure
 
 
 def draw_learning(path, rows, levels, title):
@@ -13,6 +13,25 @@ def draw_learning(path, rows, levels, title):
     series = {"training tunes, with dropout": learned, "validation tunes": judged}
     series = {label: tuple(np.array(points, float).T) for label, points in series.items() if points}
     draw_curve(path, series, levels, xlabel="step", ylabel="nats a character", title=title)
+
+
+def draw_sweep(path, curves, title):
+    """Training and held-out loss side by side.
+
+    curves : dict of label -> {"loss": [[step, nats], ...], "held_out": [...]}
+    """
+    with new_figure(path, (9, 4)) as figure:
+        left, right = figure.subplots(1, 2, sharey=True)
+        for axes, kind, name in ((left, "loss", "training tunes"), (right, "held_out", "held-out tunes")):
+            for number, (label, both) in enumerate(curves.items()):
+                if both[kind]:
+                    steps, nats = zip(*both[kind], strict=True)
+                    axes.plot(steps, nats, color=COLORS[number % len(COLORS)], label=label, linewidth=1.6)
+            axes.set(xlabel="step", title=name)
+            axes.grid(color="#e6e6e6", linewidth=0.7)
+        left.set_ylabel("nats a character")
+        left.set_ylim(0, 4)
+        right.legend(loc="best", title=title)
 
 
 def draw_tune(folder, name, tune):

@@ -11,6 +11,7 @@ Optimizer = Literal["sgd", "momentum", "adagrad", "rmsprop", "adam"]
 Probability = Annotated[float, Range(least=0, below=1)]
 Share = Annotated[float, Range(least=0, most=1)]
 Engine = Literal["auto", "built-in", "fluidsynth", "symusic"]
+Axis = Literal["optimizer", "hidden", "lr", "length", "batch"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +172,28 @@ class Render(Source):
     """What renders the WAV."""
     overwrite: bool = False
     """Replace files of these names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep(Source):
+    """The paper's five figures: one setting at a time."""
+
+    axes: tuple[Axis, ...] = ("optimizer", "hidden", "lr", "length", "batch")
+    """Which settings."""
+    steps: PositiveInt = 2000
+    """Steps of each run."""
+    hidden: PositiveInt | None = None
+    """Units of the LSTM in the runs of the other settings; the paper's 1024 if not given."""
+    workers: PositiveInt = 2
+    """Processes on this machine, one thread each. Start the same command on others to share the work."""
+    storage: str | None = None
+    """A database that all machines share, postgresql://...; if not given, a journal file in --out."""
+    prune: bool = False
+    """Stop runs early that are worse than the median of the others at the same step."""
+    seed: NonNegativeInt = 0
+    """Seed of all runs."""
+    out: Path = Path("runs/folk-sweep")
+    """A folder for run folders, figures and the table. Finished runs are not repeated."""
 
 
 @dataclass(frozen=True)
