@@ -30,7 +30,6 @@ def draw_sweep(path, curves, title):
             axes.set(xlabel="step", title=name)
             axes.grid(color="#e6e6e6", linewidth=0.7)
         left.set_ylabel("nats a character")
-        left.set_ylim(0, 4)
         right.legend(loc="best", title=title)
 
 

@@ -7,6 +7,7 @@ for a while is given to another, which goes on from its checkpoint where that is
 
 import math
 import multiprocessing
+import re
 import socket
 import threading
 import time
@@ -30,6 +31,7 @@ AXES = {
     "batch": (4, 8, 16, 32, 64),
 }
 RATES = {"sgd": 1.0, "momentum": 0.1, "adagrad": 1e-2, "rmsprop": 1e-3, "adam": 1e-3}  # usual ones
+PAUSES = (1.0, 2.0, 0.0)  # seconds, between attempts to open a study
 BEAT, LOST = 10.0, 90.0  # seconds: a run tells that it lives; a run that has been silent is lost
 SEEN, WHO = "seen", "worker"  # what it tells, among a trial's attributes
 
@@ -69,34 +71,25 @@ def paper_choice(axis, config):
 
 
 def open_study(config):
-    """The Optuna study, with every run of the grid in it once.
+    """The Optuna study, with every run of the grid in it.
 
     Raises
     ------
     UserError
         If the storage cannot be opened, or holds a sweep of other settings.
     """
-    optuna = import_extra("optuna", "sweep")
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    storages = optuna.storages
-    try:
-        if config.storage:
-            storage = storages.RDBStorage(config.storage)
-        else:
-            config.out.mkdir(parents=True, exist_ok=True)
-            journal = config.out / "journal.log"
-            lock = storages.journal.JournalFileOpenLock(str(journal))
-            storage = storages.JournalStorage(storages.journal.JournalFileBackend(str(journal), lock))
-        pruner = optuna.pruners.MedianPruner(n_warmup_steps=config.steps // 4) if config.prune else None
-        study = optuna.create_study(
-            storage=storage, study_name=STUDY, load_if_exists=True, direction="minimize",
-            sampler=optuna.samplers.RandomSampler(seed=0), pruner=pruner or optuna.pruners.NopPruner(),
-        )  # fmt: skip
-    except (ImportError, UserError):
-        raise
-    except Exception as error:  # SQLAlchemy's, the driver's, the system's: all mean the same to the user
-        reason = " ".join(str(error).split())[:200]
-        raise UserError(f"{config.storage or config.out}: cannot open the study ({reason})") from None
+    for wait in PAUSES:  # where two begin an empty database at once, one of them fails, and finds it made
+        try:
+            study = _open(config)
+            break
+        except ImportError:
+            raise
+        except Exception as error:  # SQLAlchemy's, the driver's, the system's: all mean the same to the user
+            reason = " ".join(str(error).split())[:200]
+            message = f"{place(config)}: cannot open the study ({without_password(reason)})"
+        time.sleep(wait)
+    else:
+        raise UserError(message)
     wanted = {"steps": config.steps, "hidden": config.hidden, "seed": config.seed}
     found = study.user_attrs.get("settings", wanted)
     if found != wanted:
@@ -106,6 +99,33 @@ def open_study(config):
     for run in grid(config):  # Optuna leaves out what is in the study already
         study.enqueue_trial(run, skip_if_exists=True)
     return study
+
+
+def place(config):
+    """Where the study is, to be shown."""
+    return without_password(config.storage) if config.storage else config.out
+
+
+def without_password(text):
+    return re.sub(r"(//[^:/@\s]+):[^@\s]*@", r"\1:...@", text)
+
+
+def _open(config):
+    optuna = import_extra("optuna", "sweep")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    storages = optuna.storages
+    if config.storage:
+        storage = storages.RDBStorage(config.storage)
+    else:
+        config.out.mkdir(parents=True, exist_ok=True)
+        journal = config.out / "journal.log"
+        lock = storages.journal.JournalFileOpenLock(str(journal))
+        storage = storages.JournalStorage(storages.journal.JournalFileBackend(str(journal), lock))
+    pruner = optuna.pruners.MedianPruner(n_warmup_steps=config.steps // 4) if config.prune else None
+    return optuna.create_study(
+        storage=storage, study_name=STUDY, load_if_exists=True, direction="minimize",
+        sampler=optuna.samplers.RandomSampler(seed=0), pruner=pruner or optuna.pruners.NopPruner(),
+    )  # fmt: skip
 
 
 def give_back_lost_runs(study):
@@ -137,6 +157,19 @@ def running(study):
     import optuna
 
     return study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
+
+
+class Taken(Exception):
+    """Another process has this run, or had it."""
+
+
+def is_taken(study, number, run):
+    """Whether an earlier trial is, or was, this run."""
+    import optuna
+
+    states = optuna.trial.TrialState
+    trials = study.get_trials(deepcopy=False, states=(states.RUNNING, states.COMPLETE, states.PRUNED))
+    return any(trial.number < number and trial.params == run for trial in trials)
 
 
 def finished(study):
@@ -185,6 +218,8 @@ def work(config):
             "axis": trial.suggest_categorical("axis", list(AXES)),
             "value": trial.suggest_categorical("value", values),
         }
+        if is_taken(study, trial.number, run):  # two processes that began together put it in twice
+            raise Taken
         trial.set_user_attr(WHO, socket.gethostname())
         with Heartbeat(trial):
             return learn(config, run, corpus, trial)
@@ -193,7 +228,7 @@ def work(config):
     while True:
         give_back_lost_runs(study)
         if waiting(study):
-            study.optimize(objective, n_trials=1, catch=())
+            study.optimize(objective, n_trials=1, catch=(Taken,))
             done += 1
         elif running(study):  # another's, which may yet be lost
             time.sleep(1.0)
@@ -253,8 +288,7 @@ def sweep(config, say):
 
     study = open_study(config)
     total, already = len(grid(config)), len(finished(study))
-    place = config.storage or config.out
-    say(f"{total} runs of {config.steps} steps, {already} of them done before; in {place}")
+    say(f"{total} runs of {config.steps} steps, {already} of them done before; in {place(config)}")
     if already < total:
         in_parallel(config, say)
     write_report(config, finished(study), say)
