@@ -145,6 +145,12 @@ class RunFolder:
                     rows.append(json.loads(line))
         return rows
 
+    def keep_rows(self, wanted):
+        """Drop the rows of log.jsonl for which `wanted` is false: what a killed run did after its checkpoint."""
+        rows = [row for row in self.rows() if wanted(row)]
+        with atomic_open(self.path(LOG)) as file:
+            file.writelines(json.dumps(row) + "\n" for row in rows)
+
     def metrics(self):
         """What `write_metrics` has written so far.
 

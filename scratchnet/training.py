@@ -1,0 +1,206 @@
+"""The training loop, the same for every network of tokens.
+
+    trainer = Trainer(model, batches, Adam(model.params, model.grads, 1e-3), clip=5, schedule=Cosine(2000))
+    while trainer.steps < 2000:
+        print(trainer.step())                   a Step: loss, norm of the gradient, ...
+    trainer.judge(judged(sequences, 16))        nats a token; the best weights are kept
+
+A step: forward, with the state of the batch before if that goes on; loss; backward; the gradient clipped; the
+learning rate of the schedule; the optimizer's change; the mean of the weights moved.
+
+All that changes is in `state`, and after `load_state` a run goes on as if it had never stopped, bit by bit:
+weights, their mean, the best ones, the optimizer, the batches' place, the carried state, all generators.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from scratchnet.checkpoint import generator_state
+from scratchnet.losses import softmax_cross_entropy
+from scratchnet.optimizers import clip_global_norm
+from scratchnet.sequential import Sequential
+
+
+class Diverged(ArithmeticError):
+    """A loss or a gradient that is no finite number. The weights are as before that step."""
+
+
+class Step(NamedTuple):
+    """What one step reports: its number from 1, nats a token, the gradient's norm before clipping, the learning
+    rate, how many tokens.
+    """
+
+    step: int
+    loss: float
+    norm: float
+    lr: float
+    tokens: int
+
+
+class Trainer:
+    """A network, and all that changes while it learns.
+
+    Parameters
+    ----------
+    model : Sequential from tokens (T, B) to logits (T, V, B)
+    batches : RandomWindows or Streams (batches.py)
+    optimizer : of the model's params and grads
+    clip : largest norm of the gradient; None for no limit
+    schedule : Schedule of the learning rate; None for a constant one
+    average : how much of the weights' running mean stays at each step; 0 to judge the weights themselves
+
+    Attributes
+    ----------
+    steps : how many steps were taken
+    best : None, or a dict: step and nats of the best judgement so far
+    best_weights : the weights then, by name
+    waited : judgements since the best one
+    """
+
+    def __init__(self, model, batches, optimizer, clip=None, schedule=None, average=0.0):
+        if not 0 <= average < 1:
+            raise ValueError(f"expected average in [0, 1), got {average}")
+        self.model, self.batches, self.optimizer = model, batches, optimizer
+        self.clip, self.schedule, self.average = clip, schedule, average
+        self.mean = model.state_dict() if average else {}
+        self.carried = None
+        self.best, self.best_weights, self.waited = None, {}, 0
+        self.generators = _generators(model)
+
+    @property
+    def steps(self):
+        return self.optimizer.steps
+
+    def step(self):
+        """Learn from one batch.
+
+        Returns
+        -------
+        Step
+
+        Raises
+        ------
+        Diverged
+            If the loss or the gradient is not finite: nothing has changed but the batches' place.
+        """
+        model, batch = self.model, next(self.batches)
+        model.train()
+        if batch.fresh or self.carried is None:
+            self.carried = model.initial_state(batch.x.shape[1])
+        with np.errstate(over="ignore", invalid="ignore"):  # numbers are looked at
+            a, after = model.forward(batch.x, self.carried, batch.lengths)
+            loss, da = softmax_cross_entropy(a, batch.y)
+            model.zero_grad()
+            model.backward(da, need_dx=False)
+            norm = clip_global_norm(model.grads, self.clip or math.inf)
+        if not (math.isfinite(loss) and math.isfinite(norm)):
+            raise Diverged(f"at step {self.steps + 1} the loss is {loss:g}, the gradient's norm {norm:g}")
+        if self.schedule:
+            self.schedule.apply(self.optimizer)
+        self.optimizer.step()
+        self.carried = after
+        self._move_mean()
+        return Step(self.steps, float(loss), norm, self.optimizer.lr, int(np.count_nonzero(batch.y >= 0)))
+
+    def _move_mean(self):
+        keep = min(self.average, self.steps / (10 + self.steps))  # at first it forgets faster
+        for name, mean in self.mean.items():
+            mean += mean.dtype.type(1 - keep) * (self.model.params[name] - mean)
+
+    def judge(self, batches):
+        """Nats a token of other batches, by the mean of the weights; the best weights so far are kept.
+
+        Training is not disturbed.
+
+        Raises
+        ------
+        Diverged
+            If it is no finite number.
+        """
+        model = self.model
+        weights = {name: w.copy() for name, w in model.params.items()} if self.mean else {}
+        for name, mean in self.mean.items():
+            model.params[name][...] = mean
+        try:
+            nats = evaluate(model, batches)
+            if not math.isfinite(nats):
+                raise Diverged(f"after step {self.steps} the held-out loss is {nats:g}")
+            self.waited += 1
+            if self.best is None or nats < self.best["nats"]:
+                self.best, self.waited = {"step": self.steps, "nats": nats}, 0
+                self.best_weights = model.state_dict()
+        finally:
+            for name, w in weights.items():
+                model.params[name][...] = w
+        if self.schedule:
+            self.schedule.observe(nats)
+        return nats
+
+    def state(self):
+        """(tensors, metadata): all that going on needs."""
+        tensors = {f"last/{name}": w for name, w in self.model.params.items()}
+        tensors |= {f"mean/{name}": w for name, w in self.mean.items()}
+        tensors |= {f"best/{name}": w for name, w in self.best_weights.items()}
+        tensors |= {f"optimizer/{name}": array for name, array in self.optimizer.state_dict().items()}
+        tensors |= {f"carried/{k}": part for k, part in enumerate(self.carried or ())}
+        return tensors, {
+            "step": self.steps,
+            "best": self.best,
+            "waited": self.waited,
+            "batches": self.batches.state_dict(),
+            "schedule": self.schedule.state_dict() if self.schedule else {},
+            "generators": [generator_state(rng) for rng in self.generators],
+        }
+
+    def load_state(self, tensors, metadata):
+        """The inverse of `state`, for a Trainer that was made in the same way.
+
+        Raises
+        ------
+        ValueError, KeyError, TypeError
+            If it is the state of another one.
+        """
+        parts = {}
+        for key, tensor in tensors.items():
+            part, _, name = key.partition("/")
+            parts.setdefault(part, {})[name] = tensor
+        self.model.load_state_dict(parts["last"])
+        if parts.get("mean", {}).keys() != self.mean.keys():
+            raise ValueError(f"expected {'the' if self.mean else 'no'} mean of the weights")
+        for name, mean in self.mean.items():
+            mean[...] = parts["mean"][name]
+        self.optimizer.load_state_dict(parts["optimizer"])
+        carried = parts.get("carried", {})
+        self.carried = tuple(carried[str(k)] for k in range(len(carried))) or None
+        self.best, self.waited = metadata["best"], int(metadata["waited"])
+        self.best_weights = parts.get("best", {})
+        self.batches.load_state_dict(metadata["batches"])
+        if self.schedule:
+            self.schedule.load_state_dict(metadata["schedule"])
+        for rng, state in zip(self.generators, metadata["generators"], strict=True):
+            rng.bit_generator.state = state
+
+
+def evaluate(model, batches):
+    """Nats a token: the mean over all targets of all batches (see `judged`), without dropout."""
+    model.eval()
+    total = count = 0
+    for batch in batches:
+        with np.errstate(over="ignore", invalid="ignore"):
+            loss, _ = softmax_cross_entropy(model.forward(batch.x, lengths=batch.lengths), batch.y)
+        targets = np.count_nonzero(batch.y >= 0)
+        total, count = total + float(loss) * targets, count + targets
+    return total / count
+
+
+def _generators(layer):
+    """The generators from which layers draw while they learn, each once, in the order of the layers."""
+    found = {}
+    for part in layer.layers if isinstance(layer, Sequential) else (layer,):
+        if isinstance(part, Sequential):
+            found |= {id(rng): rng for rng in _generators(part)}
+        elif isinstance(getattr(part, "rng", None), np.random.Generator):
+            found[id(part.rng)] = part.rng
+    return list(found.values())
