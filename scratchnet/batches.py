@@ -179,8 +179,8 @@ class Streams:
 def judged(sequences, batch, heard=1, length=1024):
     """Batches in which every token of every sequence but the first `heard` is a target once.
 
-    Each sequence begins with a zero state, whatever stands beside it, so that a loss over all targets does not
-    depend on `batch` (but for rounding).
+    Each sequence begins with a zero state, whatever stands beside it, so that a loss over all targets does
+    not depend on `batch` (but for rounding).
 
     Parameters
     ----------
@@ -244,7 +244,9 @@ def _expect_same(state, wanted, names):
     for name in names:
         if state[name] != wanted[name]:
             what = "the same tokens to learn from" if name == "tokens" else f"{name} {state[name]}"
-            raise ValueError(f"expected {what} as before, got {'others' if name == 'tokens' else wanted[name]}")
+            raise ValueError(
+                f"expected {what} as before, got {'others' if name == 'tokens' else wanted[name]}"
+            )
 
 
 def _expect_count(state, name, least, most=None):

@@ -2,9 +2,9 @@
 
     pieces = generate(model, primers, 600, rng, stop=[0, 0], temperature=0.8)
 
-The network hears the primers by its ordinary forward pass; then `sample` (sampling.py) goes on, a stretch at a
-time, until every piece has its end. A piece draws from a generator of its own: given the same `rng`, the third
-of three pieces and the third of thirty are the same (but for rounding).
+The network hears the primers by its ordinary forward pass; then `sample` (sampling.py) goes on, a stretch
+at a time, until every piece has its end. A piece draws from a generator of its own: given the same `rng`, the
+third of three pieces and the third of thirty are the same (but for rounding).
 
 With a mask, which says what may come next, the network goes on token by token, by its forward pass.
 """
@@ -28,8 +28,8 @@ def generate(model, primers, length, rng, stop=None, mask=None, **choice):
     rng : numpy Generator
     stop : tokens in a row that end a piece, or a function of an array of all tokens so far, primer included,
         that says whether they are a whole piece; None for pieces of full length
-    mask : array of bool (V, V), whether a token (row) may be followed by another (column), or a function of an
-        array of all tokens so far that gives such a row (V,); None if all may follow
+    mask : array of bool (V, V), whether a token (row) may be followed by another (column), or a function of
+        an array of all tokens so far that gives such a row (V,); None if all may follow
     choice : temperature, top_k, top_p; see `sample`
 
     Returns
@@ -40,8 +40,8 @@ def generate(model, primers, length, rng, stop=None, mask=None, **choice):
     Raises
     ------
     ValueError
-        If a primer is empty, a token or a setting out of range, a mask leaves nothing, or what the network says
-        is not finite.
+        If a primer is empty, a token or a setting out of range, a mask leaves nothing, or what the network
+        says is not finite.
     """
     pieces = [_expect_primer(primer) for primer in primers]
     if length < 0:

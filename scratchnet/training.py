@@ -247,7 +247,9 @@ def _expect_like(arrays, wanted, name):
         raise ValueError(f"expected the {name} of {len(wanted)} arrays, got {len(arrays)} or of other names")
     for key, like in wanted.items():
         if arrays[key].shape != like.shape or arrays[key].dtype != like.dtype:
-            raise ValueError(f"expected {key} of the {name} {like.shape} {like.dtype}, got {arrays[key].shape}")
+            raise ValueError(
+                f"expected {key} of the {name} {like.shape} {like.dtype}, got {arrays[key].shape}"
+            )
         if not np.isfinite(arrays[key]).all():
             raise ValueError(f"expected finite numbers in {key} of the {name}")
 
