@@ -153,7 +153,14 @@ def test_an_error_about_another_file_keeps_its_name(tmp_path):
 
 def test_what_killed_writers_left(tmp_path):
     path = tmp_path / "a[1].bin"
-    for name in ("a[1].bin", ".a[1].bin", ".a[1].0123abcd.txt", ".a[1].0123abcd.bin", ".a1.0123abcd.bin", "b.bin"):
+    for name in (
+        "a[1].bin",
+        ".a[1].bin",
+        ".a[1].0123abcd.txt",
+        ".a[1].0123abcd.bin",
+        ".a1.0123abcd.bin",
+        "b.bin",
+    ):
         (tmp_path / name).touch()
     assert leftovers(path) == [tmp_path / ".a[1].0123abcd.bin"]
     with atomic_path(path) as temporary:
