@@ -207,8 +207,9 @@ def dump_config(config):
 def add_argument(parser, field, hint, text):
     """Tell the parser about one field."""
     options = {"type": hint}
-    if typing.get_origin(hint) in (list, tuple):
-        options = {"type": typing.get_args(hint)[0], "nargs": "+"}
+    several = next((h for h in (hint, *typing.get_args(hint)) if typing.get_origin(h) in (list, tuple)), None)
+    if several:
+        options = {"type": typing.get_args(several)[0], "nargs": "+"}
     note, default = describe(hint), default_of(field)
     if default not in (dataclasses.MISSING, None, ""):
         options["default"] = list(default) if isinstance(default, tuple) else default
@@ -276,7 +277,7 @@ def spell(argv, fields):
                 name, equals, value = name[3:], "=", "false"
             if name not in known:
                 raise UserError(f"{given}: no such flag{suggestion(name, known, flag)}")
-            is_switch = name in fields and fields[name].type in (bool, "bool")
+            is_switch = name in fields and fields[name].type in (bool, "bool", bool | None)
             argument = flag(name) + ("=true" if is_switch and not equals else equals + value)
         spelled.append(argument)
     return spelled

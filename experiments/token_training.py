@@ -26,6 +26,7 @@ from scratchnet.files import leftovers
 from scratchnet.training import Diverged
 
 HINT = "try a lower --lr or --clip"
+PARTS = ("best/", "mean/", "last/")  # of a checkpoint: what is to compose, the first that is there
 
 
 class Session:
@@ -153,7 +154,7 @@ class Session:
             os.link(self.run.checkpoint, path)  # a second name, no second file
         except OSError:  # a file system without such names
             save_checkpoint(path, tensors, about)
-        for old in numbered(self.run)[: -self.keep]:
+        for old in earlier(self.run)[: -self.keep]:
             old.unlink()
 
     @property
@@ -162,7 +163,7 @@ class Session:
         return self.run.folder / BEST
 
 
-def numbered(run):
+def earlier(run):
     """Paths of the checkpoints with a step in their name, the oldest first."""
     found = []
     for path in run.folder.glob(NUMBERED):
@@ -217,15 +218,13 @@ def load_best(path, needed):
         if not path.is_file():
             raise UserError(f"{path.parent}: expected a trained run, but there is no {BEST} in it")
     tensors, metadata = load_checkpoint(path)
+    if isinstance(metadata.get("trainer"), dict):
+        metadata["best"] = metadata["trainer"].get("best")
+        parts = ({n[len(p) :]: w for n, w in tensors.items() if n.startswith(p)} for p in PARTS)
+        tensors = next(filter(None, parts), tensors)
     missing = [name for name in needed if name not in metadata]
     if missing:
         raise CheckpointError(f"{path}: expected the weights of a trained network, found no {missing[0]}")
-    if isinstance(metadata.get("trainer"), dict):
-        metadata["best"] = metadata["trainer"].get("best")
-        for part in ("best/", "mean/", "last/"):
-            weights = {name[len(part) :]: w for name, w in tensors.items() if name.startswith(part)}
-            if weights:
-                return weights, metadata
     return tensors, metadata
 
 

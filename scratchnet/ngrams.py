@@ -103,7 +103,7 @@ class WittenBell:
         return np.array(found)
 
     def _code(self, ids, tokens, k):
-        """A number for each context of length k: from the id of the shorter one, and the token before that."""
+        """A number for each context of length k: from the id of the shorter one and the token before."""
         first = np.zeros_like(tokens)
         first[k:] = tokens[:-k]
         return ids * self.vocabulary + first

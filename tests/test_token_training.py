@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 
@@ -21,7 +22,7 @@ import experiments.progress
 import experiments.token_training as token_training
 from experiments.errors import UserError
 from experiments.run_folder import BEST, CHECKPOINT, LOG, RunFolder
-from experiments.token_training import load_best, load_network, numbered
+from experiments.token_training import load_best, load_network, earlier
 from scratchnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from scratchnet.training import Diverged, evaluate
 
@@ -57,6 +58,7 @@ def expected(tmp_path_factory):
 
 
 def start(folder, steps):
+    """The same in a process of its own."""
     return subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("tiny_session.py")), str(folder), str(steps)],
         cwd=ROOT,
@@ -66,14 +68,26 @@ def start(folder, steps):
     )
 
 
+def finish(folder, steps):
+    job = start(folder, steps)
+    assert job.communicate() == (b"", b"") and job.returncode == 0
+    return content(folder)
+
+
 def size_of(path):
     return path.stat().st_size if path.exists() else 0
 
 
 def test_killed_at_random_moments_it_ends_as_if_never_killed(tmp_path, rng):
-    """SIGKILL, which nothing can answer: between steps, within steps, while writing."""
-    steps, kills, folder = 10 * STEPS, 0, tmp_path / "killed"
-    expected = content(learned(tmp_path / "whole", steps=steps))
+    """SIGKILL, which nothing can answer: between steps, within steps, while writing.
+
+    All in processes of their own, which load compiled code: code that was compiled a moment ago may round
+    otherwise than what the cache gives back (a kernel called by another is there compiled apart from it).
+    """
+    folder, kills = tmp_path / "killed", 0
+    finish(tmp_path / "compiled", 12)
+    steps = 120 if numba.config.DISABLE_JIT else 400
+    expected = finish(tmp_path / "whole", steps)
     for _ in range(5):
         size, job = size_of(folder / LOG), start(folder, steps)
         while job.poll() is None and size_of(folder / LOG) == size:  # until it learns
@@ -83,15 +97,14 @@ def test_killed_at_random_moments_it_ends_as_if_never_killed(tmp_path, rng):
         _, errors = job.communicate()
         assert job.returncode in (0, -signal.SIGKILL), errors.decode()
         kills += job.returncode != 0
-    assert kills >= 3  # else it was done before: more steps
-    learned(folder, steps=steps)
-    assert content(folder) == expected
+    assert kills >= 2  # else it was done before
+    assert finish(folder, steps) == expected
     assert len(expected["rows"]) == steps // 3 + steps // 5
 
 
-@pytest.mark.parametrize("stop", [1, 2, 4, 5, 7, 33])
-def test_stopped_in_any_step(stop, expected, tmp_path):
-    session = begin_or_go_on(tmp_path / "run")
+def break_off(folder, stop):
+    """A run as it stands in the middle of step `stop` + 1, when the power goes."""
+    session = begin_or_go_on(folder)
     go_on = session.trainer.step
 
     def step():
@@ -102,8 +115,14 @@ def test_stopped_in_any_step(stop, expected, tmp_path):
     session.trainer.step = step
     with pytest.raises(OSError, match="no power"):
         session.learn(quiet=True)
-    assert begin_or_go_on(tmp_path / "run").trainer.steps == stop - stop % 4
-    assert content(learned(tmp_path / "run")) == expected
+    return folder
+
+
+@pytest.mark.parametrize("stop", [1, 2, 4, 5, 7, 33])
+def test_stopped_in_any_step(stop, expected, tmp_path):
+    folder = break_off(tmp_path / "run", stop)
+    assert begin_or_go_on(folder).trainer.steps == stop - stop % 4
+    assert content(learned(folder)) == expected
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -153,7 +172,7 @@ def test_no_row_is_lost_or_doubled(tmp_path):
 
 
 def test_a_strange_log_is_no_obstacle(expected, tmp_path):
-    folder = learned(tmp_path / "run", steps=8)
+    folder = break_off(tmp_path / "run", 10)
     with open(folder / LOG, "a") as file:
         file.write('3\n[]\n{"step": 9, "loss": 1.0}\n{"step": 1')
     assert content(learned(folder)) == expected
@@ -183,7 +202,7 @@ def test_the_last_checkpoints_stay(links, expected, tmp_path, monkeypatch):
     if not links:
         monkeypatch.setattr(os, "link", refuse)
     folder = learned(tmp_path / "run")
-    names = [path.name for path in numbered(RunFolder(folder))]
+    names = [path.name for path in earlier(RunFolder(folder))]
     assert names == [f"checkpoint-{step}.safetensors" for step in (52, 56, 60)]
     assert (folder / names[-1]).read_bytes() == (folder / CHECKPOINT).read_bytes()
     (folder / CHECKPOINT).write_bytes((folder / names[1]).read_bytes())  # back to an earlier one
@@ -191,7 +210,7 @@ def test_the_last_checkpoints_stay(links, expected, tmp_path, monkeypatch):
     (folder / "checkpoint-of-mine.safetensors").touch()
     assert begin_or_go_on(folder).trainer.steps == 56
     assert content(learned(folder)) == expected | {"checkpoint-of-mine.safetensors": b""}
-    assert numbered(RunFolder(learned(tmp_path / "none", keep=0))) == []
+    assert earlier(RunFolder(learned(tmp_path / "none", keep=0))) == []
 
 
 def test_the_best_is_all_that_composing_needs(tmp_path):

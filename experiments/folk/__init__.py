@@ -1,0 +1,1 @@
+"""Irish tunes, character by character."""

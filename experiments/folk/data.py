@@ -1,0 +1,123 @@
+"""The tunes: kept, grouped, shared out, as characters."""
+
+from collections import Counter
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from encoders.abc_characters import END, Characters, normal
+from encoders.abc_collection import read_collection
+from encoders.abc_transposition import transpose_tune
+from encoders.melody import groups, melody, split
+from experiments.datasets import RemoteFile, fetch
+from experiments.errors import UserError
+
+IRISH = RemoteFile(
+    "folk/irish.abc",
+    "https://raw.githubusercontent.com/aamini/introtodeeplearning/2023/mitdeeplearning/data/irish.abc",
+    "df3782d5f7b5a2f4c66aa7c13f13008d5f48757b3f5f51620cd6c1ceb2c53023",
+    8 << 20,
+)
+PARTS = ("train", "valid", "test")
+SHARES = (0.85, 0.05, 0.10)
+SPLIT_SEED = 0  # the same tunes are held out in every run, so that runs can be compared
+KEYS = range(-5, 7)  # semitones up or down, in which a tune may be learned
+SHOWN = 20  # rows of the table of what was dropped
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Tunes in three parts that share no tune, no near copy and no transposed one.
+
+    Attributes
+    ----------
+    tunes : list of Tune
+    dropped : list of Dropped
+    parts : dict of part -> list of indices of tunes
+    """
+
+    tunes: list
+    dropped: list
+    parts: dict
+
+    @cached_property
+    def texts(self):
+        """The tunes as they are learned."""
+        return [normal(tune.text) for tune in self.tunes]
+
+    @cached_property
+    def characters(self):
+        """The alphabet of all tunes."""
+        return Characters.of([*self.texts, END])
+
+    @cached_property
+    def melodies(self):
+        """Intervals and durations of each tune, as written."""
+        return [melody(tune.score(repeats=False)) for tune in self.tunes]
+
+    def sequences(self, part):
+        """Each tune of a part with what ends the tune before it and what ends it: arrays of tokens."""
+        return [self.characters.encode(END + self.texts[k] + END) for k in self.parts[part]]
+
+    def stream(self, part):
+        """All tunes of a part in a row: an array of tokens."""
+        return self.characters.encode("".join(self.texts[k] + END for k in self.parts[part]))
+
+    def in_keys(self, k):
+        """Tokens of a tune in all keys that its alphabet can write, its own first."""
+        known, found = self.characters.numbers.keys(), [self.texts[k]]
+        for semitones in KEYS:
+            try:
+                moved = transpose_tune(self.texts[k], semitones) if semitones else ""
+            except ValueError:  # a key that cannot be moved
+                continue
+            if moved and set(moved) <= known:
+                found.append(moved)
+        return [self.characters.encode(text + END) for text in found]
+
+    def describe(self):
+        """What there is, in a few lines."""
+        lines = [
+            f"{len(self.tunes)} tunes, {len(self.characters)} different characters, "
+            f"{sum(map(len, self.texts)):,} in all; "
+            + ", ".join(f"{part} {len(self.parts[part])}" for part in PARTS)
+        ]
+        if self.dropped:
+            lines.append(f"{len(self.dropped)} files or tunes dropped:")
+            for path, line, reason in self.dropped[:SHOWN]:
+                lines.append(f"  {path}{f', line {line}' if line else ''}: {reason}")
+            if len(self.dropped) > SHOWN:
+                lines.append(f"  and {len(self.dropped) - SHOWN} more: {reasons(self.dropped)}")
+        return "\n".join(lines)
+
+
+def reasons(dropped):
+    """How often each reason came, the most frequent first."""
+    counts = Counter(row.reason.partition(",")[0] for row in dropped)
+    return "; ".join(f"{count} x {reason}" for reason, count in counts.most_common(5))
+
+
+def load(paths=None, quiet=False):
+    """The corpus of the user's files, or the Irish set.
+
+    Raises
+    ------
+    UserError
+        If there are too few tunes to learn from, or the network gives none.
+    """
+    if paths is None:
+        hint = (
+            "give tunes with --data FILE_OR_FOLDER (music21, if installed, has Irish ones in music21/corpus)"
+        )
+        paths = [fetch(IRISH, quiet, hint)]
+    collection = read_collection(paths)
+    tunes = [kept.tune for kept in collection.kept]
+    try:
+        found = groups([melody(tune.score(repeats=False)) for tune in tunes])
+        parts = split(found, SHARES, np.random.default_rng(SPLIT_SEED))
+    except ValueError:
+        few = f"expected at least 3 different tunes to learn from, got {len(tunes)}"
+        why = f" ({reasons(collection.dropped)})" if collection.dropped else ""
+        raise UserError(few + why) from None
+    return Corpus(tunes, collection.dropped, dict(zip(PARTS, parts, strict=True)))

@@ -1,0 +1,52 @@
+"""The pictures of a run: learning, and a tune as a score."""
+
+import numpy as np
+
+from encoders.piano_roll import draw_piano_roll
+from experiments.figures import COLORS, draw_curve, new_figure
+
+
+def draw_learning(path, rows, levels, title):
+    """Nats a character against steps. rows: of log.jsonl."""
+    learned = [(row["step"], row["loss"]) for row in rows if row.get("loss") is not None]
+    judged = [(row["step"], row["held_out"]) for row in rows if row.get("held_out") is not None]
+    series = {"training tunes, with dropout": learned, "validation tunes": judged}
+    series = {label: tuple(np.array(points, float).T) for label, points in series.items() if points}
+    draw_curve(path, series, levels, xlabel="step", ylabel="nats a character", title=title)
+
+
+def draw_sweep(path, curves, title):
+    """Training and held-out loss side by side.
+
+    curves : dict of label -> {"loss": [[step, nats], ...], "held_out": [...]}
+    """
+    with new_figure(path, (9, 4)) as figure:
+        left, right = figure.subplots(1, 2, sharey=True)
+        for axes, kind, name in ((left, "loss", "training tunes"), (right, "held_out", "held-out tunes")):
+            for number, (label, both) in enumerate(curves.items()):
+                if both[kind]:
+                    steps, nats = zip(*both[kind], strict=True)
+                    axes.plot(steps, nats, color=COLORS[number % len(COLORS)], label=label, linewidth=1.6)
+            axes.set(xlabel="step", title=name)
+            axes.grid(color="#e6e6e6", linewidth=0.7)
+        left.set_ylabel("nats a character")
+        left.set_ylim(0, 4)
+        right.legend(loc="best", title=title)
+
+
+def draw_tune(folder, name, tune):
+    """A tune as a score, NAME.svg, where verovio is installed; else as a piano roll, NAME.png. Its path."""
+    try:
+        import verovio
+    except ImportError:
+        path = folder / f"{name}.png"
+        draw_piano_roll(tune.score(repeats=False), path, title=tune.title or name, bars_per_row=8)
+        return path
+    verovio.enableLog(verovio.LOG_OFF)
+    engraver = verovio.toolkit()
+    engraver.setOptions({"inputFrom": "abc", "pageHeight": 60000, "adjustPageHeight": True, "footer": "none"})
+    # The line breaks of old would be decorations today.
+    engraver.loadData(tune.text.replace("!\n", "\n").removesuffix("!"))
+    path = folder / f"{name}.svg"
+    path.write_text(engraver.renderToSVG(1), encoding="utf-8")
+    return path

@@ -1,0 +1,176 @@
+"""What the commands do."""
+
+from pathlib import Path
+
+from encoders.abc_characters import Characters
+from encoders.abc_collection import read_collection
+from encoders.audio import render_midi
+from encoders.midi import write_midi
+from experiments.errors import UserError
+from experiments.folk import composing, figures, report, runs
+from experiments.folk.data import load
+from experiments.folk.settings import complete
+from experiments.run_folder import RunFolder
+from scratchnet.files import atomic_open
+from scratchnet.training import Diverged
+
+JUDGED = 50  # tunes that the default run draws to be judged
+
+
+def say(text=""):
+    print(text, flush=True)
+
+
+def run_all(config):
+    """`python -m experiments.folk`."""
+    config = complete(config)
+    begin = composing.primer(config)
+    corpus = load(config.data, config.quiet)
+    check_primer(begin, corpus.characters)
+    run = RunFolder.create(config.out, "folk", config, config.overwrite)
+    learn(runs.make_session(config, corpus, run), corpus, config.quiet)
+    network, characters, _ = runs.load_network(run.folder)
+    rng = composing.generator(config.seed)
+    kept, drawn = composing.compose(network, characters, begin, config.n, rng, as_drawing(config), config.raw)
+    if len(drawn) < JUDGED:
+        drawn += composing.draw(network, characters, begin, JUDGED - len(drawn), rng, as_drawing(config))
+    folder = run.path("tunes/tunes.abc").parent
+    write_tunes(folder, kept, config, begin)
+    tell(run, corpus, network, drawn)
+    say(f"\nEverything is in {run.folder}. Listen: {folder}")
+
+
+def run_train(config):
+    """`train`."""
+    if config.resume:
+        run, quiet, data = RunFolder.open(config.resume), config.quiet, config.data
+        config = runs.settings_of(run)
+        corpus = load(data or config.data, quiet)
+        session = runs.make_session(config, corpus, run)
+        session.resume()
+    else:
+        config = complete(config)
+        quiet, corpus = config.quiet, load(config.data, config.quiet)
+        run = RunFolder.create(config.out, "folk", config, config.overwrite)
+        session = runs.make_session(config, corpus, run)
+    learn(session, corpus, quiet)
+    network, _, _ = runs.load_network(run.folder)
+    tell(run, corpus, network, None)
+    say(f"\nThe run is in {run.folder}. Compose: python -m experiments.folk compose {run.folder}")
+
+
+def learn(session, corpus, quiet):
+    """Train to the end; say with what, and how it went."""
+    trainer = session.trainer
+    say(corpus.describe())
+    say(f"{trainer.model.parameter_count:,} weights, {session.steps} steps")
+    try:
+        session.learn(quiet)
+    except Diverged as error:
+        raise SystemExit(f"folk: error: {error}") from None  # status 1, and one line
+    best = f"step {trainer.best['step']}, {trainer.best['nats']:.3f} nats"
+    say(f"stopped after step {trainer.steps}; the best on validation tunes: {best}")
+
+
+def tell(run, corpus, network, drawn):
+    """Judge, print, draw, write metrics.json."""
+    rows = report.nats_table(corpus, network)
+    say("\n" + report.as_text(rows))
+    run.write_metrics({"nats": rows, "weights": network.parameter_count})
+    name, nats = report.best_ngram(rows)
+    figures.draw_learning(run.path("learning.png"), run.rows(), {f"{name},\ntest tunes": nats}, "Irish tunes")
+    if drawn is not None:
+        judged = report.judge_tunes(corpus, drawn)
+        run.write_metrics({"tunes": judged})
+        say("\n" + report.tunes_text(judged))
+
+
+def run_evaluate(config):
+    """`evaluate`."""
+    run = RunFolder.open(config.run)
+    network, characters, _ = runs.load_network(run.folder)
+    corpus = load(config.data or runs.settings_of(run).data, config.quiet)
+    if corpus.characters.characters != characters.characters:
+        raise UserError(f"--data: other characters than those that {config.run} has learned")
+    rng = composing.generator(config.seed)
+    tell(run, corpus, network, composing.draw(network, characters, "X:", config.n, rng, config))
+
+
+def run_compose(config):
+    """`compose`."""
+    network, characters, _ = runs.load_network(config.run)
+    begin = composing.primer(config)
+    check_primer(begin, characters)
+    folder = config.out
+    if folder is None:
+        home = config.run if config.run.is_dir() else config.run.parent
+        folder = home / f"composed-{config.seed}"
+    check_free(folder, config.overwrite)
+    rng = composing.generator(config.seed)
+    kept, drawn = composing.compose(network, characters, begin, config.n, rng, config, config.raw)
+    write_tunes(folder, kept, config, begin, config.wav)
+    valid = sum(tune.tune is not None for tune in drawn)
+    say(f"{valid} of {len(drawn)} tunes drawn are valid ABC; {len(kept)} are in {folder}")
+
+
+def run_render(config):
+    """`render`."""
+    check_free(config.out, config.overwrite)
+    collection = read_collection(config.abc)
+    for path, line, reason in collection.dropped:
+        say(f"left out: {path}{f', line {line}' if line else ''}: {reason}")
+    if not collection.kept:
+        raise UserError("no tune that can be played")
+    names = []
+    for number, (_, _, tune) in enumerate(collection.kept, 1):
+        names.append(play(config.out, f"{number:02}", tune, config.wav, config.engine))
+    say(f"{len(names)} tunes are in {config.out}")
+
+
+def as_drawing(config):
+    """The settings of `Drawing` from those of a Run, where `length` is that of training."""
+    from experiments.folk.settings import Drawing
+
+    return Drawing(temperature=config.temperature, top_k=config.top_k, top_p=config.top_p)
+
+
+def check_primer(begin, characters):
+    """A UserError that names the characters of the beginning that were not learned."""
+    try:
+        Characters.encode(characters, begin)
+    except ValueError as error:
+        raise UserError(f"the beginning of the tunes: {error}") from None
+
+
+def check_free(folder, overwrite):
+    """A UserError if the folder has files that would be replaced."""
+    if not overwrite and Path(folder).is_dir() and any(Path(folder).iterdir()):
+        raise UserError(f"{folder}: the folder is not empty; choose another --out or ask to --overwrite")
+
+
+def write_tunes(folder, kept, config, begin, wav=True):
+    """tunes.abc with all, and of each valid one MIDI, sound and a picture."""
+    folder.mkdir(parents=True, exist_ok=True)
+    skip = 0 if config.include_primer else len(begin)
+    with atomic_open(folder / "tunes.abc") as file:
+        file.write("\n\n".join(row.text[skip:] for row in kept) + "\n")
+    for number, row in enumerate(kept, 1):
+        if row.tune is not None:
+            play(folder, f"{number:02}", row.tune, wav, config.engine, config.bpm)
+
+
+def play(folder, name, tune, wav, engine, bpm=None):
+    """One tune as MIDI, WAV and a picture. `bpm` counts where the tune says no tempo."""
+    from dataclasses import replace
+
+    folder.mkdir(parents=True, exist_ok=True)
+    score = tune.score()
+    if bpm and "Q" not in tune.fields:
+        score = replace(score, tempos=((0, bpm),))
+    score = replace(score, tracks=[replace(score.tracks[0], program=21)])  # an accordion
+    midi = folder / f"{name}.mid"
+    write_midi(score, midi)
+    if wav:
+        render_midi(midi, folder / f"{name}.wav", engine)
+    figures.draw_tune(folder, name, tune)
+    return name

@@ -1,0 +1,135 @@
+"""How good: nats a character beside simple models; valid tunes, full bars, copies."""
+
+import math
+from typing import NamedTuple
+
+from encoders.melody import PARTS, Copies, melody
+from experiments.folk.baselines import baselines, best_ngram
+from scratchnet.batches import judged
+from scratchnet.training import evaluate
+
+BATCH = 32
+LONG = (2, 4)  # bars: copies longer than these are counted
+
+
+def held_out(corpus, part):
+    """Batches in which each tune of a part is predicted from its first character to its end."""
+    return judged(corpus.sequences(part), BATCH, heard=2)
+
+
+def nats_table(corpus, network):
+    """Nats a character on the test tunes: dict of name -> nats, the network's under "network"."""
+    rows = baselines(corpus.stream("train"), corpus.stream("test"), corpus.characters)
+    rows["network"] = evaluate(network, held_out(corpus, "test"))
+    rows["network, training tunes"] = evaluate(network, held_out(corpus, "train"))
+    return rows
+
+
+def as_text(rows):
+    """The rows as a table, the best model last."""
+    name, nats = best_ngram(rows)
+    lines = [f"{'nats':>8} {'bits':>7}   a character of the test tunes"]
+    ranked = sorted(rows.items(), key=lambda row: -row[1])
+    lines += [f"{value:8.3f} {value / math.log(2):7.3f}   {label}" for label, value in ranked]
+    gain = nats - rows["network"]
+    words = "below" if gain > 0 else "above"
+    return "\n".join([*lines, f"The network is {abs(gain):.3f} nats {words} the best n-gram ({name})."])
+
+
+class Copying(NamedTuple):
+    """The longest run of notes that a tune shares with a training tune, in any key.
+
+    notes, bars : its length; title : of the training tune; share : of the tune's own notes
+    """
+
+    notes: int
+    bars: float
+    title: str
+    share: float
+
+
+class Memory:
+    """Finds copies of the training tunes."""
+
+    def __init__(self, corpus):
+        self.numbers = corpus.parts["train"]
+        self.titles = [corpus.tunes[k].title for k in self.numbers]
+        self.copies = Copies([corpus.melodies[k] for k in self.numbers])
+
+    def look(self, tune):
+        """The Copying of a Tune."""
+        score = tune.score(repeats=False)
+        pairs = melody(score)
+        copy = self.copies.longest(pairs)
+        if copy.tune is None:
+            return Copying(0, 0.0, "", 0.0)
+        quarters = sum(parts for _, parts in pairs[copy.start : copy.start + copy.notes - 1]) / PARTS
+        _, numerator, denominator = score.meters[0]
+        bars = quarters / (4 * numerator / denominator)
+        return Copying(copy.notes, bars, self.titles[copy.tune], copy.notes / (len(pairs) + 1))
+
+
+def copying_of(memory, tunes):
+    """Figures of many tunes, for metrics.json: the median and longest copy, the share of long ones, and of
+    which tune the longest is.
+    """
+    found = [memory.look(tune) for tune in tunes]
+    if not found:
+        return {"tunes": 0}
+    by_length = sorted(found, key=lambda copying: copying.bars)
+    longest = by_length[-1]
+    figures = {
+        "tunes": len(found),
+        "median notes": sorted(copying.notes for copying in found)[len(found) // 2],
+        "median bars": by_length[len(found) // 2].bars,
+        "longest notes": longest.notes,
+        "longest bars": longest.bars,
+        "longest is of": longest.title,
+    }
+    for bars in LONG:
+        figures[f"share over {bars} bars"] = sum(c.bars > bars for c in found) / len(found)
+    return figures
+
+
+def bars_filled(tunes):
+    """The share of bars that fill their meter (abc_bars.py), of all bars of these tunes."""
+    bars = [bar for tune in tunes for bar in tune.bars if bar.expected]
+    return sum(bar.fills for bar in bars) / len(bars) if bars else math.nan
+
+
+def judge_tunes(corpus, drawn):
+    """Figures of composed tunes beside those of the test tunes, for metrics.json.
+
+    Parameters
+    ----------
+    drawn : list of Composed
+    """
+    memory = Memory(corpus)
+    composed = [row.tune for row in drawn if row.tune is not None]
+    human = [corpus.tunes[k] for k in corpus.parts["test"]]
+    return {
+        "drawn": len(drawn),
+        "valid": len(composed) / len(drawn) if drawn else math.nan,
+        "reasons": [row.reason for row in drawn if row.tune is None][:10],
+        "bars filled": {"composed": bars_filled(composed), "test tunes": bars_filled(human)},
+        "copies": {"composed": copying_of(memory, composed), "test tunes": copying_of(memory, human)},
+    }
+
+
+def tunes_text(figures):
+    """`judge_tunes` in words."""
+    bars, copies = figures["bars filled"], figures["copies"]
+    lines = [
+        f"valid ABC: {figures['valid']:.0%} of {figures['drawn']} tunes drawn",
+        f"bars that fill their meter: {bars['composed']:.1%} (test tunes: {bars['test tunes']:.1%})",
+        "longest run of notes shared with a training tune, in any key:",
+    ]
+    for who, row in copies.items():
+        if row["tunes"]:
+            over = ", ".join(f"over {bars} bars {row[f'share over {bars} bars']:.0%}" for bars in LONG)
+            lines.append(
+                f"  {who}: median {row['median notes']} notes, {row['median bars']:.1f} bars; {over}; "
+                f"longest {row['longest notes']} notes, {row['longest bars']:.1f} bars "
+                f"({row['longest is of']})"
+            )
+    return "\n".join(lines)

@@ -1,0 +1,100 @@
+"""A run: its trainer, its files, the trained network out of them."""
+
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+
+from encoders.abc_characters import Characters
+from experiments.errors import UserError
+from experiments.folk.networks import NETWORK, make_network, make_optimizer, make_schedule
+from experiments.folk.report import held_out
+from experiments.folk.settings import Recipe, Run, Train, complete
+from experiments.run_folder import CONFIG
+from experiments.token_training import Session, load_best
+from scratchnet.batches import RandomWindows, Streams
+from scratchnet.checkpoint import CheckpointError
+from scratchnet.training import Trainer
+
+RESUME = "python -m experiments.folk train --resume"
+
+
+def make_trainer(config, corpus):
+    """The Trainer of complete settings, before its first step."""
+    network = make_network(
+        {name: getattr(config, name) for name in NETWORK},
+        len(corpus.characters),
+        np.random.default_rng([config.seed, 0]),
+        config.dropout,
+    )
+    return Trainer(
+        network,
+        make_batches(config, corpus, np.random.default_rng([config.seed, 1])),
+        make_optimizer(config, network),
+        clip=config.clip,
+        schedule=make_schedule(config),
+        average=config.average,
+    )
+
+
+def make_batches(config, corpus, rng):
+    """Batches of the training tunes; UserError if they are too few."""
+    try:
+        if not config.streams:
+            return RandomWindows(corpus.stream("train"), config.length, config.batch, rng)
+        tunes = [corpus.in_keys(k) if config.transpose else [None] for k in corpus.parts["train"]]
+        own = [corpus.characters.encode(corpus.texts[k] + "\n\n") for k in corpus.parts["train"]]
+
+        def epoch(rng):
+            """Every tune once, some of them in another key."""
+            moved = rng.random(len(own)) < config.transpose
+            return [
+                keys[rng.integers(len(keys))] if move else tune
+                for tune, keys, move in zip(own, tunes, moved, strict=True)
+            ]
+
+        return Streams(epoch, config.length, config.batch, rng)
+    except ValueError as error:
+        raise UserError(
+            f"too few tunes for --length {config.length} and --batch {config.batch}: {error}"
+        ) from None
+
+
+def make_session(config, corpus, run):
+    """The Session of complete settings."""
+    about = {
+        "experiment": "folk",
+        "config": {field.name: getattr(config, field.name) for field in fields(Recipe)},
+        "vocabulary": corpus.characters.characters,
+    }
+    return Session(
+        make_trainer(config, corpus), run, about, held_out(corpus, "valid"), config.steps,
+        judge_every=config.judge_every, save_every=config.save_every, patience=config.patience,
+        keep=config.keep, command=RESUME,
+    )  # fmt: skip
+
+
+def settings_of(run):
+    """The complete settings of a run, whichever command made it; UserError if they are damaged."""
+    text = (run.folder / CONFIG).read_text(encoding="utf-8", errors="replace")
+    return complete(run.config(Train if "resume:" in text else Run))
+
+
+def load_network(path):
+    """The best network of a run folder or best.safetensors, and its Characters.
+
+    Raises
+    ------
+    UserError, CheckpointError
+        If there is none, or it is damaged or of another kind.
+    """
+    tensors, metadata = load_best(Path(path), ("config", "vocabulary", "best"))
+    try:
+        characters = Characters(metadata["vocabulary"])
+        settings, dropout = metadata["config"], metadata["config"]["dropout"]
+        network = make_network(settings, len(characters), np.random.default_rng(0), dropout)
+        network.load_state_dict(tensors)
+    except (KeyError, ValueError, TypeError) as error:
+        raise CheckpointError(f"{path}: damaged, or not of a network of tunes ({error})") from None
+    network.eval()
+    return network, characters, metadata

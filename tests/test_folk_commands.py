@@ -1,0 +1,172 @@
+"""`python -m experiments.folk` as its users meet it: files, messages, refusals."""
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from abc_tunes import write_tunes
+
+pytest.importorskip("jsonargparse")
+pytest.importorskip("matplotlib")
+from encoders.abc_notation import read_tune, split_tunes
+from encoders.midi import read_midi
+from experiments.folk.__main__ import program
+from scratchnet.checkpoint import load_checkpoint, save_checkpoint
+
+SMALL = "--hidden 12 --layers 1 --batch 4 --length 24 --judge-every 20 --quiet".split()
+
+
+def folk(*arguments):
+    return program.main([str(argument) for argument in arguments])
+
+
+@pytest.fixture(scope="module")
+def tunes(tmp_path_factory):
+    return write_tunes(tmp_path_factory.mktemp("data") / "tunes.abc")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, tunes):
+    """A small run, which no test changes."""
+    folder = tmp_path_factory.mktemp("runs") / "trained"
+    assert folk("train", *SMALL, "--steps", 60, "--data", tunes, "--out", folder) == 0
+    return folder
+
+
+def test_everything(tunes, tmp_path, capsys):
+    out = tmp_path / "run"
+    assert folk(*SMALL, "--steps", 40, "--data", tunes, "--out", out, "--n", 2, "--raw") == 0
+    said = capsys.readouterr().out
+    for words in (
+        "40 tunes",
+        "best on validation tunes",
+        "uniform",
+        "the best n-gram",
+        "valid ABC:",
+        "Listen:",
+    ):
+        assert words in said
+    names = {path.name for path in out.iterdir()}
+    assert names == {
+        "config.yaml", "environment.json", "log.jsonl", "metrics.json", "checkpoint.safetensors",
+        "best.safetensors", "learning.png", "tunes",
+    }  # fmt: skip
+    assert (out / "tunes" / "tunes.abc").read_text().startswith("X:")
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["nats"]["network"] < metrics["nats"]["uniform"] and metrics["tunes"]["drawn"] == 50
+
+
+def test_going_on_is_as_if_it_had_not_stopped(trained, tunes, tmp_path, capsys):
+    run = tmp_path / "run"
+    assert folk("train", *SMALL, "--steps", 60, "--data", tunes, "--out", run, "--save-every", 25) == 0
+    first = (run / "best.safetensors").read_bytes()
+    assert first == (trained / "best.safetensors").read_bytes()
+    assert folk("train", "--resume", run, "--quiet") == 0
+    assert "stopped after step 60" in capsys.readouterr().out
+    assert (run / "best.safetensors").read_bytes() == first
+
+
+def test_compose(trained, tmp_path, capsys):
+    out = tmp_path / "tunes"
+    arguments = ["--n", 3, "--raw", "--length", 200, "--seed", 3]
+    assert folk("compose", trained, "--out", out, "--title", "Tune 9", "--key", "D", *arguments) == 0
+    assert "3 are in" in capsys.readouterr().out
+    found = split_tunes((out / "tunes.abc").read_text())
+    assert len(found) == 3 and all(text.startswith("X:1\nT:Tune 9\nM:C\nL:1/8\nK:D") for _, text in found)
+    again = tmp_path / "again"
+    assert folk("compose", trained / "best.safetensors", "--out", again, "--title", "Tune 9", "--key", "D",
+                *arguments, "--no-include-primer") == 0  # fmt: skip
+    texts = [text.split("K:D", 1)[1] for _, text in found]
+    assert (again / "tunes.abc").read_text().split() == "\n\n".join(texts).split()
+
+
+def test_valid_tunes_get_sound_and_a_picture(tunes, tmp_path):
+    text = split_tunes(tunes.read_text())[0][1]
+    out = tmp_path / "out"
+    (tmp_path / "mine.abc").write_text(text)
+    assert folk("render", tmp_path / "mine.abc", "--out", out, "--engine", "built-in") == 0
+    score = read_midi(out / "01.mid")
+    assert [note.pitch for note in score.notes()] == [note.pitch for note in read_tune(text).score().notes()]
+    assert (out / "01.wav").stat().st_size > 100_000
+    assert (out / "01.svg").is_file() or (out / "01.png").is_file()
+
+
+def test_evaluate(trained, capsys):
+    assert folk("evaluate", trained, "--n", 4, "--length", 100, "--quiet") == 0
+    said = capsys.readouterr().out
+    assert "valid ABC:" in said and "of 4 tunes drawn" in said and "a character of the test tunes" in said
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (
+            ["compose", "RUN", "--prime", "X:1\nT:é"],
+            "expected characters that were learned, got 'é', first at character 7",
+        ),
+        (["compose", "RUN", "--prime", "X", "--key", "D"], "got both"),
+        (["compose", "no_such_run"], "no_such_run"),
+        (["compose", "RUN", "--temperature", "0"], "--temperature: expected"),
+        (["compose", "RUN", "--out", "."], "the folder is not empty"),
+        (["train", "--data", "no_such.abc"], "no such file"),
+        (["train", "--data", "EMPTY"], "(1 x empty)"),
+        (["train", "--steps", "0"], "--steps: expected"),
+        (["train", "--data", "TUNES", "--length", "9000"], "too few tunes for --length 9000"),
+        (["train", "--resume", "no_such_run"], "no such run folder"),
+        (["evaluate", "RUN", "--data", "OTHER"], "other characters than"),
+        (["render", "EMPTY", "--out", "new"], "no tune that can be played"),
+        (["dance"], "no command 'dance'"),
+    ],
+)
+def test_wrong_use_is_one_line(arguments, message, trained, tunes, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty.abc").touch()
+    (tmp_path / "other.abc").write_text(tunes.read_text().replace("Tune", "Füne"))
+    places = {"RUN": trained, "TUNES": tunes, "EMPTY": "empty.abc", "OTHER": "other.abc"}
+    assert folk(*(places.get(word, word) for word in arguments)) == 2
+    told = capsys.readouterr().err
+    assert message in told and told.count("\n") == 1 and told.startswith("folk")
+
+
+def test_damaged_files(trained, tmp_path, capsys):
+    run = Path(shutil.copytree(trained, tmp_path / "run"))
+    content = (run / "best.safetensors").read_bytes()
+    tensors, metadata = load_checkpoint(run / "best.safetensors")
+    for spoil, message in [
+        (lambda path: path.write_bytes(content[:-50]), "damaged"),
+        (lambda path: path.write_bytes(b""), "empty"),
+        (lambda path: save_checkpoint(path, tensors, {"config": {}}), "found no vocabulary"),
+        (
+            lambda path: save_checkpoint(path, tensors, metadata | {"vocabulary": "aa"}),
+            "different characters",
+        ),
+        (lambda path: save_checkpoint(path, tensors, metadata | {"vocabulary": "ab"}), "weight"),
+        (lambda path: path.unlink(), "no best.safetensors"),
+    ]:
+        spoil(run / "best.safetensors")
+        assert folk("compose", run, "--n", 1) == 2
+        told = capsys.readouterr().err
+        assert message in told and told.count("\n") == 1
+
+
+def test_learning_that_goes_astray(tunes, tmp_path):
+    astray = ["--lr", 3e38, "--optimizer", "adam", "--out", tmp_path / "run"]
+    with pytest.raises(
+        SystemExit, match="^folk: error: at step .* nothing was saved before; try a lower --lr"
+    ):
+        folk("train", *SMALL, "--steps", 40, "--data", tunes, *astray)
+
+
+def test_help_answers_at_once():
+    began = time.perf_counter()
+    result = subprocess.run(
+        [sys.executable, "-m", "experiments.folk", "--help"], capture_output=True, text=True
+    )
+    assert result.returncode == 0 and "render" in result.stdout
+    loaded = "import sys; from experiments.folk.__main__ import program; print('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True).stdout == "False\n"
+    assert time.perf_counter() - began < 60
