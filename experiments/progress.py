@@ -24,6 +24,8 @@ class Progress:
         Show nothing.
     file : text stream, optional
         Standard error by default.
+    initial : int
+        Units that were done before, and do not count for the rate.
 
     Raises
     ------
@@ -31,12 +33,12 @@ class Progress:
         If tqdm is not installed (and `quiet` is not asked for).
     """
 
-    def __init__(self, total, description="", unit="step", quiet=False, file=None):
+    def __init__(self, total, description="", unit="step", quiet=False, file=None, initial=0):
         self.bar = None
         if quiet:
             return
         file = sys.stderr if file is None else file
-        options = {"total": total, "desc": description, "unit": unit, "miniters": 1}
+        options = {"total": total, "desc": description, "unit": unit, "miniters": 1, "initial": initial}
         if file.isatty():
             options.update(file=file, mininterval=0.1, dynamic_ncols=True, unit=f" {unit}")
         else:

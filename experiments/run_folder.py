@@ -4,7 +4,8 @@
         config.yaml             the settings, ready for `--config`
         environment.json        versions, processor, threads, commit
         log.jsonl               one JSON object per line, written as training goes
-        checkpoint.safetensors
+        checkpoint.safetensors  all that going on needs (some runs keep earlier ones: checkpoint-STEP)
+        best.safetensors        some runs: the network that was best on held-out music
         metrics.json            the figures that count
 
 It is enough to resume the run or to repeat it.
@@ -25,8 +26,8 @@ from experiments.settings import dump_config, make_parser
 from scratchnet.files import atomic_open
 
 CONFIG, ENVIRONMENT, LOG, METRICS = "config.yaml", "environment.json", "log.jsonl", "metrics.json"
-CHECKPOINT = "checkpoint.safetensors"
-OWN_NAMES = (CONFIG, ENVIRONMENT, LOG, METRICS, CHECKPOINT)
+CHECKPOINT, BEST, NUMBERED = "checkpoint.safetensors", "best.safetensors", "checkpoint-*.safetensors"
+OWN_NAMES = (CONFIG, ENVIRONMENT, LOG, METRICS, CHECKPOINT, BEST)
 PACKAGES = ("scratchnet", "numpy", "numba", "scipy", "mido", "safetensors")
 MARK = (
     "scratchnet run"  # a key of environment.json: without it, a folder with a config.yaml is somebody else's
@@ -66,14 +67,17 @@ class RunFolder:
         if names and not overwrite:
             raise UserError(f"{folder}: the folder is not empty; choose another or ask to overwrite it")
         strange = sorted(names.intersection(OWN_NAMES))
-        if strange and not is_run(folder):
+        ours = is_run(folder)
+        if strange and not ours:
             raise UserError(f"{folder}: not overwritten, for {strange[0]} in it is not of a run")
         run = cls(folder)
         run.write_json(
             ENVIRONMENT, environment()
         )  # first, and replaced, not removed: it marks the folder as ours
-        for name in (LOG, METRICS, CHECKPOINT):
-            run.path(name).unlink(missing_ok=True)
+        for path in map(run.path, (LOG, METRICS, CHECKPOINT, BEST)):
+            path.unlink(missing_ok=True)
+        for path in folder.glob(NUMBERED) if ours else ():
+            path.unlink()
         with atomic_open(run.path(CONFIG)) as file:
             file.write(dump_config(config))
         return run
@@ -146,10 +150,15 @@ class RunFolder:
         return rows
 
     def keep_rows(self, wanted):
-        """Drop all other rows of log.jsonl: what a killed run did after its checkpoint."""
-        rows = [row for row in self.rows() if wanted(row)]
+        """Drop the rows of log.jsonl for which `wanted` is false, such as those after the checkpoint."""
+        rows = [row for row in self.rows() if isinstance(row, dict) and wanted(row)]
         with atomic_open(self.path(LOG)) as file:
             file.writelines(json.dumps(row) + "\n" for row in rows)
+
+    def sync_log(self):
+        """See to it that the rows so far outlive a power cut."""
+        with contextlib.suppress(FileNotFoundError), open(self.folder / LOG, "ab") as file:
+            os.fsync(file.fileno())
 
     def metrics(self):
         """What `write_metrics` has written so far.

@@ -1,7 +1,7 @@
 """Training a network of tokens in a run folder: progress, log, checkpoints, Ctrl-C, and going on.
 
     checkpoint.safetensors          all that going on needs, as it was after some step
-    checkpoint-STEP.safetensors     earlier ones, if asked for
+    checkpoint-STEP.safetensors     the last few of these, if asked for
     best.safetensors                the weights that were best on held-out music, with the settings and the
                                     vocabulary: all that composing needs
 
@@ -9,18 +9,24 @@ A killed process loses the steps since the last checkpoint, nothing else; what i
 what it did.
 """
 
+import contextlib
+import json
 import math
+import os
 import shlex
 import time
+from pathlib import Path
 
 from experiments.errors import UserError
 from experiments.interrupts import deferred_interrupt
 from experiments.progress import Progress
+from experiments.run_folder import BEST, CHECKPOINT, LOG, NUMBERED
 from scratchnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from scratchnet.files import leftovers
 from scratchnet.training import Diverged
 
-BEST = "best.safetensors"
 HINT = "try a lower --lr or --clip"
+PARTS = ("best/", "mean/", "last/")  # of a checkpoint: what is to compose, the first that is there
 
 
 class Session:
@@ -30,12 +36,12 @@ class Session:
     ----------
     trainer : Trainer
     run : RunFolder
-    about : dict that JSON can hold, stored in both files: what the network is made of, its vocabulary
+    about : dict that JSON can hold, stored in all files: what the network is made of, its vocabulary
     held_out : list of Batch, by which it is judged
     steps : how many in all
     judge_every, save_every, log_every : steps
     patience : stop after so many judgements without a better one; 0 never
-    keep : how many earlier checkpoints stay
+    keep : how many of the last checkpoints stay under names of their own
     command : the command line that goes on with this run, for the message after Ctrl-C
     """
 
@@ -43,26 +49,27 @@ class Session:
         self, trainer, run, about, held_out, steps, judge_every, save_every, patience=0, keep=0, log_every=10,
         command="",
     ):  # fmt: skip
-        self.trainer, self.run, self.about, self.held_out = trainer, run, about, held_out
+        self.trainer, self.run, self.held_out = trainer, run, held_out
+        self.about = as_stored(about)
         self.steps, self.judge_every, self.save_every = steps, judge_every, save_every
         self.patience, self.keep, self.log_every, self.command = patience, keep, log_every, command
-        self.saved = None
         self.recent = []  # losses since the last row of the log
+        self.saved = None
 
     def resume(self):
-        """Go on from the run's checkpoint.
+        """Go on from the run's checkpoint: rows of the log that came after it are dropped.
 
         Raises
         ------
-        CheckpointError
-            If it is damaged or of another network.
+        UserError, CheckpointError
+            If there is none, or it is damaged, of another network, another vocabulary or other data.
         """
         path = self.run.require_checkpoint()
         tensors, metadata = load_checkpoint(path)
         check_about(path, metadata, self.about)
         try:
             self.trainer.load_state(tensors, metadata["trainer"])
-            self.recent = list(metadata["recent"])
+            self.recent = [float(loss) for loss in metadata["recent"]]
         except (KeyError, ValueError, TypeError) as error:
             raise CheckpointError(f"{path}: does not fit the settings of the run ({error})") from None
         self.run.keep_rows(lambda row: row.get("step", 0) <= self.trainer.steps)
@@ -85,68 +92,94 @@ class Session:
             With the place, what is kept, and a hint.
         """
         trainer = self.trainer
-        tokens, began = 0, time.perf_counter()
-        with Progress(self.steps, "training", "step", quiet) as bar, deferred_interrupt() as interrupt:
-            bar.update(trainer.steps)
-            while not self.over:
-                try:
-                    step = trainer.step()
-                    self.recent.append(step.loss)
-                    tokens += step.tokens
-                    if step.step % self.log_every == 0:
-                        loss = math.fsum(self.recent) / len(self.recent)
-                        rate = tokens / (time.perf_counter() - began)
-                        self.run.log(step=step.step, loss=loss, norm=step.norm, lr=step.lr, tokens_per_s=rate)
-                        self.recent, tokens, began = [], 0, time.perf_counter()
-                    if step.step % self.judge_every == 0 or step.step == self.steps:
-                        paused = time.perf_counter()
-                        self.run.log(step=step.step, held_out=trainer.judge(self.held_out))
-                        began += time.perf_counter() - paused
-                except Diverged as error:
-                    kept = "nothing was saved before"
-                    if self.saved is not None:
-                        kept = f"{self.run.checkpoint} holds step {self.saved}"
-                    raise Diverged(f"{error}; {kept}; {HINT}") from None
-                figures = {"held-out": trainer.best["nats"]} if trainer.best else {}
-                bar.update(1, loss=step.loss, norm=step.norm, **figures)
-                if interrupt.is_set() or step.step % self.save_every == 0 or self.over:
-                    self.save()
-                if interrupt.is_set():
-                    where = f"step {trainer.steps} of {self.steps} is saved in {self.run.checkpoint}"
-                    raise KeyboardInterrupt(
-                        f"{where}; go on with: {self.command} {shlex.quote(str(self.run.folder))}"
-                    )
+        with (
+            Progress(self.steps, "training", "step", quiet, initial=trainer.steps) as bar,
+            deferred_interrupt() as interrupt,
+        ):
+            try:
+                self._learn(bar, interrupt)
+            except Diverged as error:
+                kept = f"{self.run.checkpoint} holds step {self.saved}"
+                if trainer.best and self.best.is_file():
+                    kept += f", {self.best.name} the best, of step {trainer.best['step']}"
+                raise Diverged(f"{error}; {kept}; {HINT}") from None
+
+    def _learn(self, bar, interrupt):
+        trainer, tokens, began = self.trainer, 0, time.perf_counter()
+        for name in (CHECKPOINT, BEST, LOG):
+            for path in leftovers(self.run.folder / name):
+                path.unlink()
+        if self.saved is None:
+            self.save()
+        while not self.over:
+            step = trainer.step()
+            self.recent.append(step.loss)
+            tokens += step.tokens
+            speed = tokens / (time.perf_counter() - began)
+            if step.step % self.log_every == 0:
+                loss = math.fsum(self.recent) / len(self.recent)
+                self.run.log(step=step.step, loss=loss, norm=step.norm, lr=step.lr, tokens_per_s=speed)
+                self.recent, tokens, began = [], 0, time.perf_counter()
+            if step.step % self.judge_every == 0 or step.step == self.steps:
+                paused = time.perf_counter()
+                self.run.log(step=step.step, held_out=trainer.judge(self.held_out))
+                if trainer.best["step"] == step.step:
+                    save_checkpoint(self.best, trainer.best_weights, self.about | {"best": trainer.best})
+                began += time.perf_counter() - paused
+            figures = {"held-out": trainer.best["nats"]} if trainer.best else {}
+            bar.update(1, loss=step.loss, **figures, norm=step.norm, **{"tokens/s": f"{speed:,.0f}"})
+            if interrupt.is_set() or step.step % self.save_every == 0 or self.over:
+                self.save()
+            if interrupt.is_set():
+                where = f"step {trainer.steps} of {self.steps} is saved in {self.run.checkpoint}"
+                again = f"{self.command} {shlex.quote(str(self.run.folder))}"
+                raise KeyboardInterrupt(f"{where}; go on with: {again}")
 
     def save(self):
-        """Write the checkpoint, and the best weights if they are new."""
+        """Write the checkpoint; the log reaches the disk before it."""
         trainer = self.trainer
         tensors, metadata = trainer.state()
-        metadata = self.about | {"trainer": metadata, "recent": self.recent}
-        save_checkpoint(self.run.checkpoint, tensors, metadata)
+        self.run.sync_log()
+        about = self.about | {"trainer": metadata, "recent": self.recent}
+        save_checkpoint(self.run.checkpoint, tensors, about)
         if self.keep:
-            save_checkpoint(self.run.path(f"checkpoint-{trainer.steps}.safetensors"), tensors, metadata)
-            for path in earlier(self.run)[: -self.keep]:
-                path.unlink()
-        new = trainer.best and (self.saved is None or trainer.best["step"] > self.saved)
-        if new or trainer.best and not self.best.is_file():
-            save_checkpoint(self.best, trainer.best_weights, self.about | {"best": trainer.best})
+            self._keep(tensors, about)
         self.saved = trainer.steps
+
+    def _keep(self, tensors, about):
+        """Give the checkpoint a name of its own, and remove the oldest of these."""
+        path = self.run.folder / NUMBERED.replace("*", str(self.trainer.steps))
+        path.unlink(missing_ok=True)
+        try:
+            os.link(self.run.checkpoint, path)  # a second name, no second file
+        except OSError:  # a file system without such names
+            save_checkpoint(path, tensors, about)
+        for old in earlier(self.run)[: -self.keep]:
+            old.unlink()
 
     @property
     def best(self):
+        """Path of the best weights."""
         return self.run.folder / BEST
 
 
 def earlier(run):
     """Paths of the checkpoints with a step in their name, the oldest first."""
-    paths = run.folder.glob("checkpoint-*.safetensors")
-    numbered = [(path.stem.partition("-")[2], path) for path in paths]
-    return [path for _, path in sorted((int(n), path) for n, path in numbered if n.isdecimal())]
+    found = []
+    for path in run.folder.glob(NUMBERED):
+        with contextlib.suppress(ValueError):
+            found.append((int(path.stem.partition("-")[2]), path))
+    return [path for _, path in sorted(found)]
+
+
+def as_stored(about):
+    """A dict as a checkpoint gives it back: lists for tuples."""
+    return json.loads(json.dumps(about))
 
 
 def check_about(path, metadata, about):
     """A CheckpointError that names the first thing in which a file differs from the settings."""
-    for name, wanted in about.items():
+    for name, wanted in as_stored(about).items():
         found = metadata.get(name)
         if found == wanted:
             continue
@@ -162,24 +195,57 @@ def _short(value):
 
 
 def load_best(path, needed):
-    """The weights and the metadata of a best.safetensors, or of a run folder that has one.
+    """The best weights of a training, and the metadata.
 
     Parameters
     ----------
-    path : Path of the file or folder
+    path : a run folder, its best.safetensors, or one of its checkpoints (then of those up to it)
     needed : names that the metadata must have
+
+    Returns
+    -------
+    weights : dict of arrays by name
+    metadata : dict; with "best", a dict of step and nats, or None if the network was not judged yet
 
     Raises
     ------
     UserError, CheckpointError
         If there is none, or it is damaged or of another kind.
     """
+    path = Path(path)
     if path.is_dir():
         path = path / BEST
         if not path.is_file():
             raise UserError(f"{path.parent}: expected a trained run, but there is no {BEST} in it")
     tensors, metadata = load_checkpoint(path)
+    if isinstance(metadata.get("trainer"), dict):
+        metadata["best"] = metadata["trainer"].get("best")
+        parts = ({n[len(p) :]: w for n, w in tensors.items() if n.startswith(p)} for p in PARTS)
+        tensors = next(filter(None, parts), tensors)
     missing = [name for name in needed if name not in metadata]
     if missing:
         raise CheckpointError(f"{path}: expected the weights of a trained network, found no {missing[0]}")
     return tensors, metadata
+
+
+def load_network(path, needed, make):
+    """The best network of a training, ready to compose, and the metadata.
+
+    Parameters
+    ----------
+    path, needed : see `load_best`
+    make : function of the metadata that makes such a network
+
+    Raises
+    ------
+    UserError, CheckpointError
+        If there is none, or it is damaged or of another kind.
+    """
+    weights, metadata = load_best(path, needed)
+    try:
+        network = make(metadata)
+        network.load_state_dict(weights)
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{path}: its weights and its settings do not fit ({error!r})") from None
+    network.eval()
+    return network, metadata

@@ -2,18 +2,22 @@
 
     RandomWindows   windows that begin anywhere; each begins with a zero state (the habit of MIT's lab)
     Streams         B parallel streams through all sequences, cut into windows, the state carried from one to
-                    the next: truncated BPTT, and nothing is left out
+                    the next: truncated BPTT
     judged          whole sequences side by side, filled up at the end, each target exactly once
 
 The first two are endless: `next(batches)` gives a Batch. Inputs x (T, B) and targets y (T, B) are the same
 tokens, one step apart. `state_dict` and `load_state_dict` let a later run see the same batches.
+
+Memory: RandomWindows and Streams of one array hold that array and no copy; Streams of many sequences hold one
+copy of them, in a row, in the sequences' own integers (np.uint8 is enough for 256 tokens).
 """
 
+import zlib
 from typing import NamedTuple
 
 import numpy as np
 
-from scratchnet.checkpoint import generator_state
+from scratchnet.checkpoint import generator_state, set_generator
 
 IGNORED = -100  # a target that does not count; see softmax_cross_entropy
 
@@ -29,20 +33,6 @@ class Batch(NamedTuple):
     y: np.ndarray
     fresh: bool = True
     lengths: np.ndarray | None = None
-
-
-def _expect_tokens(tokens, least):
-    tokens = np.asarray(tokens)
-    if tokens.ndim != 1 or tokens.dtype.kind not in "iu":
-        raise ValueError(f"expected tokens (L,), whole numbers, got {tokens.shape} {tokens.dtype}")
-    if len(tokens) < least:
-        raise ValueError(f"expected at least {least} tokens, got {len(tokens)}")
-    return tokens
-
-
-def _expect_sizes(length, batch):
-    if length < 1 or batch < 1:
-        raise ValueError(f"expected length >= 1 and batch >= 1, got {length} and {batch}")
 
 
 class RandomWindows:
@@ -63,12 +53,8 @@ class RandomWindows:
 
     def __init__(self, tokens, length, batch, rng):
         _expect_sizes(length, batch)
-        self.tokens, self.length, self.batch, self.rng = (
-            _expect_tokens(tokens, length + 1),
-            length,
-            batch,
-            rng,
-        )
+        self.tokens = _expect_tokens(tokens, length + 1)
+        self.length, self.batch, self.rng, self._sum = length, batch, rng, None
 
     def __iter__(self):
         return self
@@ -79,21 +65,32 @@ class RandomWindows:
         return Batch(windows[:-1], windows[1:])
 
     def state_dict(self):
-        """What JSON can hold of where it stands."""
-        return {"generator": generator_state(self.rng)}
+        """What JSON can hold of where it stands, and a check sum by which other tokens are refused."""
+        self._sum = checksum(self.tokens) if self._sum is None else self._sum
+        return {"tokens": self._sum, "generator": generator_state(self.rng)}
 
     def load_state_dict(self, state):
-        """Go on from a `state_dict`; ValueError or KeyError if it is not of such batches."""
-        self.rng.bit_generator.state = state["generator"]
+        """Go on from a `state_dict`.
+
+        Raises
+        ------
+        ValueError
+            If it is not one of such batches, or of other tokens.
+        """
+        _expect_same(state, self.state_dict(), ("tokens",))
+        set_generator(self.rng, state["generator"])
 
 
 class Streams:
     """Contiguous streams: in each epoch all sequences in a new order, in a row, cut into B equal stretches.
 
+    The first batch of an epoch is fresh. The few tokens (fewer than T B + 1) that do not fill another batch
+    are left out, at random at the beginning or the end.
+
     Parameters
     ----------
-    sequences : list of arrays of whole numbers, or a function (rng) -> such a list, called for each epoch,
-        that may change them (transposition)
+    sequences : list of arrays of whole numbers, or one such array, or a function (rng) -> either, called for
+        each epoch; it may change them (transposition), and take chance from that rng alone
     length : T
     batch : B
     rng : numpy Generator
@@ -101,7 +98,8 @@ class Streams:
     Attributes
     ----------
     epoch : how many epochs have begun
-    steps : batches in this epoch; the tokens that do not fill another one are left out
+    steps : batches in this epoch
+    place : how many of these are behind
 
     Raises
     ------
@@ -118,16 +116,23 @@ class Streams:
 
     def _begin(self):
         self.before = generator_state(self.rng)
-        sequences = self.make(self.rng)
-        order = self.rng.permutation(len(sequences))
-        tokens = np.concatenate([np.zeros(0, np.int64), *(sequences[k] for k in order)])
-        tokens = _expect_tokens(tokens, self.length * self.batch + 1)
-        self.steps = (len(tokens) - 1) // (self.length * self.batch)
-        size = self.steps * self.length
-        rows = np.arange(self.batch)[:, None] * size + np.arange(size + 1)
-        self.streams = tokens[rows].T  # (steps T + 1, B): the last one is the next stretch's first
+        tokens, T, B = self._in_a_row(self.make(self.rng)), self.length, self.batch
+        least = T * B + 1
+        tokens = _expect_tokens(tokens, least, f"{B} streams of {T} tokens and one more")
+        self.steps = (len(tokens) - 1) // (T * B)
+        used = self.steps * T * B
+        first = int(self.rng.integers(len(tokens) - used))
+        self.tokens, self._sum = tokens[first : first + used + 1], None
+        self.x, self.y = self.tokens[:-1].reshape(B, -1), self.tokens[1:].reshape(B, -1)  # views
         self.place = 0
         self.epoch += 1
+
+    def _in_a_row(self, sequences):
+        if isinstance(sequences, np.ndarray):
+            return sequences
+        parts = (_expect_tokens(sequences[k], 0) for k in self.rng.permutation(len(sequences)))
+        parts = [part for part in parts if len(part)]  # an empty one could be of another type
+        return np.concatenate(parts) if parts else np.zeros(0, int)
 
     def __iter__(self):
         return self
@@ -135,48 +140,117 @@ class Streams:
     def __next__(self):
         if self.place == self.steps:
             self._begin()
-        first = self.place * self.length
+        window = slice(self.place * self.length, (self.place + 1) * self.length)
         self.place += 1
-        window = self.streams[first : first + self.length + 1]
-        return Batch(window[:-1], window[1:], self.place == 1)
+        return Batch(self.x[:, window].T, self.y[:, window].T, self.place == 1)
 
     def state_dict(self):
-        """What JSON can hold of where it stands: the generator before this epoch, and the place in it."""
-        return {"generator": self.before, "place": self.place, "epoch": self.epoch}
+        """What JSON can hold of where it stands: the generator before this epoch, the place in it, the
+        generator now, and a check sum by which other tokens are refused.
+        """
+        self._sum = checksum(self.tokens) if self._sum is None else self._sum
+        return {
+            "tokens": self._sum,
+            "length": self.length,
+            "batch": self.batch,
+            "before": self.before,
+            "generator": generator_state(self.rng),
+            "epoch": self.epoch,
+            "place": self.place,
+        }
 
     def load_state_dict(self, state):
-        """Go on from a `state_dict`; ValueError or KeyError if it is not of such batches."""
-        self.rng.bit_generator.state = state["generator"]
-        self.epoch = int(state["epoch"]) - 1
+        """Go on from a `state_dict`.
+
+        Raises
+        ------
+        ValueError
+            If it is not one of such batches, or of other tokens. These batches are then not to be used.
+        """
+        _expect_same(state, self.state_dict(), ("length", "batch"))
+        set_generator(self.rng, state["before"])
+        self.epoch = _expect_count(state, "epoch", 1) - 1
         self._begin()
-        if not 0 <= int(state["place"]) <= self.steps:
-            raise ValueError(f"expected a place in 0 .. {self.steps}, got {state['place']}")
-        self.place = int(state["place"])
+        _expect_same(state, self.state_dict(), ("tokens",))
+        self.place = _expect_count(state, "place", 0, self.steps)
+        set_generator(self.rng, state["generator"])
 
 
-def judged(sequences, batch, heard=1):
+def judged(sequences, batch, heard=1, length=1024):
     """Batches in which every token of every sequence but the first `heard` is a target once.
+
+    Each sequence begins with a zero state, whatever stands beside it, so that a loss over all targets does
+    not depend on `batch` (but for rounding).
 
     Parameters
     ----------
     sequences : list of arrays of whole numbers, each longer than `heard`
     batch : B, at most; sequences of like length come together
     heard : tokens at the beginning of each sequence that are given, not predicted; at least 1
+    length : T, at most; longer sequences go on in the next batch, which is not fresh
 
     Returns
     -------
     list of Batch
+
+    Raises
+    ------
+    ValueError
+        If there is no sequence, or one is too short.
     """
+    _expect_sizes(length, batch)
+    if heard < 1:
+        raise ValueError(f"expected heard >= 1, got {heard}")
     sequences = [_expect_tokens(sequence, heard + 1) for sequence in sequences]
+    if not sequences:
+        raise ValueError("expected at least one sequence to be judged by")
     order = sorted(range(len(sequences)), key=lambda k: len(sequences[k]))
     batches = []
     for first in range(0, len(order), batch):
         chosen = [sequences[k] for k in order[first : first + batch]]
-        lengths = np.array([len(sequence) - 1 for sequence in chosen])
-        x = np.zeros((lengths.max(), len(chosen)), np.int64)
+        x = np.zeros((len(chosen[-1]) - 1, len(chosen)), np.int64)
         y = np.full(x.shape, IGNORED, np.int64)
         for n, sequence in enumerate(chosen):
-            x[: lengths[n], n] = sequence[:-1]
-            y[heard - 1 : lengths[n], n] = sequence[heard:]
-        batches.append(Batch(x, y, True, lengths))
+            x[: len(sequence) - 1, n] = sequence[:-1]
+            y[heard - 1 : len(sequence) - 1, n] = sequence[heard:]
+        for start in range(0, len(x), length):
+            batches.append(Batch(x[start : start + length], y[start : start + length], start == 0))
     return batches
+
+
+def checksum(tokens):
+    """A number that differs, most probably, for other tokens."""
+    return zlib.crc32(np.ascontiguousarray(tokens))
+
+
+def _expect_tokens(tokens, least, meaning=None):
+    tokens = np.asarray(tokens)
+    if tokens.ndim != 1 or (tokens.dtype.kind not in "iu" and len(tokens)):
+        raise ValueError(f"expected tokens (L,), whole numbers, got {tokens.shape} {tokens.dtype}")
+    if len(tokens) < least:
+        why = f" ({meaning})" if meaning else ""
+        raise ValueError(f"expected at least {least} tokens{why}, got {len(tokens)}")
+    return tokens
+
+
+def _expect_sizes(length, batch):
+    if length < 1 or batch < 1:
+        raise ValueError(f"expected length >= 1 and batch >= 1, got {length} and {batch}")
+
+
+def _expect_same(state, wanted, names):
+    if not isinstance(state, dict) or state.keys() != wanted.keys():
+        raise ValueError(f"expected the place in batches, a dict of {sorted(wanted)}")
+    for name in names:
+        if state[name] != wanted[name]:
+            what = "the same tokens to learn from" if name == "tokens" else f"{name} {state[name]}"
+            raise ValueError(
+                f"expected {what} as before, got {'others' if name == 'tokens' else wanted[name]}"
+            )
+
+
+def _expect_count(state, name, least, most=None):
+    value = state[name]
+    if type(value) is not int or value < least or (most is not None and value > most):
+        raise ValueError(f"expected {name} to be a whole number from {least} to {most}, got {value!r}")
+    return value

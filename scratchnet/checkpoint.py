@@ -162,6 +162,22 @@ def restore_generator(state):
     return np.random.Generator(bit_generator)
 
 
+def set_generator(rng, state):
+    """Let a generator go on exactly where `generator_state` looked.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator, changed in place: all who hold it go on from there
+    state : dict
+
+    Raises
+    ------
+    ValueError
+        If `state` is not that of a generator of this kind.
+    """
+    rng.bit_generator.state = restore_generator(state).bit_generator.state
+
+
 def _read(path):
     """Arrays by name, and the header, of a safetensors file."""
     name = os.fspath(path)

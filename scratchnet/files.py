@@ -1,6 +1,7 @@
 """Files that appear whole or not at all."""
 
 import contextlib
+import glob
 import os
 import secrets
 from pathlib import Path
@@ -33,6 +34,12 @@ def atomic_path(path):
     finally:
         with contextlib.suppress(OSError):  # what went wrong before matters more
             temporary.unlink()
+
+
+def leftovers(path):
+    """Paths of the temporary files for `path` that processes left behind when they were killed."""
+    path = Path(path)
+    return list(path.parent.glob(f".{glob.escape(path.stem)}.{'[0-9a-f]' * 8}{glob.escape(path.suffix)}"))
 
 
 def _rename(error, temporary, path):

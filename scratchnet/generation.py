@@ -2,18 +2,22 @@
 
     pieces = generate(model, primers, 600, rng, stop=[0, 0], temperature=0.8)
 
-The network hears the primers by its ordinary forward pass; then `sample` (sampling.py) goes on, a stretch at
-a time, until every piece has its end.
+The network hears the primers by its ordinary forward pass; then `sample` (sampling.py) goes on, a stretch
+at a time, until every piece has its end. A piece draws from a generator of its own: given the same `rng`, the
+third of three pieces and the third of thirty are the same (but for rounding).
+
+With a mask, which says what may come next, the network goes on token by token, by its forward pass.
 """
 
 import numpy as np
 
-from scratchnet.sampling import sample
+from scratchnet.sampling import draw, sample
 
 STRETCH = 128  # tokens that are drawn before the ends are looked for
+WINDOW = 1024  # tokens of a primer that are heard at once; more would only take memory
 
 
-def generate(model, primers, length, rng, stop=None, **choice):
+def generate(model, primers, length, rng, stop=None, mask=None, **choice):
     """Compose pieces.
 
     Parameters
@@ -22,7 +26,10 @@ def generate(model, primers, length, rng, stop=None, **choice):
     primers : list of arrays of whole numbers, at least one each
     length : tokens of a piece, at most, the primer not counted
     rng : numpy Generator
-    stop : tokens in a row that end a piece; None for pieces of full length
+    stop : tokens in a row that end a piece, or a function of an array of all tokens so far, primer included,
+        that says whether they are a whole piece; None for pieces of full length
+    mask : array of bool (V, V), whether a token (row) may be followed by another (column), or a function of
+        an array of all tokens so far that gives such a row (V,); None if all may follow
     choice : temperature, top_k, top_p; see `sample`
 
     Returns
@@ -33,55 +40,113 @@ def generate(model, primers, length, rng, stop=None, **choice):
     Raises
     ------
     ValueError
-        If a primer is empty, a token out of range, or what the network says is not finite.
+        If a primer is empty, a token or a setting out of range, a mask leaves nothing, or what the network
+        says is not finite.
     """
-    primers = [np.asarray(primer) for primer in primers]
-    if any(primer.ndim != 1 or not len(primer) for primer in primers):
-        raise ValueError("expected primers (L,) of at least one token")
+    pieces = [_expect_primer(primer) for primer in primers]
+    if length < 0:
+        raise ValueError(f"expected length >= 0, got {length}")
+    if not callable(stop) and stop is not None and not len(stop):
+        raise ValueError("expected stop of at least one token")
+    if not pieces:
+        return []
+    training, before = model.training, [len(piece) for piece in pieces]
     model.eval()
-    state = _heard(model, primers)
-    last = np.array([primer[-1] for primer in primers])
-    stop = None if stop is None else list(map(int, stop))
-    tail = 0 if stop is None else len(stop) - 1
-    pieces = [list(map(int, primer[len(primer) - tail :])) if tail else [] for primer in primers]
-    before = [len(piece) for piece in pieces]
-    open_ = list(range(len(primers)))
-    drawn = 0
-    while drawn < length and open_:
-        steps = min(STRETCH, length - drawn)
-        tokens, state = sample(model, last, steps, rng, state=state, **choice)
-        drawn += steps
+    try:
+        _compose(model, pieces, length, _Rows(rng, len(pieces)), stop, mask, choice)
+    finally:
+        model.train(training)
+    return [np.array(piece[skip:], np.int64) for piece, skip in zip(pieces, before, strict=True)]
+
+
+def _compose(model, pieces, length, rows, stop, mask, choice):
+    """Lengthen the pieces, lists of tokens, until each has its end."""
+    state = _heard(model, pieces)
+    last = np.array([piece[-1] for piece in pieces])
+    sample(model, last, 0, rows, state=state, **choice)  # settings out of range are refused before all else
+    unfinished = list(range(len(pieces)))
+    while length > 0 and unfinished:
+        if mask is None:
+            tokens, state = sample(model, last, min(STRETCH, length), rows, state=state, **choice)
+        else:
+            heard = [pieces[k] for k in unfinished]
+            tokens, state = _masked_step(model, last, heard, rows, mask, state, **choice)
+        length -= len(tokens)
         going = []
-        for n, k in enumerate(open_):
-            first = max(len(pieces[k]) - tail, 0)
+        for n, k in enumerate(unfinished):
+            known = len(pieces[k])
             pieces[k] += tokens[:, n].tolist()
-            end = _find(pieces[k], stop, first)
+            end = _end(pieces[k], known, stop)
             if end is None:
                 going.append(n)
             else:
                 del pieces[k][end:]
-        last, open_ = tokens[-1, going], [open_[n] for n in going]
-        state = tuple(np.ascontiguousarray(part[..., going]) for part in state)
-    return [np.array(piece[skip:], np.int64) for piece, skip in zip(pieces, before, strict=True)]
+        last = tokens[-1, going]
+        if len(going) < len(unfinished):
+            state = tuple(np.ascontiguousarray(part[..., going]) for part in state)
+            rows.keep(going)
+            unfinished = [unfinished[n] for n in going]
 
 
-def _heard(model, primers):
-    """The state before the last token of each primer; primers of one length are heard together."""
-    state = model.initial_state(len(primers))
-    for size in {len(primer) for primer in primers} - {1}:
-        rows = [k for k, primer in enumerate(primers) if len(primer) == size]
-        x = np.stack([primers[k][:-1] for k in rows], 1)
-        _, after = model.forward(x, model.initial_state(len(rows)))
+class _Rows:
+    """A generator for each piece, which `sample` takes for one."""
+
+    def __init__(self, rng, count):
+        self.generators = [np.random.default_rng(seed) for seed in rng.integers(2**63, size=count)]
+
+    def random(self, shape):
+        return np.stack([rng.random(shape[0]) for rng in self.generators], axis=1)
+
+    def keep(self, going):
+        self.generators = [self.generators[n] for n in going]
+
+
+def _masked_step(model, last, heard, rows, mask, state, temperature=1.0, top_k=None, top_p=1.0):
+    """One token (1, B) of each piece among those that the mask allows, and the state after."""
+    a, state = model.forward(last[None], state)
+    u, tokens = rows.random((1,)), np.empty((1, len(last)), np.int64)
+    V = a.shape[1]
+    for n, piece in enumerate(heard):
+        allowed = np.asarray(mask(np.array(piece)) if callable(mask) else mask[piece[-1]])
+        if allowed.shape != (V,) or allowed.dtype != bool:
+            raise ValueError(f"expected a mask of bool ({V},), got {allowed.shape} {allowed.dtype}")
+        if not allowed.any():
+            raise ValueError(f"expected a mask that allows a token after {piece[-1]}, it allows none")
+        if not np.isfinite(a[0, :, n]).all():
+            raise ValueError("expected finite outputs of the network, got NaN or infinity")
+        logits = np.where(allowed, a[0, :, n], a.dtype.type(-np.inf))
+        tokens[0, n] = draw(logits, temperature, np.inf if top_k is None else top_k, top_p, u[0, n])
+    return tokens, state
+
+
+def _heard(model, pieces):
+    """The state before the last token of each piece; pieces of one length are heard together."""
+    state = model.initial_state(len(pieces))
+    for size in {len(piece) for piece in pieces} - {1}:
+        rows = [k for k, piece in enumerate(pieces) if len(piece) == size]
+        x, after = np.array([pieces[k][:-1] for k in rows]).T, model.initial_state(len(rows))
+        for first in range(0, size - 1, WINDOW):
+            _, after = model.forward(x[first : first + WINDOW], after)
         for part, new in zip(state, after, strict=True):
             part[..., rows] = new
     return state
 
 
-def _find(piece, stop, first):
-    """The index behind the first `stop` that begins at `first` or later, or None."""
+def _end(piece, known, stop):
+    """How long a piece is of which the first `known` tokens have not ended it; None if it goes on."""
     if stop is None:
         return None
-    for k in range(first, len(piece) - len(stop) + 1):
-        if piece[k : k + len(stop)] == stop:
-            return k + len(stop)
+    tokens = np.array(piece)
+    for end in range(known + 1, len(piece) + 1):
+        if stop(tokens[:end]) if callable(stop) else piece[max(end - len(stop), 0) : end] == list(stop):
+            return end
     return None
+
+
+def _expect_primer(primer):
+    primer = np.asarray(primer)
+    if primer.ndim != 1 or not len(primer) or primer.dtype.kind not in "iu":
+        raise ValueError(
+            f"expected primers (L,) of at least one token, whole numbers, got {primer.shape} {primer.dtype}"
+        )
+    return primer.tolist()

@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scratchnet.checkpoint import generator_state
+from scratchnet.batches import IGNORED
+from scratchnet.checkpoint import generator_state, set_generator
 from scratchnet.losses import softmax_cross_entropy
 from scratchnet.optimizers import clip_global_norm
 from scratchnet.sequential import Sequential
@@ -28,8 +29,8 @@ class Diverged(ArithmeticError):
 
 
 class Step(NamedTuple):
-    """What one step reports: its number from 1, nats a token, the norm of the gradient before clipping, the
-    learning rate, how many tokens.
+    """What one step reports: its number, from 1; nats a token; the gradient's norm before clipping; the
+    learning rate; how many tokens were targets.
     """
 
     step: int
@@ -64,7 +65,7 @@ class Trainer:
             raise ValueError(f"expected average in [0, 1), got {average}")
         self.model, self.batches, self.optimizer = model, batches, optimizer
         self.clip, self.schedule, self.average = clip, schedule, average
-        self.mean = model.state_dict() if average else {}
+        self.mean = {name: w.copy() for name, w in model.params.items()} if average else {}
         self.carried = None
         self.best, self.best_weights, self.waited = None, {}, 0
         self.generators = _generators(model)
@@ -87,10 +88,10 @@ class Trainer:
         """
         model, batch = self.model, next(self.batches)
         model.train()
-        if batch.fresh or self.carried is None:
-            self.carried = model.initial_state(batch.x.shape[1])
+        fresh = batch.fresh or self.carried is None
+        before = model.initial_state(batch.x.shape[1]) if fresh else self.carried
         with np.errstate(over="ignore", invalid="ignore"):  # numbers are looked at
-            a, after = model.forward(batch.x, self.carried, batch.lengths)
+            a, after = model.forward(batch.x, before, batch.lengths)
             loss, da = softmax_cross_entropy(a, batch.y)
             model.zero_grad()
             model.backward(da, need_dx=False)
@@ -102,7 +103,7 @@ class Trainer:
         self.optimizer.step()
         self.carried = after
         self._move_mean()
-        return Step(self.steps, float(loss), norm, self.optimizer.lr, int(np.count_nonzero(batch.y >= 0)))
+        return Step(self.steps, float(loss), norm, self.optimizer.lr, _targets(batch))
 
     def _move_mean(self):
         keep = min(self.average, self.steps / (10 + self.steps))  # at first it forgets faster
@@ -139,12 +140,21 @@ class Trainer:
         return nats
 
     def state(self):
-        """(tensors, metadata): all that going on needs."""
-        tensors = {f"last/{name}": w for name, w in self.model.params.items()}
+        """(tensors, metadata): all that going on needs.
+
+        Raises
+        ------
+        Diverged
+            If a number is not finite: from there nothing could go on.
+        """
+        tensors = {f"last/{name}": w for name, w in self.model.state_dict().items()}
         tensors |= {f"mean/{name}": w for name, w in self.mean.items()}
         tensors |= {f"best/{name}": w for name, w in self.best_weights.items()}
         tensors |= {f"optimizer/{name}": array for name, array in self.optimizer.state_dict().items()}
         tensors |= {f"carried/{k}": part for k, part in enumerate(self.carried or ())}
+        for name, array in tensors.items():
+            if not np.isfinite(array).all():
+                raise Diverged(f"after step {self.steps} not all numbers of {name} are finite")
         return tensors, {
             "step": self.steps,
             "best": self.best,
@@ -159,40 +169,89 @@ class Trainer:
 
         Raises
         ------
-        ValueError, KeyError, TypeError
-            If it is the state of another one.
+        ValueError
+            If it is the state of another one; this one is then not to be used.
         """
+        try:
+            self._load(tensors, metadata)
+        except (KeyError, TypeError, AttributeError) as error:  # hostile metadata
+            raise ValueError(f"expected the state of a Trainer, found {error!r}") from None
+
+    def _load(self, tensors, metadata):
         parts = {}
         for key, tensor in tensors.items():
             part, _, name = key.partition("/")
             parts.setdefault(part, {})[name] = tensor
+        own, mean, best = self.model.state_dict(), parts.get("mean", {}), parts.get("best", {})
         self.model.load_state_dict(parts["last"])
-        if parts.get("mean", {}).keys() != self.mean.keys():
-            raise ValueError(f"expected {'the' if self.mean else 'no'} mean of the weights")
-        for name, mean in self.mean.items():
-            mean[...] = parts["mean"][name]
         self.optimizer.load_state_dict(parts["optimizer"])
-        carried = parts.get("carried", {})
-        self.carried = tuple(carried[str(k)] for k in range(len(carried))) or None
-        self.best, self.waited = metadata["best"], int(metadata["waited"])
-        self.best_weights = parts.get("best", {})
+        _expect_like(mean, self.mean, "mean of the weights")
+        for name, array in self.mean.items():
+            array[...] = mean[name]
+        self.best, self.waited = metadata["best"], metadata["waited"]
+        _expect_like(best, {} if self.best is None else own, "best weights")
+        self.best_weights = best
+        if self.best is not None:
+            self.best = {"step": int(self.best["step"]), "nats": float(self.best["nats"])}
+        if type(self.waited) is not int or metadata["step"] != self.steps:
+            raise ValueError("expected the numbers of a Trainer's steps and judgements")
+        carried, start = parts.get("carried", {}), self.model.initial_state(self.batches.batch)
+        if carried:
+            _expect_like(carried, {str(k): part for k, part in enumerate(start)}, "carried state")
+        self.carried = tuple(carried[str(k)] for k in range(len(start))) if carried else None
         self.batches.load_state_dict(metadata["batches"])
         if self.schedule:
             self.schedule.load_state_dict(metadata["schedule"])
+        elif metadata["schedule"]:
+            raise ValueError("expected no schedule")
+        if len(metadata["generators"]) != len(self.generators):
+            raise ValueError(f"expected {len(self.generators)} generators, got {len(metadata['generators'])}")
         for rng, state in zip(self.generators, metadata["generators"], strict=True):
-            rng.bit_generator.state = state
+            set_generator(rng, state)
 
 
 def evaluate(model, batches):
-    """Nats a token: the mean over all targets of all batches (see `judged`), without dropout."""
+    """Nats a token, without dropout: the mean over all targets of all batches, as from `judged`.
+
+    The model goes on training, if it was, as if nothing had been.
+
+    Raises
+    ------
+    ValueError
+        If there is no target.
+    """
+    training, total, count, carried = model.training, 0.0, 0, None
     model.eval()
-    total = count = 0
-    for batch in batches:
-        with np.errstate(over="ignore", invalid="ignore"):
-            loss, _ = softmax_cross_entropy(model.forward(batch.x, lengths=batch.lengths), batch.y)
-        targets = np.count_nonzero(batch.y >= 0)
-        total, count = total + float(loss) * targets, count + targets
+    try:
+        for batch in batches:
+            if batch.fresh or carried is None:
+                carried = model.initial_state(batch.x.shape[1])
+            with np.errstate(over="ignore", invalid="ignore"):
+                a, carried = model.forward(batch.x, carried, batch.lengths)
+                if targets := _targets(batch):
+                    loss, _ = softmax_cross_entropy(a, batch.y)
+                    total, count = total + float(loss) * targets, count + targets
+    finally:
+        model.train(training)
+    if not count:
+        raise ValueError("expected at least one target to be judged by")
     return total / count
+
+
+def _targets(batch):
+    return int(np.count_nonzero(batch.y != IGNORED))
+
+
+def _expect_like(arrays, wanted, name):
+    if arrays.keys() != wanted.keys():
+        raise ValueError(f"expected the {name} of {len(wanted)} arrays, got {len(arrays)} or of other names")
+    for key, like in wanted.items():
+        if arrays[key].shape != like.shape or arrays[key].dtype != like.dtype:
+            raise ValueError(
+                f"expected {key} of the {name} {like.shape} {like.dtype}, got {arrays[key].shape}"
+            )
+        if not np.isfinite(arrays[key]).all():
+            raise ValueError(f"expected finite numbers in {key} of the {name}")
 
 
 def _generators(layer):

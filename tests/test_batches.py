@@ -1,115 +1,229 @@
-"""Batches of tokens."""
+"""Batches: every token where it belongs, in the promised order, and again after a break."""
 
 import json
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from scratchnet.batches import IGNORED, RandomWindows, Streams, judged
 
+TUNES = [np.arange(start, start + size) for start, size in ((100, 30), (200, 7), (300, 21), (400, 1))]
 
-def test_random_windows(rng):
-    tokens = np.arange(50)
-    batches = RandomWindows(tokens, 6, 4, rng)
-    starts = set()
-    for _ in range(300):
-        x, y, fresh, lengths = next(batches)
-        assert x.shape == y.shape == (6, 4) and fresh and lengths is None
+
+def seed(n=1):
+    return np.random.default_rng(n)
+
+
+TOKENS = np.arange(40)
+
+
+def windows(tokens=TOKENS, rng=None, length=6, batch=3):
+    return RandomWindows(tokens, length, batch, rng or seed())
+
+
+def streams(sequences=TUNES, rng=None, length=4, batch=3):
+    return Streams(sequences, length, batch, rng or seed())
+
+
+def assert_same(batch, other):
+    np.testing.assert_array_equal(batch.x, other.x)
+    np.testing.assert_array_equal(batch.y, other.y)
+    assert batch.fresh == other.fresh
+
+
+def test_windows_are_stretches_of_the_tokens_from_anywhere():
+    batches, starts = windows(), set()
+    for _ in range(200):
+        x, y, fresh, _ = next(batches)
+        assert x.shape == y.shape == (6, 3) and fresh
+        np.testing.assert_array_equal(x, x[0] + np.arange(6)[:, None])
         np.testing.assert_array_equal(y, x + 1)
-        np.testing.assert_array_equal(x - x[0], np.arange(6)[:, None] + np.zeros(4))
-        starts |= set(x[0])
-    assert starts == set(range(44))
+        starts |= set(x[0].tolist())
+    assert starts == set(range(34))  # the last window's last target is the last token
 
 
-def test_streams_go_through_everything_in_order(rng):
-    sequences = [np.arange(100 * k, 100 * k + 30 + k) for k in range(7)]
-    batches = Streams(sequences, 5, 3, rng)
-    epochs = []
+def test_one_window_is_enough():
+    x, y, _, _ = next(windows(np.arange(7)))
+    np.testing.assert_array_equal(x[:, 0], np.arange(6))
+    np.testing.assert_array_equal(y[:, 2], np.arange(1, 7))
+
+
+def test_neither_copies_one_array():
+    tokens = np.arange(100, dtype=np.uint8)
+    batches = streams(tokens)
+    assert np.shares_memory(windows(tokens).tokens, tokens) and np.shares_memory(batches.x, tokens)
+    assert next(batches).x.dtype == np.uint8
+
+
+def epoch(batches):
+    """The batches of one epoch, from its beginning."""
+    found = [next(batches)]
+    while batches.place < batches.steps:
+        found.append(next(batches))
+    return found
+
+
+def test_streams_go_on_from_batch_to_batch():
+    batches = streams()
     for _ in range(3):
-        seen, before = [], None
-        for place in range(batches.steps):
-            batch = next(batches)
-            assert batch.fresh == (place == 0)
-            if before is not None:
-                np.testing.assert_array_equal(batch.x[0], before)  # the state fits: it goes on
-            before = batch.y[-1]
-            np.testing.assert_array_equal(batch.x[1:], batch.y[:-1])
-            seen.append(batch.x)
-        stream = np.concatenate(seen).T.ravel()
-        assert len(stream) == len(set(stream)) > sum(map(len, sequences)) - 16
-        for token, after in zip(stream, stream[1:], strict=False):
-            assert after == token + 1 or token % 100 == 29 + token // 100
-        epochs.append(stream.tolist())
-    assert epochs[0] != epochs[1] != epochs[2] and batches.epoch == 3
+        found = epoch(batches)
+        assert len(found) == batches.steps == 58 // 12
+        assert [batch.fresh for batch in found] == [True] + [False] * (len(found) - 1)
+        x, y = (np.concatenate(part) for part in ([b.x for b in found], [b.y for b in found]))
+        np.testing.assert_array_equal(x[1:], y[:-1])
+        np.testing.assert_array_equal(x[0, 1:], y[-1, :-1])  # a stream ends where the next one begins
+    assert batches.epoch == 3
 
 
-def test_streams_of_a_function(rng):
-    asked = []
-
-    def make(rng):
-        asked.append(rng.integers(1000))
-        return [np.full(20, len(asked))]
-
-    batches = Streams(make, 4, 2, rng)
-    values = [int(next(batches).x[0, 0]) for _ in range(3 * batches.steps)]
-    assert values == [1] * batches.steps + [2] * batches.steps + [3] * batches.steps and len(set(asked)) == 3
-
-
-@pytest.mark.parametrize("kind", ["windows", "streams", "function"])
-def test_going_on(kind):
-    def make(seed):
-        rng = np.random.default_rng(seed)
-        if kind == "windows":
-            return RandomWindows(np.arange(90), 5, 3, rng)
-        sequences = [np.arange(40 * k, 40 * k + 30) for k in range(4)]
-        if kind == "streams":
-            return Streams(sequences, 5, 3, rng)
-        return Streams(lambda rng: [s + rng.integers(3) for s in sequences], 5, 3, rng)
-
-    batches = make(0)
-    for _ in range(11):
+def test_streams_hold_whole_sequences_in_a_new_order():
+    batches, orders = streams(), set()
+    for _ in range(20):
+        epoch(batches)
+        row = batches.tokens
+        breaks = np.flatnonzero(np.diff(row) != 1) + 1
+        heads = [part[0] // 100 for part in np.split(row, breaks)]
+        assert len(set(heads)) == len(heads)  # each in one piece
+        orders.add(tuple(heads))
         next(batches)
-    state = json.loads(json.dumps(batches.state_dict()))
-    other = make(5)
-    other.load_state_dict(state)
-    for _ in range(25):
-        for one, two in zip(next(batches), next(other), strict=True):
-            np.testing.assert_array_equal(one, two)
-    assert batches.state_dict() == other.state_dict()
+        batches.place = batches.steps
+    assert len(orders) > 5
 
 
-def test_judged_counts_every_token_once(rng):
-    sequences = [rng.integers(0, 9, length) for length in (5, 3, 12, 4, 7)]
-    batches = judged(sequences, 2, heard=2)
-    assert [batch.x.shape for batch in batches] == [(3, 2), (6, 2), (11, 1)]
-    found = []
-    for x, y, fresh, lengths in batches:
-        assert fresh
-        for n, length in enumerate(lengths):
-            assert (y[0, n], *y[length:, n]) == (IGNORED,) * (1 + len(y) - length)
-            found.append([*x[:2, n], *y[1:length, n]])
-    assert sorted(map(tuple, found)) == sorted(tuple(s) for s in sequences)
+def test_each_epoch_every_token_but_a_few_is_heard_once():
+    heard = np.concatenate([batch.x.reshape(-1) for batch in epoch(streams())])
+    assert len(set(heard.tolist())) == len(heard) == 48
+    missed = set()
+    batches = streams(np.arange(30))  # 24 of 29 fit
+    for _ in range(60):
+        missed |= set(range(29)) - set(np.concatenate([b.x.reshape(-1) for b in epoch(batches)]).tolist())
+    assert missed == {*range(5), *range(24, 29)}  # now at the beginning, now at the end
+
+
+def test_a_function_makes_each_epoch():
+    def moved(rng):
+        return [tune + 1000 * rng.integers(1, 9) for tune in TUNES]
+
+    batches = streams(moved)
+    first = {int(x) // 1000 for x in epoch(batches)[0].x.reshape(-1)}
+    second = {int(x) // 1000 for x in epoch(batches)[0].x.reshape(-1)}
+    assert first <= set(range(1, 9)) and first != second
 
 
 @pytest.mark.parametrize(
-    "make",
+    "sequences", [TUNES, np.arange(60), lambda rng: [t + rng.integers(99) for t in TUNES]]
+)
+@pytest.mark.parametrize("steps", [0, 1, 3, 4, 5, 9])
+def test_streams_resume(sequences, steps):
+    batches = streams(sequences)
+    for _ in range(steps):
+        next(batches)
+    state = json.loads(json.dumps(batches.state_dict()))
+    again = streams(sequences, seed(2))
+    again.load_state_dict(state)
+    assert again.state_dict() == batches.state_dict()
+    for _ in range(10):
+        assert_same(next(again), next(batches))
+    assert again.epoch == batches.epoch
+
+
+def test_windows_resume():
+    batches, again = windows(), windows(rng=seed(2))
+    next(batches)
+    again.load_state_dict(json.loads(json.dumps(batches.state_dict())))
+    for _ in range(3):
+        assert_same(next(again), next(batches))
+
+
+def test_a_shared_generator_goes_on_too():
+    """One generator for the order of tunes and for another's dropout."""
+    rng, other = seed(), seed(2)
+    batches = streams(rng=rng)
+    next(batches)
+    rng.random(5)
+    again = streams(rng=other)
+    again.load_state_dict(batches.state_dict())
+    assert other.random() == rng.random()
+
+
+@pytest.mark.parametrize(
+    "spoil",
     [
-        lambda rng: RandomWindows(np.arange(5), 5, 1, rng),
-        lambda rng: RandomWindows(np.zeros((5, 5), int), 2, 1, rng),
-        lambda rng: RandomWindows(np.zeros(9), 2, 1, rng),
-        lambda rng: RandomWindows(np.arange(9), 0, 1, rng),
-        lambda rng: Streams([np.arange(12)], 4, 3, rng),
-        lambda rng: Streams([], 4, 3, rng),
-        lambda rng: Streams([np.arange(30)], 4, 0, rng),
-        lambda rng: judged([np.arange(2)], 3, heard=2),
+        lambda state: [],
+        lambda state: None,
+        lambda state: {},
+        lambda state: state | {"extra": 1},
+        lambda state: state | {"tokens": 1},
+        lambda state: state | {"generator": {"bit_generator": "PCG64"}},
+        lambda state: state | {"generator": np.random.MT19937(1).state},
+        lambda state: state | {"generator": 3},
     ],
 )
-def test_bad_input(make, rng):
-    with pytest.raises(ValueError, match="expected"):
-        make(rng)
+@pytest.mark.parametrize("make", [windows, streams])
+def test_strange_states_are_refused(make, spoil):
+    batches = make()
+    with pytest.raises(ValueError, match="expected|state"):
+        batches.load_state_dict(spoil(batches.state_dict()))
 
 
-def test_a_place_beyond_the_end(rng):
-    batches = Streams([np.arange(30)], 4, 2, rng)
-    with pytest.raises(ValueError, match="expected a place"):
-        batches.load_state_dict(batches.state_dict() | {"place": 99})
+@pytest.mark.parametrize(
+    "wrong",
+    [{"place": 5}, {"place": -1}, {"place": 1.5}, {"epoch": 0}, {"epoch": "1"}, {"length": 5}, {"batch": 2}],
+)
+def test_strange_places_are_refused(wrong):
+    batches = streams()
+    with pytest.raises(ValueError, match=f"expected {next(iter(wrong))}"):
+        batches.load_state_dict(batches.state_dict() | wrong)
+
+
+def test_other_tokens_are_refused():
+    with pytest.raises(ValueError, match="the same tokens"):
+        streams([*TUNES, np.arange(3)]).load_state_dict(streams().state_dict())
+    with pytest.raises(ValueError, match="the same tokens"):
+        windows(np.arange(1, 41)).load_state_dict(windows().state_dict())
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: windows(np.arange(6)), "at least 7 tokens, got 6"),
+        (lambda: windows(np.arange(40.0)), "whole numbers"),
+        (lambda: windows(np.zeros((9, 9), int)), r"tokens \(L,\)"),
+        (lambda: windows(length=0), "length >= 1"),
+        (lambda: streams(batch=0), "batch >= 1"),
+        (lambda: streams([]), "at least 13 tokens .*, got 0"),
+        (lambda: streams([np.arange(6), np.arange(6)]), "at least 13 tokens .*3 streams of 4.*, got 12"),
+        (lambda: streams([np.arange(60.0)]), "whole numbers"),
+        (lambda: judged([], 3), "at least one sequence"),
+        (lambda: judged([np.arange(1)], 3), "at least 2 tokens"),
+        (lambda: judged(TUNES[:2], 3, heard=7), "at least 8 tokens"),
+        (lambda: judged(TUNES, 3, heard=0), "heard >= 1"),
+        (lambda: judged(TUNES, 0), "batch >= 1"),
+    ],
+)
+def test_what_does_not_fit_is_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    sizes=st.lists(st.integers(3, 25), min_size=1, max_size=9),
+    batch=st.integers(1, 5),
+    heard=st.integers(1, 2),
+    length=st.integers(1, 30),
+)
+def test_each_target_is_judged_once(sizes, batch, heard, length):
+    sequences = [np.arange(1000 * k, 1000 * k + size) for k, size in enumerate(sizes, 1)]
+    found, rows = [], None
+    for x, y, fresh, _ in judged(sequences, batch, heard, length):
+        assert x.shape == y.shape and len(x) <= length and x.shape[1] <= batch
+        if not fresh:
+            going = y[0] != IGNORED
+            np.testing.assert_array_equal(x[0, going], rows[going] + 1)  # each row goes on where it was
+        rows = x[-1]
+        counts = y != IGNORED
+        np.testing.assert_array_equal(y[counts], x[counts] + 1)
+        found += y[counts].tolist()
+    assert sorted(found) == sorted(token for s in sequences for token in s[heard:].tolist())

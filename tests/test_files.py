@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from scratchnet.files import atomic_open, atomic_path
+from scratchnet.files import atomic_open, atomic_path, leftovers
 
 
 def names(folder):
@@ -149,3 +149,21 @@ def test_an_error_about_another_file_keeps_its_name(tmp_path):
     with pytest.raises(OSError) as caught, atomic_open(tmp_path / "a.txt"):
         raise OSError("no number, no name")
     assert str(caught.value) == "no number, no name" and caught.value.filename is None
+
+
+def test_what_killed_writers_left(tmp_path):
+    path = tmp_path / "a[1].bin"
+    for name in (
+        "a[1].bin",
+        ".a[1].bin",
+        ".a[1].0123abcd.txt",
+        ".a[1].0123abcd.bin",
+        ".a1.0123abcd.bin",
+        "b.bin",
+    ):
+        (tmp_path / name).touch()
+    assert leftovers(path) == [tmp_path / ".a[1].0123abcd.bin"]
+    with atomic_path(path) as temporary:
+        temporary.touch()
+        assert temporary in leftovers(path)
+    assert leftovers(tmp_path / "none") == []

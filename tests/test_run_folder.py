@@ -74,19 +74,41 @@ def test_overwriting_begins_afresh_and_keeps_other_files(run):
     (run.folder / "notes.txt").write_text("mine")
     run.log(loss=1.0)
     run.write_metrics({"loss": 1.0})
-    run.checkpoint.write_bytes(b"old")
+    for name in ("checkpoint.safetensors", "checkpoint-20.safetensors", "best.safetensors"):
+        (run.folder / name).write_bytes(b"old")
     again = RunFolder.create(run.folder, config=Config(steps=99), overwrite=True)
     assert again.config(Config).steps == 99
-    assert again.rows() == [] and again.metrics() == {} and not again.checkpoint.exists()
+    assert again.rows() == [] and again.metrics() == {} and not list(run.folder.glob("*.safetensors"))
     assert (run.folder / "notes.txt").read_text() == "mine"
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "checkpoint.safetensors", "environment.json"])
+@pytest.mark.parametrize(
+    "name", ["config.yaml", "checkpoint.safetensors", "best.safetensors", "environment.json"]
+)
 def test_overwriting_spares_strangers_files(tmp_path, name):
     (tmp_path / name).write_text("{}")
     with pytest.raises(UserError, match=f"{name} in it is not of a run"):
         RunFolder.create(tmp_path, config=CONFIG, overwrite=True)
     assert os.listdir(tmp_path) == [name] and (tmp_path / name).read_text() == "{}"
+
+
+def test_a_strangers_numbered_checkpoint_stays(tmp_path):
+    (tmp_path / "checkpoint-20.safetensors").write_bytes(b"old")
+    run = RunFolder.create(tmp_path, config=CONFIG, overwrite=True)
+    assert (run.folder / "checkpoint-20.safetensors").read_bytes() == b"old"
+
+
+def test_rows_can_be_dropped(run):
+    run.sync_log()
+    assert run.rows() == []
+    for step in range(6):
+        run.log(step=step, loss=0.1 * step)
+    with open(run.folder / "log.jsonl", "a") as file:
+        file.write('3\n{"step": 4, "lo')
+    kept = run.rows()[:4]
+    run.keep_rows(lambda row: row["step"] <= 3)
+    run.sync_log()
+    assert run.rows() == kept and (run.folder / "log.jsonl").read_text().count("\n") == 4
 
 
 def test_no_folder_can_be_made_here(tmp_path):

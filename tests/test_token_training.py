@@ -1,193 +1,363 @@
-"""Training in a run folder: killed, interrupted, gone astray, and going on."""
+"""A training in a run folder: killed at any moment, it goes on bit for bit; its files say all."""
 
+import io
+import json
+import math
 import os
-import random
 import signal
 import subprocess
 import sys
-import textwrap
 import time
-from dataclasses import dataclass
+from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 
+pytest.importorskip("tqdm")
+pytest.importorskip("jsonargparse")
+from tiny_session import BATCH, STEPS, VOCABULARY, begin_or_go_on, make_network, make_session
+
+import experiments.progress
+import experiments.token_training as token_training
 from experiments.errors import UserError
-from experiments.run_folder import RunFolder
-from experiments.token_training import Session, check_about, earlier, load_best
-from scratchnet.batches import Streams, judged
+from experiments.run_folder import BEST, CHECKPOINT, LOG, RunFolder
+from experiments.token_training import load_best, load_network, earlier
 from scratchnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from scratchnet.dropout import Dropout
-from scratchnet.linear import Linear
-from scratchnet.lstm import LSTM
-from scratchnet.optimizers import Adam
-from scratchnet.schedules import Cosine
-from scratchnet.sequential import Sequential
-from scratchnet.training import Diverged, Trainer
+from scratchnet.training import Diverged, evaluate
 
-ABOUT = {"experiment": "test", "config": {"hidden": 8}, "vocabulary": "abcde"}
+ROOT = Path(__file__).parents[1]
 
 
-@dataclass(frozen=True)
-class Settings:
-    seed: int = 0
+def rows(folder):
+    """The log, without what a clock says; NaN would be equal to itself."""
+    clockless = [row | {"tokens_per_s": 0} for row in RunFolder(folder).rows()]
+    return [json.dumps(row, sort_keys=True) for row in clockless]
 
 
-def make_session(run, steps=40, seed=0, **options):
-    rng = np.random.default_rng(seed)
-    model = Sequential([LSTM(5, 8, rng), Dropout(0.2, rng), Linear(8, 5, rng)])
-    text = np.tile([0, 1, 2, 3, 0, 2, 4], 40)
-    batches = Streams([text[:100], text[100:]], 6, 3, np.random.default_rng([seed, 1]))
-    optimizer = Adam(model.params, model.grads, 0.02)
-    trainer = Trainer(model, batches, optimizer, clip=1.0, schedule=Cosine(steps), average=0.9)
-    options = {"judge_every": 10, "save_every": 5, "log_every": 4} | options
-    return Session(trainer, run, ABOUT, judged([text[:50]], 1), steps, **options)
+def content(folder):
+    """All that must be equal: weights, moments, places in all files, rows, and the batch that comes next."""
+    batch = next(begin_or_go_on(folder).trainer.batches)
+    return {
+        "rows": rows(folder),
+        "next": (batch.x.tobytes(), batch.y.tobytes(), batch.fresh),
+        **{path.name: path.read_bytes() for path in folder.glob("*.safetensors")},
+    }
 
 
-def new_run(folder):
-    return RunFolder.create(folder, "test", Settings())
-
-
-def content(run):
-    """All that must be equal: the checkpoint, the best weights, the rows but for their times."""
-    rows = [{k: v for k, v in row.items() if k != "tokens_per_s"} for row in run.rows()]
-    return (run.checkpoint.read_bytes(), (run.folder / "best.safetensors").read_bytes(), rows)
+def learned(folder, **options):
+    """A folder in which a run went to its end."""
+    begin_or_go_on(folder, **options).learn(quiet=True)
+    return folder
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    run = new_run(tmp_path_factory.mktemp("runs") / "whole")
-    make_session(run).learn(quiet=True)
-    return run
+def expected(tmp_path_factory):
+    """What a run leaves that nobody broke off."""
+    return content(learned(tmp_path_factory.mktemp("runs") / "whole"))
 
 
-def test_the_files_of_a_run(finished):
-    rows = finished.rows()
-    assert [row["step"] for row in rows if "loss" in row] == list(range(4, 41, 4))
-    assert [row["step"] for row in rows if "held_out" in row] == [10, 20, 30, 40]
-    assert all(row["tokens_per_s"] > 0 and row["norm"] > 0 for row in rows if "loss" in row)
-    best, metadata = load_best(finished.folder, ("config", "vocabulary", "best"))
-    lowest = min((row["held_out"], row["step"]) for row in rows if "held_out" in row)
-    assert metadata["best"] == {"step": lowest[1], "nats": lowest[0]} and metadata["vocabulary"] == "abcde"
-    assert list(best) == sorted(make_session(finished).trainer.model.params)
+def start(folder, steps):
+    """The same in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, str(Path(__file__).with_name("tiny_session.py")), str(folder), str(steps)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
-SCRIPT = """
-    import sys
-    from experiments.run_folder import RunFolder
-    from tests import test_token_training as here
-
-    run = RunFolder.open(sys.argv[1])
-    session = here.make_session(run, steps=int(sys.argv[2]), seed=7 if run.checkpoint.exists() else 0)
-    if run.checkpoint.exists():
-        session.resume()
-    print("ready", flush=True)
-    session.learn(quiet=True)
-"""
+def finish(folder, steps):
+    job = start(folder, steps)
+    assert job.communicate() == (b"", b"") and job.returncode == 0
+    return content(folder)
 
 
-def test_a_killed_run_goes_on_bit_by_bit(tmp_path):
-    """Killed at random moments until it is through: all files are as if it had never been."""
-    steps, chance = 400, random.Random(0)
-    whole = new_run(tmp_path / "whole")
-    began = time.perf_counter()
-    make_session(whole, steps).learn(quiet=True)
-    seconds = time.perf_counter() - began
-    run = new_run(tmp_path / "killed")
-    command = [sys.executable, "-c", textwrap.dedent(SCRIPT), str(run.folder), str(steps)]
-    kills = 0
-    for attempt in range(30):
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, cwd=os.getcwd())
-        assert process.stdout.readline() == b"ready\n"
-        try:
-            process.wait(None if attempt == 29 else chance.uniform(0, seconds / 2))
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            kills += 1
-        process.stdout.close()
-        if process.returncode == 0:
-            break
-    assert process.returncode == 0 and kills > 0
-    assert content(run) == content(whole)
+def size_of(path):
+    return path.stat().st_size if path.exists() else 0
 
 
-@pytest.mark.parametrize("stop", [5, 17, 20, 38])
-def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, finished, stop):
-    run = new_run(tmp_path / "run")
-    session = make_session(run, command="python -m experiments.test --resume")
-    real = session.trainer.step
+def test_killed_at_random_moments_it_ends_as_if_never_killed(tmp_path, rng):
+    """SIGKILL, which nothing can answer: between steps, within steps, while writing.
+
+    All in processes of their own, which load compiled code: code that was compiled a moment ago may round
+    otherwise than what the cache gives back (a kernel called by another is there compiled apart from it).
+    """
+    folder, kills = tmp_path / "killed", 0
+    finish(tmp_path / "compiled", 12)
+    steps = 120 if numba.config.DISABLE_JIT else 400
+    expected = finish(tmp_path / "whole", steps)
+    for _ in range(5):
+        size, job = size_of(folder / LOG), start(folder, steps)
+        while job.poll() is None and size_of(folder / LOG) == size:  # until it learns
+            time.sleep(0.001)
+        time.sleep(rng.uniform(0, 0.05))
+        job.kill()
+        _, errors = job.communicate()
+        assert job.returncode in (0, -signal.SIGKILL), errors.decode()
+        kills += job.returncode != 0
+    assert kills >= 2  # else it was done before
+    assert finish(folder, steps) == expected
+    assert len(expected["rows"]) == steps // 3 + steps // 5
+
+
+def break_off(folder, stop):
+    """A run as it stands in the middle of step `stop` + 1, when the power goes."""
+    session = begin_or_go_on(folder)
+    go_on = session.trainer.step
 
     def step():
-        if session.trainer.steps == stop - 1:
-            signal.raise_signal(signal.SIGINT)
-        return real()
+        if session.trainer.steps == stop:
+            raise OSError("no power")
+        return go_on()
 
     session.trainer.step = step
-    with pytest.raises(KeyboardInterrupt, match=f"step {stop} of 40 is saved.*--resume .*run") as caught:
+    with pytest.raises(OSError, match="no power"):
         session.learn(quiet=True)
-    assert str(run.folder) in str(caught.value)
-    again = make_session(run, seed=3)
-    again.resume()
-    assert again.trainer.steps == stop
-    again.learn(quiet=True)
-    if stop % 4 == 0:  # else a row of the log is the mean of fewer steps
-        assert content(run) == content(finished)
-    assert content(run)[:2] == content(finished)[:2]
+    return folder
+
+
+@pytest.mark.parametrize("stop", [1, 2, 4, 5, 7, 33])
+def test_stopped_in_any_step(stop, expected, tmp_path):
+    folder = break_off(tmp_path / "run", stop)
+    assert begin_or_go_on(folder).trainer.steps == stop - stop % 4
+    assert content(learned(folder)) == expected
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("name", [CHECKPOINT, BEST])
+def test_stopped_while_writing(name, count, expected, tmp_path, monkeypatch):
+    left = count
+
+    def save(path, tensors, metadata):
+        nonlocal left
+        left -= path.name == name
+        if not left:
+            path.with_name(f".{path.stem}.0123abcd{path.suffix}").touch()  # what a kill would leave
+            raise OSError("no power")
+        save_checkpoint(path, tensors, metadata)
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="no power"):
+        patch.setattr(token_training, "save_checkpoint", save)
+        begin_or_go_on(tmp_path / "run").learn(quiet=True)
+    assert content(learned(tmp_path / "run")) == expected
+
+
+def test_ctrl_c_saves_between_two_steps_and_says_how_to_go_on(expected, tmp_path):
+    folder = tmp_path / "a run"
+    for stop in (7, 19):
+        session = begin_or_go_on(folder, keep=0)
+        go_on = session.trainer.step
+
+        def step(session=session, go_on=go_on, stop=stop):
+            if session.trainer.steps == stop - 1:
+                signal.raise_signal(signal.SIGINT)
+            return go_on()
+
+        session.trainer.step = step
+        with pytest.raises(KeyboardInterrupt) as stopped:
+            session.learn(quiet=True)
+        where = f"step {stop} of {STEPS} is saved in {folder / CHECKPOINT}"
+        assert str(stopped.value) == f"{where}; go on with: python again '{folder}'"
+    assert begin_or_go_on(folder).trainer.steps == 19
+    assert content(learned(folder)) == expected
+
+
+def test_no_row_is_lost_or_doubled(tmp_path):
+    found = RunFolder(learned(tmp_path / "run")).rows()
+    steps = [(row["step"], "held_out" in row) for row in found]
+    assert steps == sorted([(n, False) for n in range(3, 61, 3)] + [(n, True) for n in range(5, 61, 5)])
+    assert min(found[0][name] for name in ("loss", "norm", "lr", "tokens_per_s")) > 0
+
+
+def test_a_strange_log_is_no_obstacle(expected, tmp_path):
+    folder = break_off(tmp_path / "run", 10)
+    with open(folder / LOG, "a") as file:
+        file.write('3\n[]\n{"step": 9, "loss": 1.0}\n{"step": 1')
+    assert content(learned(folder)) == expected
+    (folder / LOG).unlink()
+    assert begin_or_go_on(folder).over
+
+
+def test_a_finished_run_goes_no_further_but_can_be_made_longer(expected, tmp_path):
+    assert content(learned(learned(tmp_path / "run"))) == expected
+    longer = content(learned(tmp_path / "longer", steps=STEPS + 20))
+    assert content(learned(tmp_path / "run", steps=STEPS + 20)) == longer != expected
 
 
 def test_patience(tmp_path):
-    session = make_session(new_run(tmp_path / "run"), steps=1000, patience=2, judge_every=5)
-    session.trainer.optimizer.initial_lr = 0.0
-    session.learn(quiet=True)
-    assert session.trainer.waited == 2 and session.trainer.steps == 15
+    options = {"steps": 4 * STEPS, "patience": 2, "lr": 1.0}
+    folder = learned(learned(tmp_path / "run", **options), **options)
+    nats = [row["held_out"] for row in RunFolder(folder).rows() if "held_out" in row]
+    assert len(nats) < 4 * STEPS / 5 and min(nats) == nats[-3]
+    assert load_best(folder, [])[1]["best"] == {"step": 5 * (len(nats) - 2), "nats": nats[-3]}
 
 
-def test_earlier_checkpoints_stay(tmp_path):
-    run = new_run(tmp_path / "run")
-    make_session(run, keep=3).learn(quiet=True)
-    assert [path.name for path in earlier(run)] == [f"checkpoint-{n}.safetensors" for n in (30, 35, 40)]
-    assert earlier(run)[-1].read_bytes() == run.checkpoint.read_bytes()
+@pytest.mark.parametrize("links", [True, False])
+def test_the_last_checkpoints_stay(links, expected, tmp_path, monkeypatch):
+    def refuse(*paths):
+        raise OSError("no links on this disk")
+
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    folder = learned(tmp_path / "run")
+    names = [path.name for path in earlier(RunFolder(folder))]
+    assert names == [f"checkpoint-{step}.safetensors" for step in (52, 56, 60)]
+    assert (folder / names[-1]).read_bytes() == (folder / CHECKPOINT).read_bytes()
+    (folder / CHECKPOINT).write_bytes((folder / names[1]).read_bytes())  # back to an earlier one
+    (folder / names[2]).unlink()
+    (folder / "checkpoint-of-mine.safetensors").touch()
+    assert begin_or_go_on(folder).trainer.steps == 56
+    assert content(learned(folder)) == expected | {"checkpoint-of-mine.safetensors": b""}
+    assert earlier(RunFolder(learned(tmp_path / "none", keep=0))) == []
 
 
-def test_divergence_keeps_the_last_checkpoint(tmp_path):
-    run = new_run(tmp_path / "run")
-    session = make_session(run)
-    real = session.trainer.step
+def test_the_best_is_all_that_composing_needs(tmp_path):
+    folder = learned(tmp_path / "run")
+    lowest = min(row["held_out"] for row in RunFolder(folder).rows() if "held_out" in row)
+    for path in (folder, str(folder), folder / BEST, folder / CHECKPOINT):
+        network, metadata = load_network(path, ["network", "vocabulary"], make_network)
+        assert metadata["vocabulary"] == VOCABULARY and metadata["network"] == {"hidden": 5, "keys": [1, 2]}
+        assert not network.training
+        assert evaluate(network, make_session(None).held_out) == metadata["best"]["nats"] == lowest
+
+
+def test_a_network_that_was_not_judged_yet(tmp_path):
+    session = begin_or_go_on(tmp_path / "run")
+    for _ in range(3):
+        session.trainer.step()
+    session.save()
+    network, metadata = load_network(tmp_path / "run" / CHECKPOINT, ["network"], make_network)
+    assert metadata["best"] is None
+    np.testing.assert_array_equal(network.params["0.weight"], session.trainer.mean["0.weight"])
+    with pytest.raises(UserError, match=f"expected a trained run, but there is no {BEST}"):
+        load_network(tmp_path / "run", [], make_network)
+
+
+def test_diverging_keeps_what_was_saved_and_says_so(expected, tmp_path):
+    session = begin_or_go_on(tmp_path / "run")
+    go_on = session.trainer.step
 
     def step():
-        if session.trainer.steps == 12:
-            session.trainer.model.params["0.weight_hh_l0"][0, 0] = np.inf
-        return real()
+        if session.trainer.steps == 30:
+            session.trainer.model.params["3.bias"][:] = np.nan
+        return go_on()
 
     session.trainer.step = step
-    with pytest.raises(Diverged, match="at step 13 .*checkpoint.safetensors holds step 10; try a lower --lr"):
+    with pytest.raises(Diverged) as stopped:
         session.learn(quiet=True)
-    tensors, metadata = load_checkpoint(run.checkpoint)
-    assert metadata["trainer"]["step"] == 10 and all(np.isfinite(array).all() for array in tensors.values())
+    best = load_best(tmp_path / "run", [])[1]["best"]["step"]
+    for part in (
+        "at step 31 the loss is nan",
+        f"{CHECKPOINT} holds step 28",
+        f"{BEST} the best, of step {best}",
+        "try a lower --lr",
+    ):
+        assert part in str(stopped.value)
+    assert content(learned(tmp_path / "run")) == expected
 
 
-def test_files_that_do_not_fit(tmp_path, finished):
-    run = new_run(tmp_path / "run")
-    with pytest.raises(UserError, match="expected a trained run"):
-        make_session(run).resume()
-    tensors, metadata = load_checkpoint(finished.checkpoint)
-    for change, message in [
-        ({"config": {"hidden": 9}}, "expected config hidden 8, found 9"),
-        ({"vocabulary": "abc"}, "expected vocabulary 'abcde', found 'abc'"),
-        ({"trainer": {}}, "does not fit the settings"),
-        ({"trainer": {**metadata["trainer"], "batches": {"place": 0}}}, "does not fit the settings"),
-    ]:
-        save_checkpoint(run.checkpoint, tensors, metadata | change)
-        with pytest.raises(CheckpointError, match=message):
-            make_session(run).resume()
-    run.checkpoint.write_bytes(finished.checkpoint.read_bytes()[:-100])
-    with pytest.raises(CheckpointError, match="damaged"):
-        make_session(run).resume()
-    with pytest.raises(UserError, match="no best.safetensors"):
-        load_best(run.folder, ())
-    with pytest.raises(CheckpointError, match="found no vocabulary"):
-        save_checkpoint(tmp_path / "a.safetensors", {}, {"config": {}})
-        load_best(tmp_path / "a.safetensors", ("config", "vocabulary"))
-    with pytest.raises(CheckpointError, match="expected config .*found 3"):
-        check_about("file", ABOUT | {"config": 3}, ABOUT)
+def test_weights_gone_wrong_are_not_saved(tmp_path):
+    session = begin_or_go_on(tmp_path / "run")
+    go_on = session.trainer.step
+
+    def step():
+        row = go_on()
+        if row.step == 4:
+            session.trainer.model.params["3.bias"][0] = np.inf  # an update that overflowed
+        return row
+
+    session.trainer.step = step
+    with pytest.raises(Diverged, match=r"after step 4 not all numbers of last/3\.bias.*holds step 0"):
+        session.learn(quiet=True)
+    assert begin_or_go_on(tmp_path / "run").trainer.steps == 0
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"hidden": 6}, "expected network hidden 6, found 5"),
+        ({"vocabulary": "abcdefh"}, "expected vocabulary 'abcdefh', found 'abcdefg'"),
+    ],
+)
+def test_another_network_is_refused(options, message, tmp_path):
+    learned(tmp_path / "run", steps=4)
+    with pytest.raises(CheckpointError, match=message):
+        begin_or_go_on(tmp_path / "run", **options)
+
+
+def spoilt(change):
+    def spoil(path):
+        tensors, metadata = load_checkpoint(path)
+        change(tensors, metadata)
+        save_checkpoint(path, tensors, metadata)
+
+    return spoil
+
+
+SPOILED = {
+    "cut off": lambda path: path.write_bytes(path.read_bytes()[:-9]),
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_text("not a checkpoint\n" * 99),
+    "another program's": lambda path: save_checkpoint(path, {"x": np.zeros(3)}, {}),
+    "no trainer": spoilt(lambda t, m: m.pop("trainer")),
+    "trainer of text": spoilt(lambda t, m: m.update(trainer="x")),
+    "no losses": spoilt(lambda t, m: m.pop("recent")),
+    "losses of text": spoilt(lambda t, m: m.update(recent=["x"])),
+    "another shape": spoilt(lambda t, m: t.update({"last/3.bias": np.zeros(9, np.float32)})),
+    "a NaN": spoilt(lambda t, m: t["last/3.bias"].fill(np.nan)),
+    "a moment less": spoilt(lambda t, m: t.pop("optimizer/m.3.bias")),
+    "other data": spoilt(lambda t, m: m["trainer"]["batches"].update(tokens=1)),
+}
+
+
+@pytest.mark.parametrize("spoil", SPOILED)
+def test_damaged_checkpoints_are_refused_in_one_line(spoil, tmp_path):
+    folder = learned(tmp_path / "run", steps=4)
+    SPOILED[spoil](folder / CHECKPOINT)
+    log = (folder / LOG).read_bytes()
+    with pytest.raises(CheckpointError) as refused:
+        begin_or_go_on(folder)
+    assert str(refused.value).startswith(str(folder / CHECKPOINT)) and "\n" not in str(refused.value)
+    assert (folder / LOG).read_bytes() == log
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda t, m: m.pop("vocabulary"), "found no vocabulary"),
+        (lambda t, m: m.update(network={}), "do not fit"),
+        (lambda t, m: m.update(network=3), "do not fit"),
+        (lambda t, m: m.update(network={"hidden": 6}), "do not fit"),
+        (lambda t, m: m.update(vocabulary="abc"), "do not fit"),
+        (lambda t, m: t.pop("3.bias"), "do not fit"),
+    ],
+)
+def test_networks_that_do_not_fit_are_refused(change, message, tmp_path):
+    folder = learned(tmp_path / "run", steps=5)
+    spoilt(change)(folder / BEST)
+    with pytest.raises(CheckpointError, match=message) as refused:
+        load_network(folder, ["network", "vocabulary"], make_network)
+    assert "\n" not in str(refused.value)
+
+
+def test_what_a_user_sees_on_the_way(tmp_path, monkeypatch):
+    stream = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", stream)
+    monkeypatch.setattr(experiments.progress, "SECONDS_BETWEEN_LINES", 0.0)
+    begin_or_go_on(tmp_path / "run", steps=10).learn()
+    first = stream.getvalue().splitlines()
+    for part in ("training: 10/10 step", "left", "step/s", "loss=", "held-out=", "norm=", "tokens/s="):
+        assert part in first[-1]
+    begin_or_go_on(tmp_path / "run", steps=12).learn()
+    second = stream.getvalue().splitlines()[len(first) :]
+    assert "training: 10/12" in second[0] and "training: 12/12" in second[-1]
+
+
+def test_speed_counts_tokens(tmp_path):
+    began, session = time.perf_counter(), begin_or_go_on(tmp_path / "run", steps=9, judge_every=100)
+    session.learn(quiet=True)
+    elapsed = time.perf_counter() - began
+    speeds = [row["tokens_per_s"] for row in session.run.rows() if "loss" in row]
+    assert len(speeds) == 3 and math.fsum(3 * 5 * BATCH / speed for speed in speeds) < elapsed

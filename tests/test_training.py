@@ -1,179 +1,308 @@
-"""The training loop: what a step does, and that going on is as if nothing had happened."""
+"""The training loop: it learns, it measures rightly, and a broken-off run goes on bit for bit."""
 
 import json
+import math
 
 import numpy as np
 import pytest
 
-from scratchnet.batches import RandomWindows, Streams, judged
+from scratchnet.batches import IGNORED, Batch, RandomWindows, Streams, judged
+from scratchnet.checkpoint import load_checkpoint, save_checkpoint
 from scratchnet.dropout import Dropout
+from scratchnet.embedding import Embedding
+from scratchnet.gru import GRU
 from scratchnet.linear import Linear
 from scratchnet.losses import softmax_cross_entropy
 from scratchnet.lstm import LSTM
-from scratchnet.optimizers import SGD, Adam, clip_global_norm
+from scratchnet.optimizers import SGD, Adam, RMSprop
 from scratchnet.schedules import Cosine, Plateau, WarmUp
 from scratchnet.sequential import Sequential
-from scratchnet.training import Diverged, Trainer, evaluate
+from scratchnet.training import Diverged, Step, Trainer, evaluate
 
-V = 5
-TEXT = np.tile([0, 1, 2, 3, 0, 2, 4], 40)
-
-
-def network(rng, layers=1, dropout=0.0, H=8):
-    lstm = LSTM(V, H, rng, num_layers=layers, dropout=dropout)
-    return Sequential([lstm, Dropout(dropout, rng), Linear(H, V, rng)])
+V, H = 7, 6
+TUNES = [(np.arange(size) * step + shift) % V for size, step, shift in ((40, 1, 0), (31, 2, 3), (25, 3, 1))]
+HELD_OUT = judged([(np.arange(23) * 2) % V, (np.arange(11) + 4) % V], 2)
 
 
-def trainer(
-    seed=0, streams=True, layers=1, dropout=0.0, average=0.0, schedule=None, clip=1.0, optimizer=Adam
-):
-    model = network(np.random.default_rng([seed, 0]), layers, dropout)
-    rng = np.random.default_rng([seed, 1])
-    batches = Streams([TEXT[:100], TEXT[100:]], 6, 3, rng) if streams else RandomWindows(TEXT, 6, 3, rng)
-    return Trainer(model, batches, optimizer(model.params, model.grads, 0.02), clip, schedule, average)
+def network(seed=1, dtype=np.float32, stacked=0.0, dropout=0.0, cell=LSTM, layers=1):
+    rng = np.random.default_rng(seed)
+    above = [Dropout(dropout, rng)] if dropout else []
+    recurrent = cell(5, H, rng, num_layers=layers, dropout=stacked, dtype=dtype)
+    return Sequential([Embedding(V, 5, rng, dtype), recurrent, *above, Linear(H, V, rng, dtype)])
 
 
-HELD_OUT = judged([TEXT[:30], TEXT[:12]], 2)
+def trainer(seed=1, batches="streams", optimizer=Adam, lr=0.02, options=None, **of_network):
+    model, rng = network(seed, **of_network), np.random.default_rng([seed, 1])
+    if batches == "streams":
+        batches = Streams(TUNES, 5, 3, rng)
+    elif batches == "windows":
+        batches = RandomWindows(np.concatenate(TUNES), 5, 3, rng)
+    settings = options() if callable(options) else options or {}
+    return Trainer(model, batches, optimizer(model.params, model.grads, lr), **settings)
 
 
-def test_it_learns():
-    one = trainer()
-    first = one.judge(HELD_OUT)
-    losses = [one.step().loss for _ in range(250)]
-    assert losses[0] > 1.5 and losses[-1] < 0.4 and one.judge(HELD_OUT) < 0.5 < first
-    assert one.best["step"] == 250 and one.steps == 250
+def through_a_file(path, learner):
+    save_checkpoint(path, *learner.state())
+    return load_checkpoint(path)
 
 
-def test_a_step_is_what_it_says():
-    one, two = trainer(dropout=0.3, layers=2), trainer(dropout=0.3, layers=2)
-    model, adam, state = two.model, two.optimizer, None
-    for number in range(1, 60):
-        step = one.step()
-        batch = next(two.batches)
-        state = model.initial_state(3) if batch.fresh else state
-        a, state = model.forward(batch.x, state)
-        loss, da = softmax_cross_entropy(a, batch.y)
+def everything(learner):
+    """All that must be equal, as bytes."""
+    tensors, metadata = learner.state()
+    batch = next(learner.batches)
+    return {name: (a.shape, str(a.dtype), a.tobytes()) for name, a in tensors.items()} | {
+        "metadata": json.dumps(metadata, sort_keys=True),
+        "next": (batch.x.tobytes(), batch.y.tobytes(), batch.fresh),
+    }
+
+
+def drive(learner, steps, judge_every=3):
+    rows = []
+    while learner.steps < steps:
+        rows.append(learner.step())
+        if learner.steps % judge_every == 0:
+            rows.append(learner.judge(HELD_OUT))
+    return rows
+
+
+CASES = {
+    "random windows": {"batches": "windows"},
+    "streams": {},
+    "gru, momentum": {"cell": GRU, "optimizer": lambda *a: SGD(*a, momentum=0.9)},
+    "rmsprop": {"optimizer": RMSprop},
+    "dropout": {"dropout": 0.4},
+    "stacked dropout": {"layers": 2, "stacked": 0.4},
+    "both, mean of weights, clip": {
+        "layers": 2,
+        "stacked": 0.3,
+        "dropout": 0.3,
+        "options": {"average": 0.9, "clip": 0.5},
+    },
+    "schedule": {"options": lambda: {"schedule": WarmUp(4, Cosine(12, final=0.1))}},
+    "plateau": {"lr": 0.3, "options": lambda: {"schedule": Plateau(patience=0)}},
+}
+
+
+@pytest.mark.parametrize("stop", [0, 4, 6, 13])
+@pytest.mark.parametrize("case", CASES)
+def test_a_broken_off_run_goes_on_bit_for_bit(case, stop, tmp_path):
+    whole = trainer(**CASES[case])
+    expected = drive(whole, 16)
+    first, second = trainer(**CASES[case]), trainer(seed=2, **CASES[case])
+    rows = drive(first, stop)
+    second.load_state(*through_a_file(tmp_path / "a", first))
+    assert rows + drive(second, 16) == expected
+    assert everything(second) == everything(whole)
+    assert whole.best["step"] > 0 and (case != "plateau" or whole.schedule.current < 1)
+
+
+def test_it_learns_and_the_rows_say_what_happened():
+    learner = trainer(options={"clip": 100.0})
+    rows = [learner.step() for _ in range(60)]
+    assert [row.step for row in rows] == list(range(1, 61))
+    assert abs(rows[0].loss - math.log(V)) < 0.5 and rows[-1].loss < 0.7 * rows[0].loss
+    assert all(row.tokens == 15 and row.lr == 0.02 and 0 < row.norm < 100 for row in rows)
+
+
+def test_one_step_is_what_the_textbook_says():
+    """Forward from the carried state, backward to the beginning of the window only, clip, update."""
+    learner, model = trainer(dtype=np.float64, optimizer=SGD, options={"clip": 0.1}), network(1, np.float64)
+    batches = Streams(TUNES, 5, 3, np.random.default_rng([1, 1]))
+    state = model.initial_state(3)
+    for n in range(4):
+        x, y, _, _ = next(batches)
+        a, state = model.forward(x, state)
+        loss, da = softmax_cross_entropy(a, y)
         model.zero_grad()
-        model.backward(da, need_dx=False)
-        norm = clip_global_norm(model.grads, 1.0)
-        adam.step()
-        assert (step.step, step.loss, step.norm, step.lr, step.tokens) == (
-            number,
-            float(loss),
-            norm,
-            0.02,
-            18,
-        )
-    for name, w in one.model.params.items():
-        np.testing.assert_array_equal(w, model.params[name])
+        model.backward(da)
+        norm = math.sqrt(sum(float((g**2).sum()) for g in model.grads.values()))
+        for name, w in model.params.items():
+            w -= 0.02 * model.grads[name] * min(1, 0.1 / norm)
+        row = learner.step()
+        assert row == Step(n + 1, loss, pytest.approx(norm, rel=1e-12), 0.02, 15)
+    for name, w in model.params.items():
+        np.testing.assert_allclose(learner.model.params[name], w, rtol=1e-12, atol=1e-14)
+
+
+def test_a_fresh_batch_begins_with_zeros():
+    learner = trainer()
+    for _ in range(learner.batches.steps):
+        learner.step()
+    at = np.concatenate([part.reshape(-1) for part in learner.carried])
+    assert np.abs(at).max() > 0
+    copy = network(3)
+    copy.load_state_dict(learner.model.state_dict())
+    rng = np.random.default_rng()
+    rng.bit_generator.state = learner.batches.rng.bit_generator.state
+    x, y, fresh, _ = next(Streams(TUNES, 5, 3, rng))
+    assert fresh and learner.step().loss == softmax_cross_entropy(copy.forward(x), y)[0]
+
+
+def test_the_schedule_sets_the_rate_of_each_step():
+    learner = trainer(options={"schedule": WarmUp(4)})
+    assert [learner.step().lr for _ in range(6)] == pytest.approx([0.005, 0.01, 0.015, 0.02, 0.02, 0.02])
+
+
+def test_the_mean_of_weights_is_judged_and_kept():
+    learner = trainer(lr=0.1, options={"average": 0.5})
+    mean = learner.model.state_dict()
+    for step in range(1, 9):
+        learner.step()
+        weights, share = learner.model.state_dict(), min(0.5, step / (10 + step))
+        mean = {name: (1 - share) * weights[name] + share * mean[name] for name in mean}
+    for name, w in learner.mean.items():
+        np.testing.assert_allclose(w, mean[name], rtol=1e-4, atol=1e-6)
+    nats = learner.judge(HELD_OUT)
+    other = network(5)
+    other.load_state_dict(learner.mean)
+    assert nats == evaluate(other, HELD_OUT) != evaluate(learner.model, HELD_OUT)
+    for name, w in learner.model.params.items():
+        np.testing.assert_array_equal(w, weights[name])
+        np.testing.assert_array_equal(learner.best_weights[name], learner.mean[name])
 
 
 def test_judging_disturbs_nothing():
-    one, two = (trainer(dropout=0.3, layers=2, average=0.9) for _ in range(2))
-    for _ in range(20):
+    options = {"layers": 2, "stacked": 0.4, "dropout": 0.4, "options": {"average": 0.9}}
+    one, other = trainer(**options), trainer(**options)
+    for _ in range(7):
+        one.step()
         one.judge(HELD_OUT)
-        assert one.step() == two.step()
+        evaluate(one.model, HELD_OUT)
+        other.step()
+    one.best = one.best_weights = None
+    one.best_weights, one.waited = {}, 0
+    assert one.model.training
+    assert everything(one) == everything(other)
 
 
-def test_the_mean_is_judged_and_kept():
-    one = trainer(average=0.9)
-    mean = {name: w.copy() for name, w in one.model.params.items()}
-    for step in range(1, 30):
-        one.step()
-        keep = np.float32(1 - min(0.9, step / (10 + step)))
-        for name, w in one.model.params.items():
-            mean[name] += keep * (w - mean[name])
-    nats = one.judge(HELD_OUT)
-    for name, w in mean.items():
-        np.testing.assert_array_equal(one.best_weights[name], w)
-    one.model.load_state_dict(mean)
-    assert evaluate(one.model, HELD_OUT) == nats == one.best["nats"]
+@pytest.mark.parametrize("batch", [1, 2, 5, 9])
+@pytest.mark.parametrize("length", [3, 8, 100])
+def test_held_out_nats_do_not_depend_on_the_batches(batch, length, rng):
+    model = network(dtype=np.float64, layers=2, stacked=0.5)
+    sequences = [rng.integers(0, V, size) for size in (9, 20, 3, 14, 5, 20, 33)]
+    total = count = 0
+    model.eval()
+    for tokens in sequences:
+        a = model.forward(tokens[:-1, None])[:, :, 0]
+        log_p = a - np.log(np.exp(a).sum(axis=1, keepdims=True))
+        total -= log_p[np.arange(len(tokens) - 1), tokens[1:]][1:].sum()
+        count += len(tokens) - 2
+    model.train()
+    ours = evaluate(model, judged(sequences, batch, heard=2, length=length))
+    assert ours == pytest.approx(total / count, rel=1e-12)
+    assert model.training
 
 
-def test_nats_do_not_depend_on_the_batch(rng):
-    model, texts = network(rng), [TEXT[:k] for k in (9, 20, 5, 31, 17)]
-    nats = [evaluate(model, judged(texts, batch)) for batch in (1, 2, 5)]
-    np.testing.assert_allclose(nats, nats[0], rtol=1e-6)
-    total = 0.0
-    for text in texts:
-        loss, _ = softmax_cross_entropy(model.forward(text[:-1, None]), text[1:, None])
-        total += loss * (len(text) - 1)
-    np.testing.assert_allclose(nats[0], total / sum(len(text) - 1 for text in texts), rtol=1e-6)
+def test_evaluating_nothing_is_refused():
+    model = network()
+    model.eval()
+    for batches in ([], [Batch(np.zeros((2, 2), int), np.full((2, 2), IGNORED))]):
+        with pytest.raises(ValueError, match="at least one target"):
+            evaluate(model, batches)
+    assert not model.training
 
 
-def test_waiting_for_a_better_judgement():
-    one = trainer(optimizer=SGD)
-    one.judge(HELD_OUT)
-    for name in one.model.params:
-        one.model.params[name] *= 3
-    one.judge(HELD_OUT)
-    one.judge(HELD_OUT)
-    assert one.waited == 2 and one.best["step"] == 0
+def test_waiting_and_the_best():
+    learner, nats = trainer(lr=3.0), []
+    for _ in range(12):
+        learner.step()
+        nats.append(learner.judge(HELD_OUT))
+        best = int(np.argmin(nats))
+        assert (
+            learner.best == {"step": best + 1, "nats": nats[best]} and learner.waited == len(nats) - 1 - best
+        )
+    assert 0 < learner.waited
+    best = network(5)
+    best.load_state_dict(learner.best_weights)
+    assert evaluate(best, HELD_OUT) == learner.best["nats"]
 
 
-SETTINGS = [
-    {},
-    {"streams": False},
-    {"dropout": 0.4, "layers": 2},
-    {"average": 0.95},
-    {"schedule": WarmUp},
-    {"schedule": Plateau},
-    {"optimizer": SGD, "clip": None},
-]
+@pytest.mark.parametrize("where", ["weights", "gradient"])
+def test_numbers_gone_wrong_stop_before_the_weights_change(where, monkeypatch):
+    learner = trainer(options={"average": 0.9})
+    drive(learner, 3)
+    if where == "weights":
+        learner.model.params["2.bias"][0] = np.inf  # a loss that is NaN
+    else:
+        backward = learner.model.backward
+        monkeypatch.setattr(
+            learner.model,
+            "backward",
+            lambda *a, **k: (backward(*a, **k), learner.model.grads["2.bias"].fill(np.nan)),
+        )
+    before = {name: w.tobytes() for name, w in learner.model.params.items()}
+    moments = {name: w.tobytes() for name, w in learner.optimizer.state_dict().items()}
+    with pytest.raises(Diverged, match=r"at step 4 the loss is \S+, the gradient's norm nan"):
+        learner.step()
+    assert {name: w.tobytes() for name, w in learner.model.params.items()} == before
+    assert {name: w.tobytes() for name, w in learner.optimizer.state_dict().items()} == moments
+    assert learner.steps == 3
 
 
-def made(settings):
-    schedules = {WarmUp: lambda: WarmUp(5, Cosine(60)), Plateau: lambda: Plateau(factor=0.5, patience=1)}
-    settings = dict(settings)
-    if "schedule" in settings:
-        settings["schedule"] = schedules[settings["schedule"]]()
-    return trainer(**settings)
-
-
-@pytest.mark.parametrize("settings", SETTINGS, ids=lambda settings: " ".join(map(str, settings)) or "plain")
-def test_going_on_is_bit_by_bit_the_same(settings):
-    one = made(settings)
-    for k in range(31):
-        one.step()
-        if k % 10 == 0:
-            one.judge(HELD_OUT)
-    tensors, metadata = one.state()
-    tensors = {name: array.copy() for name, array in tensors.items()}
-    two = made(settings | {"seed": 3})
-    two.load_state(tensors, json.loads(json.dumps(metadata)))
-    for k in range(40):
-        assert one.step() == two.step()
-        if k % 10 == 0:
-            assert one.judge(HELD_OUT) == two.judge(HELD_OUT)
-    ours, theirs = one.state(), two.state()
-    assert ours[1] == theirs[1] and ours[0].keys() == theirs[0].keys()
-    for name, array in ours[0].items():
-        np.testing.assert_array_equal(array, theirs[0][name])
-
-
-def test_the_state_of_another_trainer():
-    tensors, metadata = trainer(average=0.9).state()
-    with pytest.raises(ValueError, match="mean of the weights"):
-        trainer().load_state(tensors, metadata)
-    with pytest.raises(ValueError, match="does not fit"):
-        trainer(layers=2, average=0.9).load_state(tensors, metadata)
-
-
-def test_divergence_changes_nothing():
-    one = trainer()
-    one.step()
-    one.model.params["0.bias_ih_l0"][0] = np.nan
-    before = one.model.state_dict()
-    with pytest.raises(Diverged, match="at step 2 the loss is nan"):
-        one.step()
-    for name, w in one.model.params.items():
-        np.testing.assert_array_equal(w, before[name])
-    assert one.steps == 1
+def test_a_state_from_which_nothing_could_go_on_is_not_handed_out():
+    learner = trainer()
+    learner.step()
+    learner.optimizer.memory["v"]["2.bias"][0] = np.inf
+    with pytest.raises(Diverged, match="optimizer/v.2.bias"):
+        learner.state()
+    learner = trainer()
+    learner.model.params["2.bias"][0] = np.nan
     with pytest.raises(Diverged, match="held-out loss is nan"):
-        one.judge(HELD_OUT)
+        learner.judge(HELD_OUT)
 
 
-@pytest.mark.parametrize("average", [-0.1, 1.0])
-def test_bad_input(average):
-    with pytest.raises(ValueError, match="average in"):
-        trainer(average=average)
+SPOILED = {
+    "no weights": lambda t, m: [t.pop(name) for name in list(t) if name.startswith("last/")],
+    "a weight less": lambda t, m: t.pop("last/0.weight"),
+    "another shape": lambda t, m: t.update({"last/0.weight": np.zeros(3, np.float32)}),
+    "no optimizer": lambda t, m: [t.pop(name) for name in list(t) if name.startswith("optimizer/")],
+    "another step": lambda t, m: m.update(step=4),
+    "no mean": lambda t, m: t.pop("mean/0.weight"),
+    "another mean": lambda t, m: t.update({"mean/0.weight": np.zeros(3, np.float32)}),
+    "no best": lambda t, m: t.pop("best/0.weight"),
+    "best that is none": lambda t, m: m.update(best=None),
+    "best of text": lambda t, m: m.update(best="x"),
+    "best without step": lambda t, m: m.update(best={"nats": 1.0}),
+    "waited": lambda t, m: m.update(waited="x"),
+    "carried of another size": lambda t, m: t.update({"carried/0": np.zeros((1, H, 2), np.float32)}),
+    "carried less": lambda t, m: t.pop("carried/1"),
+    "carried NaN": lambda t, m: t["carried/0"].fill(np.nan),
+    "batches": lambda t, m: m.update(batches=None),
+    "generators": lambda t, m: m.update(generators=[]),
+    "generators of numbers": lambda t, m: m.update(generators=3),
+    "a generator": lambda t, m: m.update(generators=[{}]),
+    "a schedule": lambda t, m: m.update(schedule={"best": 1.0}),
+    "nothing": lambda t, m: m.clear(),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("spoil", SPOILED)
+def test_strange_states_are_refused(spoil, tmp_path):
+    options = {"dropout": 0.3, "options": {"average": 0.9}}
+    learner = trainer(**options)
+    drive(learner, 3)
+    tensors, metadata = through_a_file(tmp_path / "a", learner)
+    trainer(**options).load_state(tensors, metadata)
+    SPOILED[spoil](tensors, metadata)
+    with pytest.raises(ValueError):
+        trainer(**options).load_state(tensors, metadata)
+
+
+def test_a_state_of_other_settings_is_refused(tmp_path):
+    learner = trainer()
+    drive(learner, 3)
+    tensors, metadata = through_a_file(tmp_path / "a", learner)
+    for other, message in (
+        ({"layers": 2}, "missing"),
+        ({"optimizer": SGD}, "does not fit the optimizer"),
+        ({"options": {"average": 0.5}}, "mean of the weights"),
+        ({"options": lambda: {"schedule": Plateau()}}, "expected a state of"),
+        ({"batches": "windows"}, "place in batches"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            trainer(**other).load_state(tensors, metadata)
+
+
+def test_settings_out_of_range():
+    with pytest.raises(ValueError, match="average"):
+        trainer(options={"average": 1.0})
