@@ -22,7 +22,7 @@ import experiments.progress
 import experiments.token_training as token_training
 from experiments.errors import UserError
 from experiments.run_folder import BEST, CHECKPOINT, LOG, RunFolder
-from experiments.token_training import load_best, load_network, earlier
+from experiments.token_training import earlier, load_best, load_network
 from scratchnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from scratchnet.training import Diverged, evaluate
 
