@@ -45,7 +45,9 @@ TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-# Between two line breaks of the old kind there is music, between the marks of a decoration a name.
+# Between two line breaks of the old kind there is music, between the marks of a decoration a name: one of
+# these, or one that cannot be music.
+_NAMES = frozenset("f ff fff ffff D.C. > < <( <) >( >) 0 1 2 3 4 5".split())
 _MUSIC = re.compile(r"[A-Ga-gzxZ0-9,'/^_=<>():|.~-]*")
 _FIELD = re.compile(r"([A-Za-z+]):(.*)", re.DOTALL)
 _COMMENT = re.compile(r"(?<!\\)%.*", re.DOTALL)
@@ -99,7 +101,8 @@ def scan_music(text, line, column=1):
     while place < len(text):
         found = TOKEN.match(text, place)
         kind, piece = found.lastgroup, found[0]
-        if kind == "decoration" and piece[0] == "!" and _MUSIC.fullmatch(piece[1:-1]):
+        name = piece[1:-1] if kind == "decoration" and piece[0] == "!" else ""
+        if name and name not in _NAMES and _MUSIC.fullmatch(name):
             kind, piece = "break", "!"
         if kind != "space":
             yield Token(kind, piece, line, column + place)

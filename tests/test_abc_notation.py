@@ -160,6 +160,7 @@ def test_what_does_not_sound_changes_nothing():
     assert notes("(A2 B2) .c2 ud2 % a comment") == plain
     assert notes("A2 B2!\nc2 d2!") == plain  # line breaks of the old kind
     assert notes("A2 !B2! c2 d2") == plain
+    assert notes("!ff!A2 !D.C.!B2 !3!c2 !>!d2 !fine!") == plain
     assert notes("A2 B2 \\\nc2 d2\nw: la la la la") == plain
     assert notes("A2 y B2 `c2 d2 +f+") == plain
     assert read_tune(HEAD + '"Am"A2 "^slow""G7"B2').chord_symbols[0][1] == "Am"
