@@ -81,8 +81,7 @@ def size_of(path):
 def test_killed_at_random_moments_it_ends_as_if_never_killed(expected, tmp_path, rng):
     """SIGKILL, which nothing can answer: between steps, within steps, while writing.
 
-    All in processes of their own, which load compiled code: what a process compiles itself may round
-    otherwise than what it loads, where a kernel calls another. `expected` has compiled all before.
+    All in processes of their own, as a user's are; `expected` has compiled what they need.
     """
     folder, kills, steps = tmp_path / "killed", 0, 90 if numba.config.DISABLE_JIT else 300
     expected = finish(tmp_path / "whole", steps)
