@@ -7,6 +7,10 @@ through the equations.
 Kernels do not check their arguments (the classes do). They release the GIL, divide as NumPy does (x/0 is inf)
 and may reorder sums, but NaN and infinity keep their meaning.
 
+Every kernel is copied into those that call it. A call would lead to the kernel compiled by itself in the
+process that compiles both, and to the caller's own copy in a process that takes both from the cache: these
+round differently, and the first run of a program would not be repeated bit by bit by the second.
+
 The cache. Numba's own cache does not notice an edit in a kernel that a kernel of another file calls: the
 caller keeps running the old code. So compiled code lies in a folder named by a hash of the source of all
 kernels: after any edit all of them are compiled anew. The folder is in ~/.cache/scratchnet, or in
@@ -48,15 +52,14 @@ CACHE_FOLDER = None if numba.config.DISABLE_JIT else _cache_folder()
 def kernel(function=None, *, inline=False):
     """Compile a function with the project's settings on its first call with new argument types.
 
-    inline : copy it into the kernels that call it. For small ones that are called in a loop with many arrays:
-        a call costs as much as some dozens of multiplications. Every copy is optimised anew, and compiling
-        takes longer.
+    inline : marks small ones that are called in a loop with many arrays, where a call would cost as much as
+        some dozens of multiplications. It changes nothing: all are copied into those that call them.
     """
     if function is None:
         return lambda function: kernel(function, inline=inline)
     if numba.config.DISABLE_JIT:
         return function
-    compiled = numba.njit(nogil=True, error_model="numpy", fastmath=FASTMATH, forceinline=inline)(function)
+    compiled = numba.njit(nogil=True, error_model="numpy", fastmath=FASTMATH, forceinline=True)(function)
     if CACHE_FOLDER is not None:
         before = numba.config.CACHE_DIR
         numba.config.CACHE_DIR = CACHE_FOLDER  # read only while caching is switched on

@@ -102,6 +102,42 @@ def test_a_kernel_typed_into_an_interpreter_is_compiled_without_a_cache(package,
         assert python(package, TYPED, SCRATCHNET_CACHE=cache) == ["True", "42", "0"]
 
 
+CELLS = """
+from scratchnet.activations import sigmoid, tanh
+from scratchnet.jit import kernel
+
+@kernel
+def cells(i, f, g, c_before, c):
+    for k in range(c.size):
+        i[k] = sigmoid(i[k])
+        f[k] = sigmoid(f[k])
+        g[k] = tanh(g[k])
+        c[k] = f[k] * c_before[k] + i[k] * g[k]
+
+@kernel
+def step(z, c_before, c):
+    H = len(c)
+    cells(z[:H], z[H : 2 * H], z[2 * H :], c_before, c)
+"""
+RUN_CELLS = """
+import hashlib
+import numpy as np
+from scratchnet.cells import step
+
+z, c_before, c = (np.sin(np.arange(n), dtype=np.float32) for n in (2997, 999, 999))
+step(z, c_before, c)
+print(hashlib.md5(c.tobytes()).hexdigest(), sum(step.stats.cache_hits.values()))
+"""
+
+
+@compiled
+def test_code_from_the_cache_rounds_as_that_which_was_just_compiled(package, tmp_path):
+    shutil.copy(Path(scratchnet.jit.__file__).with_name("activations.py"), package)
+    (package / "cells.py").write_text(CELLS)
+    first, second = (python(package, RUN_CELLS, SCRATCHNET_CACHE=str(tmp_path / "cache")) for _ in range(2))
+    assert (first[1], second[1]) == ("0", "1") and first[0] == second[0]
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
 def test_a_read_only_cache_is_not_used(package, tmp_path):
     cache = tmp_path / "cache"
