@@ -58,7 +58,7 @@ class Memory:
 
     def look(self, tune):
         """The Copying of a Tune."""
-        score = tune.score(repeats=False)
+        score = tune.score(repeats=False, graces=False)
         pairs = melody(score)
         copy = self.copies.longest(pairs)
         if copy.tune is None:
