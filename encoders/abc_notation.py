@@ -8,11 +8,12 @@
     validate(text)                              what is wrong, with line and column
     read_collection(["folder", "file.abc"])     many files, none of them trusted (abc_collection.py)
 
-Left out, each with a problem that says so: voices beyond the first, overlays (&), quarter tones, jumps such as
-D.C. Passed over: ornaments, words, the order of parts (P:), typesetting.
+Left out, each with a problem that says so: voices beyond the first, overlays (&), quarter tones, jumps such
+as D.C. Passed over: ornaments, words, the order of parts (P:), typesetting.
 
-The way from text: abc_scanner.py makes tokens, abc_reader.py and abc_music.py events (abc_events.py: sounds, bar
-lines, changes), abc_bars.py measures bars and unfolds repeats; this file joins them. abc_writer.py goes back.
+The way from text: abc_scanner.py makes tokens, abc_reader.py and abc_music.py events (abc_events.py: sounds,
+bar lines, changes), abc_bars.py measures bars and unfolds repeats; this file joins them. abc_writer.py goes
+back.
 """
 
 import re
