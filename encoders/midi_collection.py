@@ -102,11 +102,11 @@ def read_collection(
     todo = [place for place, (_, reason) in enumerate(files) if reason is None]
     jobs = [files[place][0] for place in todo]
     outcomes = [(None, None, reason) for _, reason in files]  # (hash of the file, what it holds, reason)
-    results = in_workers(job, jobs, workers, time_limit)
-    for done, (place, outcome, failure) in enumerate(results, 1):
-        outcomes[todo[place]] = outcome or (None, None, failure)
-        if progress is not None:
-            progress(done, len(jobs))
+    with contextlib.closing(in_workers(job, jobs, workers, time_limit)) as results:
+        for done, (place, outcome, failure) in enumerate(results, 1):
+            outcomes[todo[place]] = outcome or (None, None, failure)
+            if progress is not None:
+                progress(done, len(jobs))
 
     collection, seen = Collection([], []), {}
     for (path, _), (digest, music, reason) in zip(files, outcomes, strict=True):

@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import multiprocessing
 import os
-import resource
 import signal
 import struct
 import tempfile
@@ -143,6 +142,8 @@ def alarm(number, frame):
 
 def child(pipe, folders):
     """Examine the damaged files whose numbers come, in little memory."""
+    import resource  # Unix only
+
     resource.setrlimit(resource.RLIMIT_AS, (MEGABYTES * 2**20,) * 2)
     signal.signal(signal.SIGALRM, alarm)
     originals = sources(folders)

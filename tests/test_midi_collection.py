@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import reading
 from encoders import midi_collection
 from encoders.midi import read_midi, write_midi
 from encoders.midi_collection import Collection, Dropped, Kept, read_collection
@@ -214,3 +215,10 @@ def test_real_performances(data_folder, tmp_path):
         assert len(collection.dropped) == 8
         assert all(isinstance(row, Dropped) and "MTrk" in row.reason for row in collection.dropped)
         assert len(collection.table().splitlines()) == 3
+
+
+def test_the_benchmark_runs(monkeypatch, capsys):
+    monkeypatch.setattr(reading, "NOTES", 50)
+    reading.main(["--files", "2", "--by-music21", "1", "--music21", os.devnull])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("2 files of 50 notes: ") and "music21: not measured" in lines[2]
