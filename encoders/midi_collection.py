@@ -126,9 +126,8 @@ def _files(path):
         if not path.is_dir():
             return [(path, None)]
         found, errors = [], []
-        for folder, folders, names in os.walk(
-            path, onerror=errors.append
-        ):  # links might go round: not followed
+        # links to folders are not followed, they might go round
+        for folder, folders, names in os.walk(path, onerror=errors.append):
             folders.sort()
             found += [(Path(folder, name), None) for name in sorted(names) if name.lower().endswith(SUFFIXES)]
         found += [(Path(error.filename), _why(error)) for error in errors]

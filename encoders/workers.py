@@ -92,7 +92,10 @@ class _Worker:
             self.pipe.send(job)
 
     def answer(self):
-        """(result, failure) of its job; if there was none of its own making the process has ended."""
+        """(result, failure) of its job, None from a process that has just started.
+
+        One that has died or had its time is ended, and its pipe closed.
+        """
         starting, self.place, self.deadline = self.place is None, None, None
         try:
             if self.pipe.poll():
