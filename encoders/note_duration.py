@@ -222,8 +222,8 @@ class NoteDuration:
         Raises
         ------
         ValueError
-            If a token stands where `allowed` does not allow it, which is named with its place; or if a setting
-            is out of range.
+            If a token stands where `allowed` does not allow it; the message names it and its place. Or if the
+            tempo or the instrument is out of range.
         """
         return self._score(self.notes(tokens), bpm, program)
 
