@@ -44,7 +44,7 @@ def read_midi(path, pedal=False):
     Raises
     ------
     MidiError
-        If the file is damaged or no MIDI file, or absurdly large or long: more than 16 MB, a million notes,
+        If the file is damaged or no MIDI file, or absurdly large or long: more than 16 MB, 500,000 notes,
         100,000 quarter notes, a day, or ten minutes and ten more seconds a note.
     OSError
         If there is no such file or it cannot be opened.

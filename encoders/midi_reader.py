@@ -16,8 +16,8 @@ from encoders.score import MAJOR_KEYS, MINOR_KEYS, Note, Score, Track, check_met
 
 # What a file may hold. All far beyond real music, and small enough for any machine.
 MAX_BYTES = 16 * 2**20
-MAX_NOTES = 1_000_000
-MAX_PEDALS = 1_000_000  # movements of pedals
+MAX_NOTES = 500_000
+MAX_PEDALS = 500_000  # movements of pedals
 MAX_CHANGES = 100_000  # of tempo, meter and key together
 MAX_SECONDS = 24 * 3600
 # Nor may a few notes last for hours, or a hundred bytes would become gigabytes of sound: a piece may last

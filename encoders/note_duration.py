@@ -158,14 +158,16 @@ class NoteDuration:
         pairs[at[parted] - 1, 1] = D0 + rests[parted] - LONGEST_DURATION * (separators[parted] - 1)
         pairs[at, 0] = N0 + notes.pitches
         pairs[at, 1] = D0 + notes.durations
-        return np.concatenate([[BOS, PAD], pairs.ravel(), [END] if end else []]).astype(np.int64)
+        closing = np.full(int(end), END)
+        return np.concatenate([[BOS, PAD], pairs.ravel(), closing]).astype(np.int64)
 
     def quantise(self, score):
         """The score as the encoder hears it: what `decode(encode(score))` gives.
 
         Onsets and durations are rounded to whole steps, each for itself, halves to the even number. A note
-        lasts at least one step, and at most `longest`. Of one pitch on one step the longest note stays. All
-        tracks become one; drums, dynamics, tempo, meter and key are left out.
+        lasts at least one step, and at most `longest`. Of one pitch on one step the longest note stays; a
+        pitch may be struck again while it sounds. All tracks become one; drums, dynamics, tempo, meter and
+        key are left out.
 
         Raises
         ------
@@ -220,7 +222,8 @@ class NoteDuration:
         Raises
         ------
         ValueError
-            If a token is where `allowed` does not allow it; the message says which and where.
+            If a token stands where `allowed` does not allow it; the message names it and its place. Or if the
+            tempo or the instrument is out of range.
         """
         return self._score(self.notes(tokens), bpm, program)
 
@@ -258,7 +261,7 @@ class NoteDuration:
         return np.cumsum(rests)[:-1]
 
     def _score(self, notes, bpm=None, program=0):
-        bpm = bpm or self.bpm or 120.0
+        bpm = bpm if bpm is not None else self.bpm or 120.0
         per_step = TICKS // self.steps_per_beat
         starts, lengths = notes.steps * per_step, notes.durations * per_step
         track = [
