@@ -90,7 +90,7 @@ function showSaved(failed) {
   const many = count > 1 ? `${count} answers` : "1 answer";
   saved.className = count && (failed || refused) ? "warning" : "";
   if (refused) saved.textContent = `Not saved: ${refused} Please reload the page.`;
-  else if (count) saved.textContent = failed ? `${many} not saved yet; trying again` : "Saving …";
+  else if (count) saved.textContent = failed ? `${many} not saved yet` : "Saving …";
   else saved.textContent = pieces.some((piece) => piece.score !== null) ? "Saved" : "";
 }
 
