@@ -36,7 +36,13 @@ def list_of(folder, *entries):
 def test_a_list_says_whose_and_whether_primed(tmp_path):
     run = tmp_path / "run"
     write_tone(run / "composed/3.wav")
-    entry = {"file": "composed/3.wav", "source": "lstm", "primed": True, "title": "Étude", "primer_seconds": 8}
+    entry = {
+        "file": "composed/3.wav",
+        "source": "lstm",
+        "primed": True,
+        "title": "Étude",
+        "primer_seconds": 8,
+    }
     list_of(run, entry, {**entry, "primed": False, "title": None, "unknown": 1, "primer_seconds": None})
     path = run / "composed/3.wav"
     assert read_run(run) == [Sample(path, "lstm", True, "Étude", 8.0), Sample(path, "lstm")]
@@ -260,7 +266,9 @@ def test_what_is_too_big(tmp_path):
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.tuples(st.integers(0, 43), st.integers(0, 255)), min_size=1, max_size=4), st.integers(0, 8044))
+@given(
+    st.lists(st.tuples(st.integers(0, 43), st.integers(0, 255)), min_size=1, max_size=4), st.integers(0, 8044)
+)
 def test_damaged_headers_are_read_or_refused(tmp_path, changes, length):
     content = bytearray(wav_bytes(frames=4000))
     for place, value in changes:

@@ -1,6 +1,7 @@
 """What the commands do."""
 
 import math
+import socket
 from pathlib import Path
 
 from experiments.errors import UserError, import_extra
@@ -32,9 +33,9 @@ def run_serve(config):
         say(f"note: each listener hears {number} pieces of {len(kinds)} kinds, so not every kind")
     minutes = max(1, math.ceil(number * (seconds + ANSWER_SECONDS) / 60))
     app = make_app(study, config.out / AUDIO, kinds, number, minutes, config.seed)
-    server = make_server(app, config.host, config.port)
+    server, port = make_server(app, config.host, config.port)
     say(f"{number} pieces for each listener, about {plural(minutes, 'minute')}")
-    say(f"\nListen: {address(config.host, port_of(server))}   (Ctrl-C stops)")
+    say(f"\nListen: {address(config.host, port)}   (Ctrl-C stops)")
     if config.host not in ("127.0.0.1", "localhost", "::1"):
         say("Whoever can reach this machine can take part.")
     try:
@@ -87,23 +88,18 @@ def say_kinds(kinds, taken):
 
 
 def make_server(app, host, port):
-    """A waitress server that listens already. Raises UserError if it cannot."""
+    """A waitress server that has its socket already, and the port. Raises UserError if it cannot have it."""
     waitress = import_extra("waitress", "listen")
     try:
-        return waitress.create_server(
-            app, host=host, port=port, threads=THREADS, ident=None, max_request_body_size=MOST_BODY_BYTES
-        )
-    except ValueError:
-        raise UserError(f"--host: no such address: {host}") from None
-    except OSError as error:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        bound = socket.create_server((host, port), family=family)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "no such address"
         raise UserError(
-            f"cannot listen on {host}, port {port} ({error.strerror}); try another --port"
+            f"cannot listen on {host}, port {port} ({reason}); try other --host or --port"
         ) from None
-
-
-def port_of(server):
-    """The port on which a server listens; some names, like localhost, stand for several addresses."""
-    return server.effective_port if hasattr(server, "effective_port") else server.effective_listen[0][1]
+    limits = {"threads": THREADS, "max_request_body_size": MOST_BODY_BYTES}
+    return waitress.create_server(app, sockets=[bound], ident=None, **limits), bound.getsockname()[1]
 
 
 def address(host, port):

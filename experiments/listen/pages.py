@@ -155,7 +155,10 @@ def make_app(study, audio, kinds, number, minutes, seed=0):
         listener = current()
         if listener is None:
             flask.abort(401, "Your place is not known here any more.")
-        answer = request.get_json()
+        try:
+            answer = request.get_json()
+        except RecursionError:  # brackets in brackets
+            answer = None
         problem = problem_of(answer)
         if problem:
             flask.abort(400, problem)

@@ -14,11 +14,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from encoders.audio import CEILING
 from experiments.errors import UserError
 from experiments.listen.samples import seconds_text
 from scratchnet.files import atomic_open
 
+CEILING = 10 ** (-1 / 20)  # of full scale, for peaks: -1 dB
 TARGET = -23.0  # dB below full scale; loud enough, and few pieces have peaks that do not fit
 MOST_BYTES = 200_000_000
 LEAST_SECONDS, MOST_SECONDS = 0.5, 1200
