@@ -17,6 +17,7 @@ people, each rated 0 to 5. Without a command: serves the page for the run folder
     python -m experiments.listen runs/piano-lstm runs/piano-rnn --human recordings/ --out runs/listen-1
     python -m experiments.listen runs/piano-lstm --host 0.0.0.0 --port 8080 --per-listener 14
     python -m experiments.listen report runs/listen-1""",
+    user_errors=("sqlite3.DatabaseError",),
 )
 
 

@@ -27,7 +27,7 @@ def draw_means(path, means, by_listener):
             for x, kind in shown:
                 row, color = cells[kind], COLORS[primed]
                 values = sorted(by_listener[kind].values())
-                spread = [x + 0.07 * ((k % 3) - 1) for k in range(len(values))]
+                spread = [x - 0.05 * (k % 3 + 1) for k in range(len(values))]  # beside the mean
                 axes.plot(spread, values, "o", color=color, alpha=0.25, markersize=4, markeredgewidth=0)
                 if row.low is not None:
                     axes.vlines(x, row.low, row.high, color=color, linewidth=2.2)
@@ -44,4 +44,4 @@ def draw_means(path, means, by_listener):
         axes.set_axisbelow(True)
         axes.tick_params(axis="x", length=0)
         if both:
-            axes.legend(loc="lower left", fontsize=8.5)
+            axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, fontsize=8.5)

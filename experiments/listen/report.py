@@ -109,4 +109,6 @@ def as_cell(value):
         return int(value)
     if isinstance(value, str) and value[:1] in ("=", "+", "-", "@"):
         return "'" + value
+    if isinstance(value, float):
+        return round(value, 6)
     return "" if value is None else value

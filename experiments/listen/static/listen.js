@@ -12,7 +12,7 @@ let here = 0;
 // Answers that the server does not have yet ---------------------------------------------------------
 
 const waiting = new Map(); // piece id -> { score, stamp, heard }
-let sending = false, delay = 1000, timer = 0, refused = "";
+let sending = null, delay = 1000, timer = 0, refused = "";
 
 // One entry for each answer, so that two tabs do not overwrite each other's; a shared computer may hold those
 // of other listeners, too.
@@ -42,10 +42,13 @@ for (const piece of pieces) { // what an earlier visit could not send
   } else keep(piece.id);
 }
 
-async function send() {
+function send() { // one at a time; what is added meanwhile goes along
   clearTimeout(timer);
-  if (sending) return;
-  sending = true;
+  sending ??= sendAll().finally(() => { sending = null; });
+  return sending;
+}
+
+async function sendAll() {
   while (waiting.size && !refused) {
     const [id, answer] = waiting.entries().next().value;
     const response = await post({ piece: id, ...answer });
@@ -63,7 +66,6 @@ async function send() {
       break;
     }
   }
-  sending = false;
   showSaved(Boolean(waiting.size));
 }
 
@@ -221,6 +223,7 @@ audio.addEventListener("timeupdate", () => {
   }
   showTime();
 });
+audio.addEventListener("playing", showAnswer); // no hint any more that it could not
 seek.addEventListener("input", () => { audio.currentTime = Number(seek.value); });
 play.addEventListener("click", toggle);
 back.addEventListener("click", () => move(-1));
