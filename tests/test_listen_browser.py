@@ -125,6 +125,10 @@ def test_by_keyboard_from_beginning_to_end(chromium, server, stored):
             if finish.evaluate("button => button === document.activeElement"):
                 break
         assert finish.evaluate("button => getComputedStyle(button).outlineStyle") == "solid"
+        context.set_offline(True)
+        page.keyboard.press("Enter")
+        expect(page.locator("#hint")).to_contain_text("there is no connection now")
+        context.set_offline(False)
         page.keyboard.press("Enter")
         page.wait_for_url("**/thanks")
         page.goto(server.url)
@@ -174,6 +178,23 @@ def test_offline_for_a_while(chromium, server, stored):
         context.set_offline(False)
         expect(page.locator("#saved")).to_have_text("Saved")
         assert stored() == [1, 2]
+
+
+def test_a_server_in_trouble_and_a_place_that_is_lost(chromium, server, stored):
+    with chromium.new_context() as context:
+        page = enter(context, server.url)
+        page.keyboard.press("Space")
+        can_rate(page)
+        context.route("**/rate", lambda route: route.fulfill(status=500))
+        page.keyboard.press("2")
+        expect(page.locator("#saved")).to_have_text("1 answer not saved yet")
+        context.unroute("**/rate")
+        expect(page.locator("#saved")).to_have_text("Saved")  # it tries again by itself
+        assert stored() == [2]
+        context.clear_cookies()
+        page.keyboard.press("3")
+        expect(page.locator("#saved")).to_contain_text("Not saved: Your place is not known here any more.")
+        assert stored() == [2]
 
 
 def test_a_server_that_dies_and_a_page_that_is_closed(chromium, arguments, stored):

@@ -18,7 +18,7 @@ def draw_means(path, means, by_listener):
     sources = list(dict.fromkeys(row.kind.source for row in means))
     cells = {row.kind: row for row in means}
     both = len({row.kind.primed for row in means}) == 2
-    with new_figure(path, (max(4.8, 1.6 + 1.1 * len(sources)), 4.2)) as figure:
+    with new_figure(path, (max(6.0, 1.6 + 1.1 * len(sources)), 4.2)) as figure:
         axes = figure.add_subplot()
         for primed, label in LABELS.items():
             shift = (0.17 if primed else -0.17) if both else 0.0
