@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-HUMAN = "human"
+from experiments.listen.samples import HUMAN
+
 HIGHEST = 5
 
 
