@@ -45,8 +45,8 @@ def longest_run_share(music):
 def top_gram_share(music, n=GRAM):
     """Share of the onsets that lie in the pattern of `n` onsets in a row that fills most of the piece.
 
-    1 for one note for ever, and for any figure of up to n onsets that is repeated for ever. NaN if there are
-    fewer than n onsets.
+    1 for one note, or a figure of up to n onsets, for ever, but for what is left over at the end.
+    NaN if there are fewer than n onsets.
     """
     numbers = chords(music)
     if len(numbers) < n:
