@@ -36,6 +36,7 @@ def run_compare(config):
         config.line,
         config.bars,
         config.steps_per_beat,
+        config.quiet,
     )
     run = RunFolder.create(config.out, "measures", config, config.overwrite)
     text = markdown(comparison)

@@ -11,7 +11,7 @@ from experiments.measures.muspy_metrics import STEPS_PER_BEAT, entropy, onset_gr
 from experiments.measures.notes import note_arrays
 
 GRAM = 4  # onsets
-STUCK_RUN, STUCK_GRAM = 0.5, 0.9  # shares of a piece's onsets beyond which it is stuck; see README.md
+STUCK_RUN, STUCK_GRAM = 0.5, 0.8  # shares of a piece's onsets beyond which it is stuck; see README.md
 
 
 def chords(music):
@@ -64,7 +64,7 @@ def top_gram_share(music, n=GRAM):
 
 
 def is_stuck(music):
-    """Whether one chord in a row makes up half of the piece, or one pattern of four onsets nine tenths."""
+    """Whether one chord in a row makes up half of the piece, or one pattern of four onsets four fifths."""
     notes = note_arrays(music)
     return bool(longest_run_share(notes) >= STUCK_RUN or top_gram_share(notes) >= STUCK_GRAM)
 

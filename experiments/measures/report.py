@@ -17,6 +17,7 @@ from experiments.measures.muspy_metrics import all_metrics
 from experiments.measures.notes import note_arrays
 from experiments.measures.prepare import first_bars, on_grid
 from experiments.measures.repetition import all_repetition
+from experiments.progress import Progress
 
 REFERENCE = "reference, half against half"
 FEWEST = 4  # pieces of the reference: two in each half
@@ -72,7 +73,7 @@ def measure(scores, line="highest", bars=None, steps_per_beat=None):
     )
 
 
-def compare(sets, reference, rng, splits=10, line="highest", bars=None, steps_per_beat=None):
+def compare(sets, reference, rng, splits=10, line="highest", bars=None, steps_per_beat=None, quiet=True):
     """Compare sets of pieces with a reference, such as human pieces that no network has learned from.
 
     Parameters
@@ -82,6 +83,7 @@ def compare(sets, reference, rng, splits=10, line="highest", bars=None, steps_pe
     rng : numpy Generator, which draws the halves
     splits : int, how many times the reference is divided
     line, bars, steps_per_beat : see `measure`; the same for all
+    quiet : bool, no progress bar
 
     Returns
     -------
@@ -115,14 +117,16 @@ def compare(sets, reference, rng, splits=10, line="highest", bars=None, steps_pe
     half = len(human) // 2
     scales = {name: _deviation(human.vectors[name]) for name in FRECHET}
     results = {name: [] for name in (None, *measured)}  # None: the reference itself
-    for _ in range(splits):
-        order = rng.permutation(len(human))
-        halves = order[:half], order[half : 2 * half]
-        for name, rows in results.items():
-            own = human if name is None else measured[name]
-            drawn = halves[1] if name is None else rng.permutation(len(own))[:half]
-            if len(drawn):
-                rows.append(_compare_once(own, drawn, human, halves[0], scales))
+    with Progress(splits, "comparing", "split", quiet) as bar:
+        for _ in range(splits):
+            order = rng.permutation(len(human))
+            halves = order[:half], order[half : 2 * half]
+            for name, rows in results.items():
+                own = human if name is None else measured[name]
+                drawn = halves[1] if name is None else rng.permutation(len(own))[:half]
+                if len(drawn):
+                    rows.append(_compare_once(own, drawn, human, halves[0], scales))
+            bar.update(1)
     return {
         "splits": splits,
         "half": half,
