@@ -47,6 +47,27 @@ def scores(draw, fewest=0, drums=True):
     return Score(beat, tracks, meters=meters)
 
 
+@st.composite
+def odd_scores(draw):
+    """What a file can hold, however unmusical: tiny bars, coarse and fine ticks, changes within bars."""
+    beat = draw(st.sampled_from([1, 2, 7, 480, 32767]))
+    note = st.builds(Note, st.integers(0, 40), st.integers(1, 40), st.integers(0, 127), st.just(1))
+    far = st.builds(Note, st.integers(0, 3 * beat), st.integers(1, 9 * beat), st.integers(0, 127), st.just(1))
+    channel = st.sampled_from([None, 9])
+    tracks = [
+        Track("", draw(st.lists(note | far, max_size=6)), channel=draw(channel))
+        for _ in range(draw(st.integers(0, 2)))
+    ]
+    meter = st.tuples(st.sampled_from([1, 3, 255]), st.sampled_from([1, 4, 64]))
+    ticks = draw(st.lists(st.integers(1, 60), unique=True, max_size=3))
+    return Score(
+        beat,
+        tracks,
+        tempos=[(0, 120.0), *((tick, draw(st.sampled_from([0.01, 1e5]))) for tick in sorted(ticks))],
+        meters=[(0, *draw(meter)), *((tick, *draw(meter)) for tick in sorted(ticks))],
+    )
+
+
 def finer(score, times):
     """The same music at a finer resolution."""
     return Score(

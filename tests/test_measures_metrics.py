@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from measured_music import BEAT, copies, finer, piece, scores, tune
+from measured_music import BEAT, copies, finer, odd_scores, piece, scores, tune
 
 from encoders.score import Note, Score, Track
 from experiments.measures import muspy_metrics as metrics
 from experiments.measures import repetition
 from experiments.measures.prepare import first_bars, on_grid
+from experiments.measures.report import measure
 
 BAR = 4 * BEAT
 FOUR = [(place * BEAT, BEAT, 60) for place in range(4)]
@@ -155,10 +156,22 @@ def test_groove_as_the_slow_version(score):
     expected = 1 - sum(len(a ^ b) for a, b, _ in neighbours) / steps if steps else math.nan
     assert metrics.groove_consistency(score) == approx(expected)
     lengths = [length for length, _ in bars]
-    usual = max(sorted(set(lengths)), key=lengths.count, default=0)
+    usual = max(sorted(set(lengths)), key=lengths.count, default=0)  # none of these is shorter than a step
     kept = [onsets for length, onsets in bars if length == usual]
     pairs = [1 - len(a ^ b) / usual for a, b in itertools.combinations(kept, 2)]
     assert repetition.grooving_similarity(score) == approx(np.mean(pairs) if pairs else math.nan)
+
+
+@settings(max_examples=100, deadline=None)
+@given(odd_scores())
+def test_no_piece_is_too_odd(score):
+    found = metrics.all_metrics(score) | repetition.all_repetition(score)
+    for name, value in found.items():
+        if name.endswith(("rate", "share", "consistency", "GS")):
+            assert math.isnan(value) or 0 <= value <= 1, name
+    for steps in (1, 4):
+        measure([score], steps_per_beat=steps, bars=2)
+    measure([score])
 
 
 @settings(max_examples=40, deadline=None)

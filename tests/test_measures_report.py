@@ -69,7 +69,7 @@ def test_what_is_counted(comparison):
 def test_the_nearer_the_music_the_smaller_the_distance(comparison):
     far = {r["name"]: r["frechet"]["mean"] for r in comparison["rows"]}
     assert max(far[REFERENCE], far["alike"]) < far["other"] / 1.5 < far["one note"]
-    assert np.isnan(far["a single piece"])
+    assert np.isnan(far["a single piece"]) and far[REFERENCE] > 0.5  # the other half, not the same again
     overlap = {r["name"]: np.mean([s["mean"] for s in r["overlap"].values()]) for r in comparison["rows"]}
     assert min(overlap[REFERENCE], overlap["alike"]) > overlap["other"] > 0.5 > overlap["one note"]
 

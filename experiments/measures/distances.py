@@ -145,7 +145,7 @@ def kl_divergence(a, b, two_grids=False):
 
 
 def overlap_and_kl(a, b):
-    """`overlap_area` and `kl_divergence`, in the time of one."""
+    """`overlap_area` and `kl_divergence`, in the time of one; by the trapezoid rule, to 1e-4 or so."""
     if not known(a, b):
         return np.nan, np.nan
     p, q = Density(a), Density(b)
@@ -155,9 +155,8 @@ def overlap_and_kl(a, b):
     points = np.union1d(p.grid(), q.grid())
     log_p, log_q = p.log(points), q.log(points)
     overlap = np.trapezoid(np.exp(np.minimum(log_p, log_q)), points)
-    # With the integral of q - p, which is 0, added: nowhere negative, so that no rounding makes the sum so.
-    kl = np.trapezoid(np.exp(log_p) * (log_p - log_q - 1) + np.exp(log_q), points)
-    return float(np.clip(overlap, 0, 1)), float(max(0.0, kl))
+    kl = np.trapezoid(np.exp(log_p) * (log_p - log_q), points)
+    return float(np.clip(overlap, 0, 1)), float(max(0.0, kl))  # but for rounding they are within
 
 
 def known(a, b):

@@ -13,13 +13,10 @@ import numpy as np
 
 from experiments.measures.notes import note_arrays
 
-# In parts of which 96 are a whole note; the order is mgeval's, and of two that are equally near, the first
-# counts.
+# Whole, half, quarter, 8th, 16th; dotted half, quarter, 8th, 16th; triplets of half, quarter, 8th. In parts
+# of
+# which 96 are a whole note. The order is mgeval's; of two that are equally near, the first counts.
 LENGTHS = (96, 48, 24, 12, 6, 72, 36, 18, 9, 32, 16, 8)
-LENGTH_NAMES = (
-    "whole", "half", "quarter", "8th", "16th", "dotted half", "dotted quarter", "dotted 8th", "dotted 16th",
-    "half triplet", "quarter triplet", "8th triplet",
-)  # fmt: skip
 REST_TOLERANCE = 3  # parts: a silence farther from every class is no rest
 TOGETHER = 0.05  # seconds: a note follows one that ends so close to its start
 

@@ -168,20 +168,22 @@ def onset_grid(music, steps_per_beat=STEPS_PER_BEAT):
 
     Returns
     -------
-    onsets : int64 (O,), different steps, rising
-    lines : int64 (bars + 1,), the steps of the bar lines
+    onsets : int64 (O,), different steps, rising; none if the piece is shorter than half a step
+    lines : int64 (bars + 1,), the steps of the bar lines; equal ones where a bar is shorter than a step
     """
     notes = note_arrays(music)
     start, _ = notes.played
     beat = notes.ticks_per_beat
     onsets, lines = ((2 * ticks * steps_per_beat + beat) // (2 * beat) for ticks in (start, notes.bar_lines))
-    return np.unique(np.minimum(onsets, lines[-1] - 1)), lines
+    last = lines[-1] - 1
+    return np.unique(np.minimum(onsets, last)) if last >= 0 else onsets[:0], lines
 
 
 def groove_consistency(music, steps_per_beat=STEPS_PER_BEAT):
     """One less the share of grid steps in which a bar and the next one differ: one has an onset, one has not.
 
-    Only neighbours of equal length count. NaN if there are none, or without notes.
+    Only neighbours of equal length count, and bars of a step at least. NaN if there are none, or without
+    notes.
 
     Parameters
     ----------
@@ -189,19 +191,19 @@ def groove_consistency(music, steps_per_beat=STEPS_PER_BEAT):
     steps_per_beat : int, see `onset_grid`; MusPy takes the ticks of the file, and so finds performances all
         alike
     """
-    if note_arrays(music).bars == 0:
-        return np.nan
     onsets, lines = onset_grid(music, steps_per_beat)
     length = np.diff(lines)
-    pairs = np.append(length[:-1] == length[1:], False)  # a bar and the one after it
+    pairs = np.zeros(len(lines), dtype=bool)  # of a bar and the one after it
+    pairs[: len(length) - 1] = (length[:-1] == length[1:]) & (length[1:] > 0)
     if not pairs.any():
         return np.nan
     bar = np.searchsorted(lines, onsets, side="right") - 1
     count = np.bincount(bar, minlength=len(length))
-    here = pairs[bar]
-    again = np.count_nonzero(np.isin(onsets[here] + length[bar[here]], onsets))
-    differing = count[pairs].sum() + count[1:][pairs[:-1]].sum() - 2 * again
-    return float(1 - differing / length[pairs].sum())
+    paired = pairs[bar]
+    again = np.count_nonzero(np.isin(onsets[paired] + length[bar[paired]], onsets))
+    here = np.flatnonzero(pairs)
+    differing = count[here].sum() + count[here + 1].sum() - 2 * again
+    return float(1 - differing / length[here].sum())
 
 
 def drum_in_pattern_rate(music, meter):

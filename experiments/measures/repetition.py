@@ -91,11 +91,10 @@ def grooving_similarity(music, steps_per_beat=STEPS_PER_BEAT):
     Exact (MusDr draws a thousand pairs): of B bars of which c have an onset at a step, c (B - c) pairs differ
     there. Bars of the most frequent length only; NaN if there are not two.
     """
-    if note_arrays(music).bars == 0:
-        return np.nan
     onsets, lines = onset_grid(music, steps_per_beat)
-    lengths, counts = np.unique(np.diff(lines), return_counts=True)
-    length, bars = int(lengths[counts.argmax()]), int(counts.max())
+    counts = np.bincount(np.diff(lines), minlength=1)
+    counts[0] = 0  # bars shorter than a step
+    length, bars = int(counts.argmax()), int(counts.max())
     if bars < 2:
         return np.nan
     bar = np.searchsorted(lines, onsets, side="right") - 1
