@@ -149,6 +149,14 @@ def test_what_is_composed_can_be_played_and_is_as_long_as_asked(kind):
         assert all(note.start >= 2 * 16 * SIXTEENTH for note in composed.notes)
 
 
+def test_a_key_that_is_struck_again_ends_the_note_before():
+    tokens = ENCODER.parse("xxbos xxpad n60 d8 n55 d8 xxsep d2 n60 d8 xxsep d8 n60 d1")
+    notes = composing.as_score(ENCODER, tokens).notes()
+    assert [(n.start // 120, n.duration // 120, n.pitch) for n in notes] == [
+        (0, 8, 55), (0, 2, 60), (2, 8, 60), (10, 1, 60),
+    ]  # fmt: skip
+
+
 def test_temperatures_of_notes_and_durations():
     settings = Compose(run=".", temperature=0.5, duration_temperature=2.0)
     after = dict(zip(ENCODER.vocabulary, composing.temperatures(ENCODER, settings), strict=True))
