@@ -11,7 +11,7 @@ pytest.importorskip("pooch")
 from encoders.note_duration import NoteDuration
 from encoders.score import Note, Score, Track
 from experiments.errors import UserError
-from experiments.piano import composing, data, report, runs
+from experiments.piano import composing, data, measured, report, runs
 from experiments.piano.networks import make_network
 from experiments.piano.settings import Compose, Run, Train, complete
 from scratchnet.attention import Attention
@@ -171,6 +171,17 @@ def test_a_primer_that_cannot_be(tmp_path):
     folder = write_pieces(tmp_path, 1)
     with pytest.raises(UserError, match=r"--prime .*expected pitches in 60\.\.108, got"):
         composing.primer(NoteDuration(lowest=60, highest=108), folder / "piece00.mid", 4)
+
+
+def test_excerpts_are_stretches_of_a_piece():
+    piece = make_piece(0, bars=13)
+    found = measured.excerpts(piece, 2)
+    assert len(found) == 5
+    assert [(n.start, n.pitch) for n in found[0].notes()] == [
+        (n.start, n.pitch) for n in piece.notes() if n.start < 32 * SIXTEENTH
+    ]
+    assert all(n.start < 32 * SIXTEENTH for score in found for n in score.notes())
+    assert measured.excerpts(piece, 14) == []
 
 
 # ---------------------------------------------------------------------------------------------- judging
