@@ -99,6 +99,8 @@ def test_metrics_are_of_all_pieces(comparison, human):
 def test_the_same_seed_gives_the_same_table(comparison, human):
     again = [compare({"s": human[:5]}, human, np.random.default_rng(seed), 3) for seed in (3, 3, 4)]
     assert markdown(again[0]) == markdown(again[1]) != markdown(again[2])
+    alone = compare({}, human, np.random.default_rng(3), 3)
+    assert markdown({**again[0], "rows": again[0]["rows"][:1]}) == markdown(alone)
 
 
 def test_bars_and_grid_are_of_all_sets(human):
