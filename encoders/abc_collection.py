@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from encoders.abc_events import AbcError
-from encoders.abc_notation import Tune, read_tune, split_tunes
+from encoders.abc_notation import Tune, file_header, read_tune, split_tunes
 
 MOST_BYTES = 50_000_000  # of a file; the largest collections are some ten million
 MOST_CHARACTERS = 100_000  # of a tune
@@ -51,7 +51,8 @@ def read_collection(paths):
     for path in map(Path, paths):
         for file in _files(path):
             try:
-                tunes = split_tunes(_text(file))
+                content = _text(file)
+                header, tunes = file_header(content), split_tunes(content)
                 if not tunes:
                     raise ValueError("no tune in it: no line begins with X:")
             except ValueError as error:
@@ -63,7 +64,7 @@ def read_collection(paths):
                         raise AbcError(
                             line, 1, f"a tune of {len(text):,} characters, more than {MOST_CHARACTERS:,}"
                         )
-                    tune = read_tune(text, line)
+                    tune = read_tune(text, line, header)
                     tune.score()
                     collection.kept.append(Kept(file, line, tune))
                 except AbcError as error:

@@ -42,13 +42,17 @@ class Problem(NamedTuple):
 
 
 class Sound(NamedTuple):
-    """A note, a chord or a rest: MIDI pitches (none: a rest), those tied to the next sound, the length."""
+    """A note, a chord or a rest: MIDI pitches (none: a rest), those tied to the next sound, the length.
+
+    `graces` are pitches of grace notes before it, which take no time of their own.
+    """
 
     pitches: tuple
     ties: tuple
     length: int | Fraction  # in parts, WHOLE of them to a whole note
     line: int
     column: int
+    graces: tuple = ()
 
 
 class BarLine(NamedTuple):

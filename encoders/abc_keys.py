@@ -29,7 +29,7 @@ ACCIDENTALS = {"^^": 2, "^": 1, "=": 0, "_": -1, "__": -2}
 _KEY = re.compile(r"(?P<tonic>[A-G])(?P<sign>[#b]?)\s*(?P<mode>[A-Za-z]*)", re.ASCII)
 _EXTRA = re.compile(r"(\^\^|\^|__|_|=)([A-Ga-g])")
 _OPTION = re.compile(r"[A-Za-z]+=\S*")
-_CLEF = re.compile(r"\b(?:treble|bass|alto|tenor|perc|none)[0-9]?(?:[+-]8)?(?=\s|$)", re.IGNORECASE)
+_CLEF = re.compile(r"(?:\bclef=)?\b(?:treble|bass|alto|tenor|perc|none)[0-9]?([+-]8)?(?=\s|$)", re.IGNORECASE)
 _SHIFT = re.compile(r"\b(octave|transpose)=(-?[0-9]{1,2})(?=\s|$)")
 _FRACTION = re.compile(r"([0-9]{1,3})\s*/\s*([0-9]{1,3})")
 
@@ -66,7 +66,8 @@ def parse_key(text):
         If the text names no key.
     """
     shift = sum(int(n) * (12 if name == "octave" else 1) for name, n in _SHIFT.findall(text))
-    rest = _CLEF.sub("", _OPTION.sub("", text)).strip()
+    shift += sum({"+8": 12, "-8": -12}.get(octave, 0) for octave in _CLEF.findall(text))
+    rest = _OPTION.sub("", _CLEF.sub("", text)).strip()
     if rest in ("", "none"):
         return Key(None, {}, "C", shift)
     if rest in ("HP", "Hp"):  # Highland pipes: F and C sharp; HP only leaves the signs out

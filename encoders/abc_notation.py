@@ -8,8 +8,12 @@
     validate(text)                              what is wrong, with line and column
     read_collection(["folder", "file.abc"])     many files, none of them trusted (abc_collection.py)
 
-The way from text: abc_scanner.py makes tokens, abc_reader.py events (abc_events.py: sounds, bar lines,
-changes), abc_bars.py measures bars and unfolds repeats; this file joins them. abc_writer.py goes back.
+Left out, each with a problem that says so: voices beyond the first, overlays (&), quarter tones, jumps such
+as D.C. Passed over: ornaments, words, the order of parts (P:), typesetting.
+
+The way from text: abc_scanner.py makes tokens, abc_reader.py and abc_music.py events (abc_events.py: sounds,
+bar lines, changes), abc_bars.py measures bars and unfolds repeats; this file joins them. abc_writer.py goes
+back.
 """
 
 import re
@@ -24,7 +28,7 @@ from encoders.abc_reader import Reader
 from encoders.abc_writer import write_tune
 from encoders.score import Note, Score, Track
 
-__all__ = ["AbcError", "Problem", "Tune", "read_tune", "split_tunes", "validate", "write_tune"]
+__all__ = ["AbcError", "Problem", "Tune", "file_header", "read_tune", "split_tunes", "validate", "write_tune"]
 
 RESOLUTION = 480  # ticks to a quarter note, times what a tune needs for its shortest notes to be whole ticks
 MOST_TICKS = 32767  # to a quarter note: what a Score, and a MIDI file, can hold
@@ -70,13 +74,15 @@ class Tune:
         """Whether it can be played as it is written: no problem is an error."""
         return not any(problem.severity == "error" for problem in self.problems)
 
-    def score(self, repeats=True, ticks_per_beat=None):
-        """The tune as music: one track, the ties joined, without grace notes.
+    def score(self, repeats=True, ticks_per_beat=None, graces=True):
+        """The tune as music: one track, the ties joined.
 
         Parameters
         ----------
         repeats : whether repeats and endings are played, or everything once as it is written
         ticks_per_beat : ticks to a quarter note; None for the smallest multiple of 480 that is exact
+        graces : whether grace notes are played; each takes the time of a 32nd from the note that it adorns,
+            all together at most half of it
 
         Returns
         -------
@@ -93,7 +99,7 @@ class Tune:
         needed = lcm(RESOLUTION * 4, whole) // 4 if ticks_per_beat is None else ticks_per_beat
         if needed > MOST_TICKS or 4 * needed % whole:
             raise AbcError(self.first_line, 1, f"expected lengths in ticks of 1/{needed} of a quarter note")
-        return _score(events, needed)
+        return _score(events, needed, graces)
 
 
 def split_tunes(text):
@@ -118,7 +124,13 @@ def split_tunes(text):
     return tunes
 
 
-def read_tune(text, first_line=1):
+def file_header(text):
+    """What stands before the first tune of a file, up to the first blank line: fields that hold for all."""
+    first = _TUNE.search(text)
+    return re.split(r"\n[ \t]*(?:\n|$)", text[: first.start() if first else 0].lstrip("\n"))[0]
+
+
+def read_tune(text, first_line=1, header=""):
     """Read one tune.
 
     Reads on where text in the wild is sloppy, and says so in `problems`.
@@ -127,6 +139,7 @@ def read_tune(text, first_line=1):
     ----------
     text : str, from X: on
     first_line : number of its first line in the file, for messages
+    header : str, the `file_header` of its file, of which M: and L: are used
 
     Returns
     -------
@@ -139,6 +152,7 @@ def read_tune(text, first_line=1):
     """
     lines = re.split(r"\r\n?|\n", text)
     reader = Reader(first_line)
+    reader.read_defaults(header)
     reader.read(lines)
     if reader.key is None:
         raise AbcError(first_line, 1, "expected a header that ends with a key, K:, found none")
@@ -178,7 +192,7 @@ def validate(text, first_line=1):
         return [Problem(error.line, error.column, error.reason)]
 
 
-def _score(events, ticks_per_beat):
+def _score(events, ticks_per_beat, graces):
     """A Score of events that are in the order in which they sound."""
     now, notes, tied, ticks = 0, [], {}, {}
     changes = {"key": {}, "meter": {0: (4, 4)}, "tempo": {0: 120.0}}
@@ -189,7 +203,13 @@ def _score(events, ticks_per_beat):
             length = ticks.get(event.length)
             if length is None:
                 length = ticks[event.length] = event.length * 4 * ticks_per_beat // WHOLE
-            open_notes = {}
+            open_notes, end = {}, now + length
+            if graces and event.graces and not any(pitch in tied for pitch in event.pitches):
+                each = min(ticks_per_beat // 8, length // (2 * len(event.graces)))
+                for pitch in event.graces if event.pitches and each else ():
+                    notes.append([now, each, pitch])
+                    now += each
+                    length -= each
             for pitch in event.pitches:
                 if pitch in tied:
                     index = tied[pitch]
@@ -199,8 +219,7 @@ def _score(events, ticks_per_beat):
                     notes.append([now, length, pitch])
                 if pitch in event.ties:
                     open_notes[pitch] = index
-            tied = open_notes
-            now += length
+            tied, now = open_notes, end
     tempos, meters, keys = (_steps(changes[name]) for name in ("tempo", "meter", "key"))
     return Score(
         ticks_per_beat,

@@ -1,61 +1,40 @@
-"""From tokens to events: who sounds how high and how long, in the order in which it is written.
+"""One tune, token by token: fields, bar lines and repeats here, notes in abc_music.py.
 
-What notes mean depends on what stood before: the key, accidentals since the bar line (they hold for all
-octaves of a letter, as the standard has it, unless %%propagate-accidentals says otherwise), tuplets, broken
-rhythm, ties. Grace notes, ornaments, slurs, lyrics and the order of parts (P:) do not change what is played
-here. Of several voices the first one is read.
+Ornaments, slurs, lyrics and the order of parts (P:) do not change what is played here, nor do jumps such as
+D.C.; of several voices the first one is read.
 
-Source: the ABC music standard 2.1, section 4.
+Source: the ABC music standard 2.1, sections 3 and 4.
 """
 
 from fractions import Fraction
 
-from encoders.abc_events import (
-    BOTH,
-    DOUBLE,
-    END,
-    MARK,
-    PLAIN,
-    START,
-    WHOLE,
-    BarLine,
-    Change,
-    Problem,
-    Sound,
-    exact,
-)
-from encoders.abc_keys import ACCIDENTALS, default_unit, parse_key, parse_meter, parse_tempo, parse_unit
-from encoders.abc_scanner import STEPS, parse_length, parse_note, scan, scan_music
-
-MIDDLE_C = 60
-NORMAL = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}  # the time of how many notes a tuplet takes, if nothing is said
-LONGEST = 64 * WHOLE  # no note or rest is longer
-MOST_PROBLEMS = 200  # are told of one tune
+from encoders.abc_events import BOTH, DOUBLE, END, MARK, PLAIN, START, BarLine, Change, Problem, Sound
+from encoders.abc_keys import default_unit, parse_key, parse_meter, parse_tempo, parse_unit
+from encoders.abc_music import Music
+from encoders.abc_scanner import Token, scan, scan_music
 
 MESSAGES = {
-    "close": "']' without a chord that it ends",
     "microtone": "expected semitones, got an accidental of less",
     "overlay": "expected one voice, got an overlay '&'",
     "stray": "expected a field such as 'T:' in the header, got text",
 }
+JUMPS = ("D.C.", "D.S.", "dacapo", "dacoda", "dalsegno")  # and D.C.alfine and the like
 
 
-class Reader:
+class Reader(Music):
     """Reads one tune; see `read`. Attributes are what it has found."""
 
     def __init__(self, first_line):
-        self.line = first_line
-        self.events, self.problems, self.fields, self.chord_symbols = [], [], {}, []
-        self.key, self.meter, self.unit, self.tempo = None, None, None, None
-        self.propagate = "pitch"
-        self.accidentals, self.voice, self.heard = {}, None, True
-        self.tuplet, self.left = Fraction(1), 0  # factor, and how many sounds it still holds for
-        self.tuplet_at = self.broken_at = self.tied = None
-        self.next_factor = Fraction(1)  # of the sound after a broken rhythm
-        self.last = None  # index of the last sound, of which a broken rhythm may take
+        super().__init__(first_line)
+        self.fields, self.chord_symbols = {}, []
+        self.tempo, self.voice, self.heard = None, None, True
         self.slurs = 0
-        self.chord, self.chord_at = None, None  # notes of the chord that is open
-        self.known = {}  # notes by their text: what they are with this unit length
+
+    def read_defaults(self, header):
+        """Meter and unit length of a file's header, which hold where a tune says nothing else."""
+        for line in header.split("\n"):
+            if line[:2] in ("L:", "M:"):
+                self.set(Token("line", line, self.line, 1), line[0], line[2:].split("%")[0])
 
     def read(self, lines):
         """Events of all lines, in `self.events`."""
@@ -70,11 +49,6 @@ class Reader:
                 elif kind in MESSAGES:
                     self.problem(token, MESSAGES[kind])
         self.finish()
-
-    def problem(self, token, message, severity="error"):
-        """Note down something wrong."""
-        if len(self.problems) < MOST_PROBLEMS:
-            self.problems.append(Problem(token.line, token.column, message, severity))
 
     # ------------------------------------------------------------------------------------------ fields
 
@@ -163,140 +137,6 @@ class Reader:
         if len(words) > 1 and words[0] == "propagate-accidentals" and words[1] in ("not", "octave", "pitch"):
             self.propagate = words[1]
 
-    # ------------------------------------------------------------------------------------------ sounds
-
-    def pitch(self, letter, octave, sign):
-        """The MIDI number of a note, by its own accidental, one before it in the bar, or the key."""
-        place = (letter, octave) if self.propagate == "octave" else letter
-        if sign:
-            alter = ACCIDENTALS[sign]
-            if self.propagate != "not":
-                self.accidentals[place] = alter
-        elif self.tied and self.tied.get((letter, octave)) is not None:
-            alter = self.tied[letter, octave]
-        else:
-            alter = self.accidentals.get(place)
-            if alter is None:
-                alter = self.key.accidentals.get(letter, 0)
-        self.alter = alter
-        return MIDDLE_C + STEPS[letter] + 12 * octave + alter + self.key.shift
-
-    def on_note(self, token):
-        note = self.known.get(token.text)
-        if note is None:
-            try:
-                *note, length = parse_note(token.text)
-            except ValueError as error:
-                self.problem(token, str(error))
-                return
-            self.known[token.text] = note = (*note, exact(length * self.unit * WHOLE))
-        letter, octave, sign, length = note
-        pitch = self.pitch(letter, octave, sign)
-        if not 0 <= pitch <= 127:
-            self.problem(token, f"expected a note between MIDI 0 and 127, got {token.text!r}, {pitch}")
-            return
-        note = (letter, octave), self.alter, pitch
-        if self.chord is None:
-            self.sound(token, [note], length)
-        else:
-            self.chord.append((note, length))
-
-    def on_rest(self, token):
-        try:
-            length = exact(parse_length(token.text[1:]) * self.unit * WHOLE)
-        except ValueError as error:
-            self.problem(token, str(error))
-            return
-        if self.chord is not None:
-            self.problem(token, "expected notes in a chord, got a rest", "warning")
-        elif token.text[0] in "ZX":  # whole bars
-            bars = parse_length(token.text[1:])
-            if bars.denominator > 1 or not self.meter:
-                self.problem(token, f"expected a whole number of bars of some meter, got {token.text!r}")
-            else:
-                self.sound(token, [], int(bars) * WHOLE * self.meter[0] // self.meter[1], whole=True)
-        else:
-            self.sound(token, [], length)
-
-    def on_chord(self, token):
-        if self.chord is not None:
-            self.problem(token, "expected the end of a chord before the next one")
-        self.chord, self.chord_at, self.chord_ties = [], token, []
-
-    def on_close(self, token):
-        if self.chord is None:
-            self.problem(token, MESSAGES["close"])
-            return
-        notes, self.chord = self.chord, None
-        if not notes:
-            self.problem(self.chord_at, "expected notes in a chord, got none")
-            return
-        try:
-            factor = parse_length(token.text[1:])
-        except ValueError as error:
-            self.problem(token, str(error))
-            return
-        if len({length for _, length in notes}) > 1:
-            self.problem(
-                self.chord_at, "notes of unequal length in a chord: the first one's counts", "warning"
-            )
-        self.sound(self.chord_at, [note for note, _ in notes], exact(notes[0][1] * factor))
-        if self.chord_ties:
-            self.tie(token, self.chord_ties)
-
-    def sound(self, token, notes, length, whole=False):
-        """One sound, of the length that is written."""
-        if self.left and not whole:
-            length = exact(length * self.tuplet)
-            self.left -= 1
-        if self.broken_at and not whole:
-            length = exact(length * self.next_factor)
-            self.broken_at = None
-        if length > LONGEST and not whole or length > 64 * LONGEST:
-            self.problem(token, "expected a length of at most 64 whole notes")
-            return
-        pitches = tuple(sorted({pitch for _, _, pitch in notes}))
-        if self.tied and pitches and not any(place in self.tied for place, _, _ in notes):
-            self.problem(token, "a tie leads to another note", "warning")
-        self.tied, self.notes = None, notes
-        self.last = len(self.events)
-        self.events.append(Sound(pitches, (), length, token.line, token.column))
-
-    def on_tie(self, token):
-        if self.chord is not None and self.chord:
-            self.chord_ties.append(self.chord[-1][0])
-        elif self.last is None or not self.events[self.last].pitches:
-            self.problem(token, "expected a note before a tie")
-        else:
-            self.tie(token, self.notes)
-
-    def tie(self, token, notes):
-        """The last sound's notes go on in the next one."""
-        self.tied = {}
-        for place, alter, _ in notes:  # two on one line, C and ^C: each has to say its accidental
-            self.tied[place] = None if place in self.tied else alter
-        self.events[self.last] = self.events[self.last]._replace(ties=tuple(sorted({p for *_, p in notes})))
-
-    def on_broken(self, token):
-        """A > B: the first note gets a dot, the second loses half its length; more signs, more dots."""
-        if self.last is None or self.broken_at:
-            self.problem(token, "expected a note on each side of a broken rhythm")
-            return
-        short = Fraction(1, 2 ** len(token.text))
-        first, self.next_factor = (2 - short, short) if token.text[0] == ">" else (short, 2 - short)
-        sound = self.events[self.last]
-        self.events[self.last] = sound._replace(length=exact(sound.length * first))
-        self.broken_at = token
-
-    def on_tuplet(self, token):
-        p, q, r = (token.text[1:].split(":") + ["", ""])[:3]
-        p = int(p)
-        compound = self.meter is not None and self.meter[0] % 3 == 0 and self.meter[0] > 3
-        q = int(q) if q and int(q) else NORMAL.get(p, 3 if compound else 2)
-        if self.left:
-            self.problem(token, "expected the end of a tuplet before the next one", "warning")
-        self.tuplet, self.left, self.tuplet_at = Fraction(q, p), int(r) if r and int(r) else p, token
-
     # ------------------------------------------------------------------------------------ bars and repeats
 
     def on_bar(self, token):
@@ -335,6 +175,10 @@ class Reader:
         """A chord symbol, "Am7", or an annotation, which begins with one of ^ _ < > @."""
         if token.text[1:2] not in ("^", "_", "<", ">", "@"):
             self.chord_symbols.append((len(self.events), token.text[1:-1]))
+
+    def on_decoration(self, token):
+        if token.text[1:].startswith(JUMPS):
+            self.problem(token, f"a jump that is not played: {token.text}", "warning")
 
     def on_slur(self, token):
         self.slurs += 1

@@ -49,6 +49,8 @@ TOKEN = re.compile(
 # these, or one that cannot be music.
 _NAMES = frozenset("f ff fff ffff D.C. > < <( <) >( >) 0 1 2 3 4 5".split())
 _MUSIC = re.compile(r"[A-Ga-gzxZ0-9,'/^_=<>():|.~-]*")
+_CHORD = re.compile(rf"\+(?:(?:\^\^?|__?|=)?[A-Ga-g][,']{{0,6}}{LENGTH})+\+")
+_PLUS = re.compile(rf"\+{LENGTH}")
 _FIELD = re.compile(r"([A-Za-z+]):(.*)", re.DOTALL)
 _COMMENT = re.compile(r"(?<!\\)%.*", re.DOTALL)
 _NOTE = re.compile(r"([\^_=]*)([A-Ga-g])([,']*)(.*)")
@@ -97,16 +99,28 @@ def scan(lines, first_line=1):
 
 def scan_music(text, line, column=1):
     """Tokens of a line of music, which begins at this column."""
-    place = 0
+    place, plus = 0, False
     while place < len(text):
-        found = TOKEN.match(text, place)
-        kind, piece = found.lastgroup, found[0]
+        found = plus and _PLUS.match(text, place)
+        if found:
+            kind, piece, plus = "close", found[0], False
+        else:
+            found = TOKEN.match(text, place)
+            kind, piece = found.lastgroup, found[0]
         name = piece[1:-1] if kind == "decoration" and piece[0] == "!" else ""
         if name and name not in _NAMES and _MUSIC.fullmatch(name):
             kind, piece = "break", "!"
+        elif kind == "decoration" and is_chord(piece):
+            kind, piece = "chord", "+"  # a chord of the old kind: its notes follow, and another +
+            plus = True
         if kind != "space":
             yield Token(kind, piece, line, column + place)
         place += len(piece)
+
+
+def is_chord(decoration):
+    """Whether what looks like a decoration, +CEG+, is a chord of the old kind."""
+    return decoration[1:-1] not in _NAMES and _CHORD.fullmatch(decoration) is not None
 
 
 @lru_cache(maxsize=4096)

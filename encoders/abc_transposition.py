@@ -7,7 +7,7 @@ accidentals stay where they were, only spelled anew: =c in A becomes _e in C.
 import re
 
 from encoders.abc_keys import ACCIDENTALS, FIFTHS, parse_key, parse_meter, parse_unit
-from encoders.abc_scanner import BODY_FIELDS, TOKEN
+from encoders.abc_scanner import BODY_FIELDS, TOKEN, is_chord
 from encoders.score import MAJOR_KEYS, MINOR_KEYS
 
 LETTERS = "CDEFGAB"
@@ -95,6 +95,8 @@ class _Transposer:
                 piece = self.note(piece)
             elif kind == "grace":
                 piece = "{" + self.music(piece[1:-1]) + "}"
+            elif kind == "decoration" and is_chord(piece):
+                piece = "+" + self.music(piece[1:-1]) + "+"
             elif kind == "text":
                 piece = f'"{self.chord(piece[1:-1])}"'
             elif kind == "field":

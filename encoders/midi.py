@@ -7,10 +7,8 @@ tempo, meter and key in a first track and each instrument in a track of its own 
     MThd  type, number of tracks, ticks in a quarter note
     MTrk  (ticks since the last event, event) (ticks, event) ... end of track
 
-The bytes are read in midi_reader.py and written in midi_writer.py.
+The bytes are read in midi_events.py and midi_reader.py and written in midi_writer.py.
 """
-
-import struct
 
 from encoders.midi_reader import MAX_BYTES, parse
 from encoders.midi_writer import MidiWriter
@@ -22,17 +20,22 @@ class MidiError(ValueError):
     """A file that cannot be read as MIDI; the message names it and says why."""
 
 
-def read_midi(path):
+def read_midi(path, pedal=False):
     """Read a MIDI file.
 
     A track of the result is one instrument: the notes of one track of the file with the same channel and
     program. Notes of one pitch that overlap end in the order in which they began; a note that never ends,
     ends with its track; a note of no length is dropped. The patterns of a type 2 file follow one another.
-    Tempos, meters and keys that mean nothing (0 beats a bar, nine sharps) are passed over.
+    Tempos, meters and keys that mean nothing (0 beats a bar, nine sharps) are passed over. Where time is
+    counted in film frames (SMPTE) a quarter note is taken to last half a second, see midi_events.py.
 
     Parameters
     ----------
     path : path-like
+    pedal : bool
+        Let the sustain pedal (controller 64, down from the value 64 on) lengthen the notes of its channel: a
+        note sounds until the pedal is up or its key is struck again. Otherwise notes last as long as keys
+        are held.
 
     Returns
     -------
@@ -41,19 +44,17 @@ def read_midi(path):
     Raises
     ------
     MidiError
-        If the file is damaged or no MIDI file, counts frames and not beats (SMPTE), or is absurdly long.
+        If the file is damaged or no MIDI file, or absurdly large or long: more than 16 MB, 500,000 notes,
+        100,000 quarter notes, a day, or ten minutes and ten more seconds a note.
     OSError
         If there is no such file or it cannot be opened.
     """
     with open(path, "rb") as file:
         data = file.read(MAX_BYTES + 1)
     try:
-        return parse(data)
-    except IndexError:
-        reason = "it ends in the middle of an event"
-    except (ValueError, struct.error) as error:
-        reason = str(error)
-    raise MidiError(f"cannot read {path} as MIDI: {reason}")
+        return parse(data, pedal)
+    except ValueError as error:
+        raise MidiError(f"cannot read {path} as MIDI: {error}") from None
 
 
 def write_midi(score, path):

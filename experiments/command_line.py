@@ -5,6 +5,7 @@ A command is a function of one argument, a dataclass of its settings (see settin
 Exit status: 0 done, 1 failed, 2 bad input, 3 something is not installed, 130 Ctrl-C, 141 output not read.
 """
 
+import dataclasses
 import inspect
 import os
 import sys
@@ -12,7 +13,7 @@ import textwrap
 import typing
 
 from experiments.errors import UserError
-from experiments.settings import make_parser
+from experiments.settings import is_positional, make_parser
 
 
 class Program:
@@ -84,13 +85,17 @@ class Program:
             sys.stdout.write(self.help())
             return
         name = self.default
-        if argv and not argv[0].startswith("-"):
+        if (
+            argv
+            and not argv[0].startswith("-")
+            and (argv[0] in self.commands or not self.takes_arguments(name))
+        ):
             name = argv.pop(0)
         if name not in self.commands:
             given = "no command" if name is None else f"no command {name!r}"
             raise UserError(f"{given}; expected one of {', '.join(self.commands)} (see --help)")
         function = self.commands[name]
-        config_type = next(iter(typing.get_type_hints(function).values()))
+        config_type = config_type_of(function)
         parser = make_parser(
             config_type, f"python -m experiments.{self.name} {name}", inspect.getdoc(function)
         )
@@ -99,6 +104,12 @@ class Program:
         except UserError as error:
             raise UserError(f"{error} (see {self.name} {name} --help)") from None
         function(config)
+
+    def takes_arguments(self, name):
+        """Whether a command has positional arguments: then the default command's name need not be typed."""
+        if name not in self.commands:
+            return False
+        return any(map(is_positional, dataclasses.fields(config_type_of(self.commands[name]))))
 
     def explain(self, error):
         """Exit status and message for an exception that is no bug; (None, None) for one that is."""
@@ -142,6 +153,11 @@ class Program:
         if self.examples:
             lines += ["", "examples:", textwrap.indent(inspect.cleandoc(self.examples), "  ")]
         return "\n".join(lines) + "\n"
+
+
+def config_type_of(command):
+    """The dataclass of a command's settings."""
+    return next(iter(typing.get_type_hints(command).values()))
 
 
 def discard_broken_output():

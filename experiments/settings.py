@@ -83,6 +83,23 @@ def is_allowed(value, hint):
     return not isinstance(hint, type) or isinstance(value, hint)
 
 
+def expect_resumed(config, also=("quiet", "data")):
+    """A run that goes on has settings of its own: beside --resume, no other than `also` may be given.
+
+    Raises
+    ------
+    UserError
+        That names those that were given.
+    """
+    given = [
+        f"--{field.name.replace('_', '-')}"
+        for field in dataclasses.fields(config)
+        if field.name not in ("resume", *also) and getattr(config, field.name) != field.default
+    ]
+    if given:
+        raise UserError(f"--resume goes on with the run's own settings; leave out {', '.join(given)}")
+
+
 # From arguments and YAML to a configuration -------------------------------------------------------
 
 

@@ -6,7 +6,8 @@ The network hears the primers by its ordinary forward pass; then `sample` (sampl
 at a time, until every piece has its end. A piece draws from a generator of its own: given the same `rng`, the
 third of three pieces and the third of thirty are the same (but for rounding).
 
-With a mask, which says what may come next, the network goes on token by token, by its forward pass.
+With a mask, which says what may come next, or a temperature for each kind of token, the network goes on token
+by token, by its forward pass.
 """
 
 import numpy as np
@@ -30,7 +31,8 @@ def generate(model, primers, length, rng, stop=None, mask=None, **choice):
         that says whether they are a whole piece; None for pieces of full length
     mask : array of bool (V, V), whether a token (row) may be followed by another (column), or a function of
         an array of all tokens so far that gives such a row (V,); None if all may follow
-    choice : temperature, top_k, top_p; see `sample`
+    choice : temperature, top_k, top_p; see `sample`. The temperature may be an array (V,): for the token
+        after each token
 
     Returns
     -------
@@ -63,7 +65,11 @@ def _compose(model, pieces, length, rows, stop, mask, choice):
     """Lengthen the pieces, lists of tokens, until each has its end."""
     state = _heard(model, pieces)
     last = np.array([piece[-1] for piece in pieces])
-    sample(model, last, 0, rows, state=state, **choice)  # settings out of range are refused before all else
+    temperatures = np.asarray(choice.get("temperature", 1.0))
+    if mask is None and temperatures.ndim:
+        mask = np.ones((len(temperatures),) * 2, bool)
+    coldest = choice | {"temperature": temperatures.min()}
+    sample(model, last, 0, rows, state=state, **coldest)  # settings out of range are refused before all else
     unfinished = list(range(len(pieces)))
     while length > 0 and unfinished:
         if mask is None:
@@ -107,6 +113,7 @@ def _masked_step(model, last, heard, rows, mask, state, temperature=1.0, top_k=N
     u, tokens = rows.random((1,)), np.empty((1, len(last)), np.int64)
     V = a.shape[1]
     for n, piece in enumerate(heard):
+        warmth = temperature if np.ndim(temperature) == 0 else temperature[piece[-1]]
         allowed = np.asarray(mask(np.array(piece)) if callable(mask) else mask[piece[-1]])
         if allowed.shape != (V,) or allowed.dtype != bool:
             raise ValueError(f"expected a mask of bool ({V},), got {allowed.shape} {allowed.dtype}")
@@ -115,7 +122,7 @@ def _masked_step(model, last, heard, rows, mask, state, temperature=1.0, top_k=N
         if not np.isfinite(a[0, :, n]).all():
             raise ValueError("expected finite outputs of the network, got NaN or infinity")
         logits = np.where(allowed, a[0, :, n], a.dtype.type(-np.inf))
-        tokens[0, n] = draw(logits, temperature, np.inf if top_k is None else top_k, top_p, u[0, n])
+        tokens[0, n] = draw(logits, warmth, np.inf if top_k is None else top_k, top_p, u[0, n])
     return tokens, state
 
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from encoders.abc_events import WHOLE
-from encoders.abc_notation import AbcError, read_tune, split_tunes, validate, write_tune
+from encoders.abc_notation import AbcError, file_header, read_tune, split_tunes, validate, write_tune
 from encoders.midi import read_midi
 from encoders.score import MAJOR_KEYS, MINOR_KEYS, Note, Score, Track
 
@@ -55,6 +55,8 @@ def test_letters_and_octaves():
         ("C", [60, 62, 64, 65, 67, 69, 71]),
         ("G", [60, 62, 64, 66, 67, 69, 71]),
         ("A Dorian", [60, 62, 64, 66, 67, 69, 71]),
+        ("C treble-8", [48, 50, 52, 53, 55, 57, 59]),
+        ("C clef=treble+8 middle=d", [72, 74, 76, 77, 79, 81, 83]),
         ("ADOR", [60, 62, 64, 66, 67, 69, 71]),
         ("D Mixolydian", [60, 62, 64, 66, 67, 69, 71]),
         ("Em", [60, 62, 64, 66, 67, 69, 71]),
@@ -141,6 +143,25 @@ def test_chords():
     assert "unequal length" in messages(HEAD + "[C2E]|")[0]
 
 
+def test_chords_of_the_old_kind():
+    assert notes("+CE+2 +CG+") == notes("[CE]2 [CG]")
+    assert notes("+CE+A+CG+") == notes("[CE]A[CG]")
+    assert notes("+f+C +ff+E") == notes("C E")  # how loud
+    assert "6:8 expected music" in messages(HEAD + "+CE+ A +CE B")[0]
+
+
+def test_grace_notes_take_time_from_the_note_that_they_adorn():
+    assert notes("A2 {gf}A2 B") == [(0, 2, 69), (2, 0.25, 79), (2.25, 0.25, 77), (2.5, 1.5, 69), (4, 1, 71)]
+    assert notes("{/g}A/ B") == [(0, 0.25, 79), (0.25, 0.25, 69), (0.5, 1, 71)]  # at most half of it
+    assert notes("{^g2}[Ac]2 g") == [(0, 0.25, 80), (0.25, 1.75, 69), (0.25, 1.75, 72), (2, 1, 80)]
+    plain = [(0, 2, 69), (2, 1, 71)]
+    assert notes("A-{g}A B") == plain  # within a tied note
+    assert notes("{x}A2 {}B") == plain
+    without = read_tune(HEAD + "{g}A2 {ab}B").score(graces=False)
+    assert [(n.start, n.pitch) for n in without.notes()] == [(0, 69), (without.ticks_per_beat, 71)]
+    assert [bar.fills for bar in read_tune(HEAD + "A4 {gab}A4 | A8 |]").bars] == [True, True]
+
+
 def test_ties():
     assert notes("C2-C C") == [(0, 3, 60), (3, 1, 60)]
     assert notes("[CE]-[CE] [C-E][CE]") == [(0, 2, 60), (0, 2, 64), (2, 2, 60), (2, 1, 64), (3, 1, 64)]
@@ -156,7 +177,7 @@ def test_rests_of_whole_bars():
 
 def test_what_does_not_sound_changes_nothing():
     plain = notes("A2 B2 c2 d2")
-    assert notes('"Am"A2 !trill!B2 {gf}c2 "^slowly"~d2') == plain
+    assert notes('"Am"A2 !trill!B2 c2 "^slowly"~d2') == plain
     assert notes("(A2 B2) .c2 ud2 % a comment") == plain
     assert notes("A2 B2!\nc2 d2!") == plain  # line breaks of the old kind
     assert notes("A2 !B2! c2 d2") == plain
@@ -300,6 +321,7 @@ def test_errors_have_a_place(body, place, message):
         ("A |\nV:2\nB", "one voice"),
         ("(3AB | C", "more notes in a tuplet, got a bar line"),
         ("M:3/4 A2 B2", "music on the line of the field M"),
+        ("A2 !D.C.alfine!", "a jump that is not played: !D.C.alfine!"),
     ],
 )
 def test_warnings(body, message):
@@ -333,6 +355,16 @@ def test_a_length_that_ticks_cannot_hold():
         tune.score(ticks_per_beat=480)
     with pytest.raises(AbcError, match="expected lengths in ticks"):
         read_tune(HEAD + "A/9973").score()
+
+
+def test_fields_of_the_file():
+    text = "%abc-2.1\nM:6/8\nL:1/16 % short\n\nL:1/2\nX:1\nT:one\nK:C\nA\nX:2\nL:1/4\nK:C\nA"
+    header = file_header(text)
+    assert header == "%abc-2.1\nM:6/8\nL:1/16 % short"
+    first, second = (read_tune(tune, line, header).score() for line, tune in split_tunes(text))
+    assert first.meters == second.meters == ((0, 6, 8),)
+    assert (4 * first.end, second.end) == (first.ticks_per_beat, second.ticks_per_beat)
+    assert file_header("X:1\nK:C\nA") == file_header("") == ""
 
 
 def test_splitting():

@@ -63,3 +63,7 @@ def test_the_irish_tunes(data_folder):
         semitones = number % 12 - 5
         assert sounds(transpose_tune(tune, semitones)) == sounds(tune, semitones)
         assert transpose_tune(tune, 0) == tune
+
+
+def test_chords_of_the_old_kind_move():
+    assert transpose_tune("X:1\nK:C\n+CE+2 +ff+{g}A", 2) == "X:1\nK:D\n+DF+2 +ff+{a}B"

@@ -105,6 +105,24 @@ def test_mistakes_are_one_line(script, capsys, argv, label, message):
     assert err.count("\n") == 1
 
 
+def test_a_default_command_with_arguments_need_not_be_named():
+    calls, program = [], Program("listen", "A listening test.")
+
+    @program.command(default=True)
+    def serve(config: Compose):
+        """Serve."""
+        calls.append(config)
+
+    @program.command()
+    def train(config: Train):
+        """Train."""
+        calls.append(config)
+
+    for line in ("runs/x --choruses 2", "serve runs/x --choruses 2", "--choruses 2 runs/x", "train"):
+        assert program.main(line.split()) == 0
+    assert calls == 3 * [Compose(Path("runs/x"), 2)] + [Train()]
+
+
 def test_a_configuration_is_printed_and_nothing_is_run(script, tmp_path, capsys):
     assert script.main(["--seed", "4", "--print-config"]) == 0
     assert script.calls == []

@@ -117,6 +117,7 @@ def test_evaluate(trained, capsys):
         (["train", "--steps", "0"], "--steps: expected"),
         (["train", "--data", "TUNES", "--length", "9000"], "too few tunes for --length 9000"),
         (["train", "--resume", "no_such_run"], "no such run folder"),
+        (["train", "--resume", "run", "--lr", "1", "--batch", "3"], "own settings; leave out --lr, --batch"),
         (["evaluate", "RUN", "--data", "OTHER"], "other characters than"),
         (["render", "EMPTY", "--out", "new"], "no tune that can be played"),
         (["dance"], "no command 'dance'"),

@@ -133,6 +133,27 @@ def test_a_table_says_what_may_follow(dtype):
             assert piece.tolist() == one_by_one(model, primer, 40, own, lambda heard: table[heard[-1]])
 
 
+def test_a_temperature_for_each_token_that_was_before():
+    """Cold after even tokens: only there the likeliest follows, whatever is drawn elsewhere."""
+    model, rng = network(), np.random.default_rng(1)
+    even = np.where(np.arange(V) % 2, 1.0, 1e-5)
+    same = generate(model, PRIMERS, 25, rng, temperature=np.full(V, 1.3))
+    for piece, plain in zip(
+        same, generate(model, PRIMERS, 25, np.random.default_rng(1), temperature=1.3), strict=True
+    ):
+        np.testing.assert_array_equal(piece, plain)
+    free = 0
+    model.eval()
+    for primer, piece in zip(PRIMERS, generate(model, PRIMERS, 25, rng, temperature=even), strict=True):
+        heard = np.array([*primer, *piece])
+        a = model.forward(heard[:, None])
+        for t in range(len(primer) - 1, len(heard) - 1):
+            likeliest = heard[t + 1] == a[t, :, 0].argmax()
+            assert likeliest or heard[t] % 2
+            free += not likeliest
+    assert free > 0
+
+
 def test_a_function_sees_the_whole_piece():
     def no_token_twice(heard):
         allowed = np.ones(V, bool)
@@ -165,6 +186,8 @@ def test_nothing_to_compose():
         ({"stop": []}, "at least one token"),
         ({"temperature": 0.0}, "temperature > 0"),
         ({"temperature": 0.0, "mask": np.ones((V, V), bool)}, "temperature > 0"),
+        ({"temperature": np.where(np.arange(V) == 3, np.nan, 1.0)}, "temperature > 0"),
+        ({"temperature": np.ones(V + 1)}, r"mask of bool \(9,\), got \(10,\)"),
         ({"mask": np.ones((V, V))}, "mask of bool"),
         ({"mask": np.ones((V, V + 1), bool)}, r"mask of bool \(9,\), got \(10,\)"),
         ({"mask": np.zeros((V, V), bool)}, "allows a token after 1"),

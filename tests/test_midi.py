@@ -4,11 +4,15 @@ import tracemalloc
 from dataclasses import replace
 
 import mido
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from mido.midifiles.meta import encode_variable_int
 
 from encoders.midi import MAX_BYTES, MidiError, MidiWriter, read_midi, write_midi
+from encoders.midi_pedal import held_ends, pedal_times
+from encoders.note_duration import NoteDuration
 from encoders.score import MAJOR_KEYS, MINOR_KEYS, Note, Score, Track
 
 SCORE = Score(
@@ -333,7 +337,9 @@ SLOW = bytes([0, 0xFF, 0x51, 3, 255, 255, 255])  # the slowest tempo: 17 seconds
         (b"MThd" + struct.pack(">LHH", 4, 1, 1), "header is cut short"),
         (midi_bytes(NOTES, kind=3), "type is 3, expected 0, 1 or 2"),
         (midi_bytes(NOTES, division=0), "0 ticks in a beat"),
-        (midi_bytes(NOTES, division=0xE728), "SMPTE"),
+        (midi_bytes(NOTES, division=0xE600), "film frames .SMPTE., 26 a second of 0 ticks each"),
+        (midi_bytes(NOTES, division=0xE700), "25 a second of 0 ticks"),
+        (midi_bytes(NOTES, division=0xFFFF), "1 a second of 255 ticks"),
         (midi_bytes(NOTES, count=2), "has 1 tracks where its header promises 2"),
         (midi_bytes(NOTES)[:-3], "chunk 'MTrk' promises 11 bytes, 8 follow"),
         (midi_bytes(NOTES[:2]), "ends in the middle of an event"),
@@ -347,6 +353,7 @@ SLOW = bytes([0, 0xFF, 0x51, 3, 255, 255, 255])  # the slowest tempo: 17 seconds
             midi_bytes(SLOW + NOTES[:-4] + bytes([0x83, 0xFF, 0x7F]) + END[1:], division=1),
             "longer than 24 hours",
         ),
+        (midi_bytes(bytes([0x8B, 0]) + NOTES[1:], division=1), "longer than 10 minutes with 1 notes"),
     ],
 )
 def test_damaged_files_are_refused_in_one_line(tmp_path, data, reason):
@@ -392,19 +399,149 @@ def test_damaged_bytes_never_escape_as_another_error(tmp_path, rng):
     assert 100 < refused < 800  # both ways were taken
 
 
-def test_odd_files_of_other_projects(data_folder):
+@pytest.mark.parametrize(
+    "division, per_second", [(0xE728, 25 * 40), (0xE804, 24 * 4), (0xE250, 30 * 80), (0xE301, 30000 / 1001)]
+)
+def test_film_frames_are_time_and_no_tempo_changes_it(tmp_path, division, per_second):
+    tempo = bytes([0, 0xFF, 0x51, 3, 0x0F, 0x42, 0x40])
+    note = bytes([100, 0x90, 60, 80, 0x87, 0x68, 60, 0]) + END  # after 100 ticks, for 1000
+    for kind in (1, 2):
+        score = read_bytes(tmp_path, midi_bytes(tempo + note, kind=kind, division=division))
+        (note_read,) = score.notes()
+        assert score.seconds(note_read.start) == pytest.approx(100 / per_second, rel=1e-9)
+        assert score.seconds(note_read.end) == pytest.approx(1100 / per_second, rel=1e-9)
+        write_midi(score, tmp_path / "again.mid")
+        assert read_midi(tmp_path / "again.mid") == score
+
+
+def events(*messages):
+    """A track of (ticks since the last, bytes)."""
+    return b"".join(bytes([ticks, *message]) for ticks, message in messages) + END
+
+
+def on(pitch, channel=0):
+    return [0x90 | channel, pitch, 80]
+
+
+def off(pitch, channel=0):
+    return [0x80 | channel, pitch, 0]
+
+
+def control(number, value, channel=0):
+    return [0xB0 | channel, number, value]
+
+
+DOWN, UP = control(64, 64), control(64, 63)
+
+
+@pytest.mark.parametrize(
+    "track, with_pedal",
+    [
+        ([(0, DOWN), (0, on(60)), (10, off(60)), (10, UP)], [(0, 20)]),
+        ([(0, on(60)), (10, off(60)), (0, DOWN), (10, UP)], [(0, 20)]),  # caught at the last moment
+        ([(0, on(60)), (10, off(60)), (1, DOWN), (10, UP)], [(0, 10)]),
+        ([(0, DOWN), (0, on(60)), (10, UP), (0, off(60)), (10, DOWN)], [(0, 10)]),
+        ([(0, DOWN), (0, on(60)), (10, off(60)), (10, on(60)), (10, off(60)), (10, UP)], [(0, 20), (20, 40)]),
+        ([(0, DOWN), (0, on(60)), (5, on(60)), (5, off(60)), (5, off(60)), (5, UP)], [(0, 10), (5, 20)]),
+        ([(0, DOWN), (0, on(60)), (10, off(60)), (5, UP), (0, DOWN), (5, UP)], [(0, 15)]),  # pressed anew
+        ([(0, DOWN), (0, on(60)), (10, off(60)), (5, DOWN), (5, control(64, 127)), (5, UP)], [(0, 25)]),
+        ([(0, DOWN), (0, on(60)), (0, off(60)), (10, UP)], [(0, 10)]),  # no length but for the pedal
+        ([(0, DOWN), (0, on(60)), (10, off(60)), (90, off(61))], [(0, 100)]),  # never up: to the end
+        ([(0, DOWN), (0, on(60)), (10, control(123, 0)), (10, UP)], [(0, 20)]),  # keys up, the pedal holds
+        ([(0, DOWN), (0, on(60)), (10, control(120, 0)), (10, UP)], [(0, 10)]),  # silence
+        ([(0, DOWN), (0, on(60)), (10, off(60)), (5, control(121, 0)), (10, UP)], [(0, 15)]),
+        ([(0, control(64, 64, 1)), (0, on(60)), (10, off(60)), (10, control(64, 0, 1))], [(0, 10)]),
+        ([(0, control(66, 127)), (0, on(60)), (10, off(60)), (10, control(66, 0))], [(0, 10)]),
+    ],
+)
+def test_the_pedal_lengthens_notes_if_asked(tmp_path, track, with_pedal):
+    path = tmp_path / "pedal.mid"
+    path.write_bytes(midi_bytes(events(*track)))
+    assert [(note.start, note.end) for note in read_midi(path, pedal=True).notes()] == with_pedal
+    without = events(*((ticks, [0xF6] if message[1] == 64 else message) for ticks, message in track))
+    assert read_midi(path).notes() == read_bytes(tmp_path, midi_bytes(without)).notes()
+
+
+def test_a_pedal_in_a_track_of_its_own(tmp_path):
+    notes, feet = events((0, on(60)), (10, off(60))), events((5, DOWN), (20, UP))
+    path = tmp_path / "tracks.mid"
+    for tracks in ((notes, feet), (feet, notes)):
+        path.write_bytes(midi_bytes(*tracks))
+        assert times_and_pitches(read_midi(path, pedal=True)) == [(0, 25, 60)]
+    pattern = events((0, DOWN), (0, on(60)), (10, off(60)), (10, off(1)))
+    path.write_bytes(midi_bytes(pattern, notes, kind=2))  # the second pattern begins with the pedal up
+    assert times_and_pitches(read_midi(path, pedal=True)) == [(0, 20, 60), (20, 30, 60)]
+
+
+@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 30), st.integers(0, 10), st.integers(60, 62)), min_size=1, max_size=12),
+    st.lists(st.tuples(st.integers(0, 40), st.booleans()), max_size=8),
+)
+def test_the_pedal_tick_by_tick(keys, moves):
+    starts, lengths, pitches = np.array(keys).T
+    ends, moves, last = starts + lengths, sorted(moves, key=lambda move: move[0]), 50
+    down, up = pedal_times(moves, last)
+    assert (down < up).all() and (up[:-1] <= down[1:]).all()
+    expected = []
+    for start, end, pitch in zip(starts, ends, pitches, strict=True):
+        again = {s for s, p in zip(starts, pitches, strict=True) if p == pitch and s > start}
+        tick, is_down = end, [state for at, state in moves if at <= end][-1:] == [True]
+        struck_before = any(s <= end for s in again)
+        while is_down and not struck_before and tick < last:
+            tick += 1
+            at_once = [state for at, state in moves if at == tick]
+            is_down = False not in at_once
+            struck_before = tick in again
+        expected.append(tick)
+    assert held_ends(starts, ends, pitches, down, up).tolist() == expected
+
+
+def test_a_hundred_bytes_cost_little_later_too(tmp_path):
+    fast = bytes([0, 0xFF, 0x51, 3, 0, 0, 1, 0, 0xFF, 0x58, 4, 1, 6, 24, 8])  # a bar is a 64th note
+    path = tmp_path / "vast.mid"
+    for division in (1, 20, 32767):
+        ticks = bytes(encode_variable_int(min(99_990 * division, 0x0FFFFFFF)))
+        path.write_bytes(midi_bytes(fast + ticks + NOTES[1:], division=division))
+        begin = time.monotonic()
+        tracemalloc.start()
+        score = read_midi(path, pedal=True)
+        for encoder in (NoteDuration(steps_per_beat=48), NoteDuration(bpm=1000)):
+            encoder.decode(encoder.encode(score))
+        assert len(score.bar_lines()) > 1000
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 200e6 and time.monotonic() - begin < 20
+
+
+def test_the_pedal_is_not_moved_for_ever(tmp_path, monkeypatch):
+    monkeypatch.setattr("encoders.midi_reader.MAX_PEDALS", 10)
+    (tmp_path / "a.mid").write_bytes(midi_bytes(events(*[(1, DOWN), (1, UP)] * 6)))
+    with pytest.raises(MidiError, match="more than 10 movements"):
+        read_midi(tmp_path / "a.mid", pedal=True)
+    assert read_midi(tmp_path / "a.mid").notes() == []
+
+
+def test_every_odd_file_of_other_projects(data_folder):
     read, refused = {}, {}
     begin = time.monotonic()
     for path in sorted((data_folder / "odd_midi").rglob("*")):
-        if path.suffix in (".mid", ".midi", ".midi2"):
-            try:
-                read[path.name] = read_midi(path)
-            except MidiError as error:
-                refused[path.name] = str(error)
+        if path.is_file():
+            for pedal in (False, True):
+                try:
+                    read[path.name] = read_midi(path, pedal)
+                except MidiError as error:
+                    refused[path.name] = str(error)
+            if path.name in read:
+                score = read[path.name]
+                for encoder in (NoteDuration(), NoteDuration(bpm=240)):
+                    assert encoder.decode(encoder.encode(score)) == encoder.quantise(score)
     assert time.monotonic() - begin < 20
+    assert not read.keys() & refused.keys()
     assert len(read) > 100
     assert {"test-not-a-midi-file.mid", "test-data.midi2", "zero-ticks-per-beat.mid"} <= refused.keys()
     assert sum("wav.midi" in name or "wav--" in name for name in refused) >= 6  # damaged MAESTRO files
+    assert all("\n" not in reason and " as MIDI: " in reason for reason in refused.values())
     scale = [60, 62, 64, 65, 67, 69, 71, 72]
     for name in ("running-status-sysex", "non-midi-track", "illegal-message-all", "vlq-4-byte"):
         assert [note.pitch for note in read[f"test-{name}.mid"].notes()] == scale, name

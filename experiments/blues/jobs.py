@@ -15,6 +15,7 @@ from experiments.blues.settings import Run, Train
 from experiments.errors import UserError, import_extra
 from experiments.progress import Progress
 from experiments.run_folder import CONFIG, RunFolder
+from experiments.settings import expect_resumed
 
 DRAWN = 4  # choruses in a picture, at most
 SAMPLED_SECONDS = 1200
@@ -46,6 +47,7 @@ def train_and_draw(config):
     """Learn as the settings say, and draw the curve and the gates."""
     resumed = getattr(config, "resume", None)
     if resumed:
+        expect_resumed(config)
         run = RunFolder.open(resumed)
         settings = settings_of(run)
         learner = runs.resume(settings, run)

@@ -54,7 +54,7 @@ class Corpus:
     @cached_property
     def melodies(self):
         """Intervals and durations of each tune, as written."""
-        return [melody(tune.score(repeats=False)) for tune in self.tunes]
+        return [melody(tune.score(repeats=False, graces=False)) for tune in self.tunes]
 
     def sequences(self, part):
         """Each tune of a part with what ends the tune before it and what ends it: arrays of tokens."""
@@ -114,7 +114,7 @@ def load(paths=None, quiet=False):
     collection = read_collection(paths)
     tunes = [kept.tune for kept in collection.kept]
     try:
-        found = groups([melody(tune.score(repeats=False)) for tune in tunes])
+        found = groups([melody(tune.score(repeats=False, graces=False)) for tune in tunes])
         parts = split(found, SHARES, np.random.default_rng(SPLIT_SEED))
     except ValueError:
         few = f"expected at least 3 different tunes to learn from, got {len(tunes)}"

@@ -11,6 +11,7 @@ from experiments.folk import composing, figures, report, runs
 from experiments.folk.data import load
 from experiments.folk.settings import complete
 from experiments.run_folder import RunFolder
+from experiments.settings import expect_resumed
 from scratchnet.files import atomic_open
 from scratchnet.training import Diverged
 
@@ -43,6 +44,7 @@ def run_all(config):
 def run_train(config):
     """`train`."""
     if config.resume:
+        expect_resumed(config)
         run, quiet, data = RunFolder.open(config.resume), config.quiet, config.data
         config = runs.settings_of(run)
         corpus = load(data or config.data, quiet)

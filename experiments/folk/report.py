@@ -10,6 +10,7 @@ from scratchnet.training import evaluate
 
 BATCH = 32
 LONG = (2, 4)  # bars: copies longer than these are counted
+SHOWN = 10  # composed tunes that are told of one by one
 
 
 def held_out(corpus, part):
@@ -58,7 +59,7 @@ class Memory:
 
     def look(self, tune):
         """The Copying of a Tune."""
-        score = tune.score(repeats=False)
+        score = tune.score(repeats=False, graces=False)
         pairs = melody(score)
         copy = self.copies.longest(pairs)
         if copy.tune is None:
@@ -97,6 +98,18 @@ def bars_filled(tunes):
     return sum(bar.fills for bar in bars) / len(bars) if bars else math.nan
 
 
+def one_tune(memory, tune):
+    """What a tune has in common with the nearest training tune: a dict, for metrics.json."""
+    copying = memory.look(tune)
+    return {
+        "title": tune.title,
+        "bars": len(tune.bars),
+        "copied bars": copying.bars,
+        "copied share of notes": copying.share,
+        "nearest training tune": copying.title,
+    }
+
+
 def judge_tunes(corpus, drawn):
     """Figures of composed tunes beside those of the test tunes, for metrics.json.
 
@@ -111,6 +124,7 @@ def judge_tunes(corpus, drawn):
         "drawn": len(drawn),
         "valid": len(composed) / len(drawn) if drawn else math.nan,
         "reasons": [row.reason for row in drawn if row.tune is None][:10],
+        "tunes": [one_tune(memory, tune) for tune in composed[:SHOWN]],
         "bars filled": {"composed": bars_filled(composed), "test tunes": bars_filled(human)},
         "copies": {"composed": copying_of(memory, composed), "test tunes": copying_of(memory, human)},
     }
@@ -119,7 +133,12 @@ def judge_tunes(corpus, drawn):
 def tunes_text(figures):
     """`judge_tunes` in words."""
     bars, copies = figures["bars filled"], figures["copies"]
-    lines = [
+    lines = [f"{'bars':>5} {'copied':>7}   composed tune, and the training tune nearest to it"]
+    lines += [
+        f"{row['bars']:5} {row['copied bars']:7.1f}   {row['title']} ({row['nearest training tune']})"
+        for row in figures["tunes"]
+    ]
+    lines += [
         f"valid ABC: {figures['valid']:.0%} of {figures['drawn']} tunes drawn",
         f"bars that fill their meter: {bars['composed']:.1%} (test tunes: {bars['test tunes']:.1%})",
         "longest run of notes shared with a training tune, in any key:",

@@ -1,19 +1,20 @@
 """A run: its trainer, its files, the trained network out of them."""
 
 from dataclasses import fields
-from pathlib import Path
 
 import numpy as np
 
 from encoders.abc_characters import Characters
+from experiments import token_training
 from experiments.errors import UserError
-from experiments.folk.networks import NETWORK, make_network, make_optimizer, make_schedule
+from experiments.folk.networks import NETWORK, make_network
 from experiments.folk.report import held_out
-from experiments.folk.settings import Recipe, Run, Train, complete
+from experiments.folk.settings import Run, Train, complete
 from experiments.run_folder import CONFIG
-from experiments.token_training import Session, load_best
+from experiments.token_learning import make_optimizer, make_schedule
+from experiments.token_settings import Recipe
+from experiments.token_training import Session
 from scratchnet.batches import RandomWindows, Streams
-from scratchnet.checkpoint import CheckpointError
 from scratchnet.training import Trainer
 
 RESUME = "python -m experiments.folk train --resume"
@@ -88,13 +89,10 @@ def load_network(path):
     UserError, CheckpointError
         If there is none, or it is damaged or of another kind.
     """
-    tensors, metadata = load_best(Path(path), ("config", "vocabulary", "best"))
-    try:
-        characters = Characters(metadata["vocabulary"])
-        settings, dropout = metadata["config"], metadata["config"]["dropout"]
-        network = make_network(settings, len(characters), np.random.default_rng(0), dropout)
-        network.load_state_dict(tensors)
-    except (KeyError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{path}: damaged, or not of a network of tunes ({error})") from None
-    network.eval()
-    return network, characters, metadata
+
+    def make(metadata):
+        settings, V = metadata["config"], len(Characters(metadata["vocabulary"]))
+        return make_network(settings, V, np.random.default_rng(0), settings["dropout"])
+
+    network, metadata = token_training.load_network(path, ("config", "vocabulary", "best"), make)
+    return network, Characters(metadata["vocabulary"]), metadata

@@ -1,15 +1,13 @@
 """The settings of the folk commands: their flags, and the keys of their YAML files."""
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from experiments.settings import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Range
+from experiments.settings import NonNegativeInt, PositiveInt, Range
+from experiments.token_settings import Learning, Recipe, filled
 
 Preset = Literal["quick", "paper", "best"]
-Optimizer = Literal["sgd", "momentum", "adagrad", "rmsprop", "adam"]
-Probability = Annotated[float, Range(least=0, below=1)]
-Share = Annotated[float, Range(least=0, most=1)]
 Engine = Literal["auto", "built-in", "fluidsynth", "symusic"]
 Axis = Literal["optimizer", "hidden", "lr", "length", "batch"]
 
@@ -25,55 +23,13 @@ class Source:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training(Source):
+class Training(Source, Learning):
     """A network and how it learns. What is not given comes from the preset."""
 
     preset: Preset = "quick"
     """quick: a few minutes; paper: the settings of the paper; best: what did best on held-out tunes."""
-    hidden: PositiveInt | None = None
-    """Units of each LSTM layer."""
-    layers: PositiveInt | None = None
-    """LSTM layers, one above the other."""
-    embedding: NonNegativeInt | None = None
-    """Numbers by which a character is embedded; 0 for none."""
-    dropout: Probability | None = None
-    """Share of the outputs of each LSTM layer that is dropped while learning."""
-    optimizer: Optimizer | None = None
-    """sgd, momentum (0.9), adagrad, rmsprop or adam."""
-    lr: PositiveFloat | None = None
-    """The learning rate, at first."""
-    decay: bool | None = None
-    """Let the learning rate rise over the first steps and fall along half a cosine."""
-    weight_decay: NonNegativeFloat | None = None
-    """Adam only, decoupled: each step shrinks the weights by the learning rate times this."""
-    batch: PositiveInt | None = None
-    """Sequences side by side."""
-    length: PositiveInt | None = None
-    """Characters of a sequence, from which one step learns."""
-    streams: bool | None = None
-    """Go through all tunes and carry the state from one sequence to the next; else windows anywhere."""
-    transpose: Share | None = None
-    """Probability with which a tune is learned in another key than its own."""
-    steps: PositiveInt | None = None
-    """Steps in all."""
-    clip: PositiveFloat | None = None
-    """Largest norm of the gradient."""
-    average: Probability | None = None
-    """A running mean of the weights is judged and kept; this part of it stays at each step, 0 for no mean."""
-    patience: NonNegativeInt | None = None
-    """Stop after so many judgements without a better one; 0 for never."""
-    judge_every: PositiveInt | None = None
-    """Steps from one judgement by held-out tunes to the next."""
-    save_every: PositiveInt = 100
-    """Steps from one checkpoint to the next."""
-    keep: NonNegativeInt = 0
-    """How many earlier checkpoints stay."""
-    seed: NonNegativeInt = 0
-    """Seed of the weights, the order of tunes, dropout, and what is composed."""
     out: Path | None = None
     """The run folder; if not given, runs/folk-DATE-TIME."""
-    overwrite: bool = False
-    """Write into a run folder that is there already."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,29 +152,6 @@ class Sweep(Source):
     """A folder for run folders, figures and the table. Finished runs are not repeated."""
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """What `Training` leaves open; the same names."""
-
-    hidden: int
-    steps: int
-    layers: int = 1
-    embedding: int = 0
-    dropout: float = 0.5
-    optimizer: str = "adam"
-    lr: float = 2e-3
-    decay: bool = True
-    weight_decay: float = 0.01
-    batch: int = 32
-    length: int = 128
-    streams: bool = True
-    transpose: float = 0.5
-    clip: float = 1.0
-    average: float = 0.99
-    patience: int = 0
-    judge_every: int = 100
-
-
 PRESETS = {
     "quick": Recipe(512, 1500, dropout=0.3, lr=3e-3),
     "paper": Recipe(
@@ -231,5 +164,4 @@ PRESETS = {
 
 def complete(config):
     """Settings with the preset's values wherever none is given."""
-    recipe = asdict(PRESETS[config.preset])
-    return replace(config, **{k: v for k, v in recipe.items() if getattr(config, k) is None})
+    return filled(config, PRESETS[config.preset])

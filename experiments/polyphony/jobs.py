@@ -14,6 +14,7 @@ from experiments.polyphony.recipes import complete
 from experiments.polyphony.report import as_text, judge, standing
 from experiments.polyphony.training import Diverged, Learner
 from experiments.run_folder import RunFolder
+from experiments.settings import expect_resumed
 
 
 def say(text=""):
@@ -36,6 +37,7 @@ def run_all(config):
 def run_train(config):
     """`train`."""
     if config.resume:
+        expect_resumed(config)
         run, quiet = RunFolder.open(config.resume), config.quiet
         data = config.data
         config = runs.settings_of(run)

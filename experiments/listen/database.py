@@ -1,0 +1,100 @@
+"""The database of a listening test: one SQLite file.
+
+    samples    the pieces: whose, with a primer or not, and which file (DIGEST.wav)
+    listeners  one row each; of the token in a listener's cookie only a hash is kept
+    playlist   what a listener hears, in order; `piece` is the name by which the page knows a piece
+    ratings    the answers, one for each listener and piece
+
+Every answer is a transaction of its own, on the disk when the page is told so (WAL, synchronous=FULL).
+"""
+
+import contextlib
+import sqlite3
+from pathlib import Path
+
+from experiments.errors import UserError
+
+APPLICATION_ID, VERSION = 0x5343524C, 1
+SCHEMA = """
+CREATE TABLE samples (
+    id INTEGER PRIMARY KEY, digest TEXT NOT NULL, source TEXT NOT NULL, primed INTEGER NOT NULL,
+    title TEXT NOT NULL, primer_seconds REAL, seconds REAL NOT NULL, UNIQUE (digest, source, primed));
+CREATE TABLE listeners (
+    id INTEGER PRIMARY KEY, token_hash BLOB NOT NULL UNIQUE, page_name TEXT NOT NULL,
+    experience TEXT NOT NULL, seed INTEGER NOT NULL, began TEXT NOT NULL DEFAULT (datetime()), finished TEXT);
+CREATE TABLE playlist (
+    listener INTEGER NOT NULL REFERENCES listeners, position INTEGER NOT NULL,
+    sample INTEGER NOT NULL REFERENCES samples, piece TEXT NOT NULL UNIQUE,
+    PRIMARY KEY (listener, position), UNIQUE (listener, sample));
+CREATE TABLE ratings (
+    listener INTEGER NOT NULL, sample INTEGER NOT NULL,
+    score INTEGER NOT NULL CHECK (score BETWEEN 0 AND 5), stamp INTEGER NOT NULL, heard REAL NOT NULL,
+    given TEXT NOT NULL DEFAULT (datetime()), PRIMARY KEY (listener, sample),
+    FOREIGN KEY (listener, sample) REFERENCES playlist (listener, sample));
+"""
+
+
+class Database:
+    """The file, made or checked. Any number of threads and processes may use it at once.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    create : bool
+        Make it, if it is not there; otherwise it is opened for reading only.
+
+    Raises
+    ------
+    UserError
+        If it is not a listening test's database, or of a newer version.
+    """
+
+    def __init__(self, path, create=False):
+        self.path, self.readonly = Path(path), not create
+        if not create and not self.path.is_file():
+            raise UserError(f"{self.path}: no such file; expected the study.sqlite of a listening test")
+        try:
+            with self.connection() as db:
+                if create and not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                    self._make(db)
+                kind = db.execute("PRAGMA application_id").fetchone()[0]
+                version = db.execute("PRAGMA user_version").fetchone()[0]
+        except sqlite3.Error as error:
+            raise UserError(f"{self.path}: not a listening test's database ({error})") from None
+        if kind != APPLICATION_ID:
+            raise UserError(f"{self.path}: not a listening test's database")
+        if version != VERSION:
+            raise UserError(f"{self.path}: made by another version (format {version}, expected {VERSION})")
+
+    def _make(self, db):
+        db.execute("PRAGMA journal_mode = WAL")
+        with transaction(db):
+            if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                return  # another process was faster
+            for statement in SCHEMA.split(";\n"):
+                db.execute(statement)
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            db.execute(f"PRAGMA user_version = {VERSION}")
+
+    @contextlib.contextmanager
+    def connection(self):
+        """A connection for one piece of work; threads do not share them."""
+        mode = "ro" if self.readonly else "rwc"
+        uri = f"{self.path.absolute().as_uri()}?mode={mode}"
+        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=20, isolation_level=None)) as db:
+            db.execute("PRAGMA foreign_keys = ON")
+            db.execute("PRAGMA synchronous = FULL")
+            yield db
+
+
+@contextlib.contextmanager
+def transaction(db):
+    """All or nothing; writers wait for one another here, not half-way."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    finally:
+        if db.in_transaction:
+            db.execute("ROLLBACK")

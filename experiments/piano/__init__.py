@@ -1,0 +1,1 @@
+"""Piano from MIDI: RNN, LSTM and LSTM with attention on notes and durations."""

@@ -1,0 +1,235 @@
+"""What the commands do."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from encoders.audio import render_midi
+from encoders.midi import write_midi
+from encoders.score import Score, Track
+from experiments.errors import UserError
+from experiments.piano import composing, figures, report, runs
+from experiments.piano.data import load
+from experiments.piano.settings import Run, complete
+from experiments.run_folder import RunFolder
+from experiments.settings import expect_resumed
+from scratchnet.files import atomic_open
+from scratchnet.training import Diverged
+
+HUMAN = 4  # excerpts of test pieces, to be heard beside what networks compose
+SAMPLES = "samples.json"  # what `python -m experiments.listen` plays
+
+
+def say(text=""):
+    print(text, flush=True)
+
+
+def run_all(config):
+    """`python -m experiments.piano`."""
+    if config.resume:
+        expect_resumed(config)
+        run, quiet = RunFolder.open(config.resume), config.quiet
+        config = complete(run.config(Run))
+    else:
+        run, quiet = None, config.quiet
+        config = complete(config)
+    corpus = load(config, config.stretch)
+    if run is None:
+        run = RunFolder.create(config.out, "piano", config, config.overwrite)
+    say(corpus.describe())
+    judged, logs, samples = {}, {}, []
+    for name, settings in runs.networks_of(config).items():
+        say(f"\n{name}:")
+        session = runs.open_session(settings, corpus, run.path(name))
+        learn(session, quiet)
+        network, encoder, _ = runs.load_network(session.run.folder)
+        logs[name] = session.run.rows()
+        judged.setdefault(settings.model, []).append(judge_network(session.run, network, corpus))
+        if settings.seed == config.seed:
+            samples += compose_samples(run, network, encoder, corpus, config, settings.model)
+    samples += human_samples(run, corpus, config)
+    run.write_json(SAMPLES, samples)
+    rows = report.baselines(corpus)
+    tell(run, judged, rows)
+    ngram, nats = report.best_ngram(rows)
+    figures.draw_learning(run.path("learning.png"), logs, {f"{ngram},\ntest": nats})
+    say(f"\nEverything is in {run.folder}. Listen: {run.folder / 'samples'}")
+
+
+def run_train(config):
+    """`train`."""
+    if config.resume:
+        expect_resumed(config)
+        run, quiet, data = RunFolder.open(config.resume), config.quiet, config.data
+        config = runs.settings_of(run)
+        corpus = load(with_data(config, data), config.stretch)
+        session = runs.make_session(config, corpus, run)
+        session.resume()
+    else:
+        config = complete(config)
+        quiet, corpus = config.quiet, load(config, config.stretch)
+        session = runs.make_session(
+            config, corpus, RunFolder.create(config.out, "piano", config, config.overwrite)
+        )
+    say(corpus.describe())
+    learn(session, quiet)
+    run = session.run
+    network, _, _ = runs.load_network(run.folder)
+    tell(run, {config.model: [judge_network(run, network, corpus)]}, report.baselines(corpus))
+    say(f"\nThe run is in {run.folder}. Compose: python -m experiments.piano compose {run.folder}")
+
+
+def learn(session, quiet):
+    """Train to the end; say with what, and how it went."""
+    trainer = session.trainer
+    say(f"{trainer.model.parameter_count:,} weights, {session.steps} steps")
+    try:
+        session.learn(quiet)
+    except Diverged as error:
+        raise SystemExit(f"piano: error: {error}") from None  # status 1, and one line
+    best = f"step {trainer.best['step']}, {trainer.best['nats']:.3f} nats a token"
+    say(f"stopped after step {trainer.steps}; the best on pieces to choose by: {best}")
+
+
+def judge_network(run, network, corpus):
+    """Figures on training and test pieces; kept in the run's metrics."""
+    found = {part: report.judge(network, corpus, part) for part in ("train", "test")}
+    run.write_metrics({"weights": network.parameter_count, **found})
+    return found
+
+
+def tell(run, judged, rows):
+    """Print, draw, write the table."""
+    text = report.table(judged, rows) + "\n\n" + report.verdict(judged, rows)
+    with atomic_open(run.path("table.md")) as file:
+        file.write(text + "\n")
+    run.write_metrics({"networks": judged, "baselines": rows})
+    figures.draw_scores(run.path("scores.png"), judged)
+    say("\n" + text)
+
+
+def run_evaluate(config):
+    """`evaluate`."""
+    folders = [folder for path in config.runs for folder in network_folders(path)]
+    first = runs.settings_of(RunFolder.open(folders[0]))
+    corpus = load(with_data(first, config.data))
+    say(corpus.describe())
+    judged = {}
+    for folder in folders:
+        run = RunFolder.open(folder)
+        if not same_music(runs.settings_of(run), first):
+            raise UserError(f"{folder}: learned from other music than {folders[0]}")
+        network, _, metadata = runs.load_network(folder)
+        judged.setdefault(metadata["config"]["model"], []).append(judge_network(run, network, corpus))
+    out = RunFolder(config.out or config.runs[0])
+    tell(out, judged, report.baselines(corpus))
+
+
+def network_folders(path):
+    """The folders of trained networks in a run: itself, or those below it."""
+    run = RunFolder.open(path)
+    if (run.folder / "best.safetensors").is_file():
+        return [run.folder]
+    found = sorted(path.parent for path in run.folder.glob("*/best.safetensors"))
+    if not found:
+        raise UserError(f"{path}: expected a trained run, but there is no best.safetensors in it")
+    return found
+
+
+def same_music(settings, others):
+    """Whether two settings name the same music, shared out in the same way."""
+    names = ("data", "limit", "split", "pedal", "grid_bpm")
+    limited = settings.data is not None or (settings.preset == "quick") == (others.preset == "quick")
+    return limited and all(getattr(settings, name) == getattr(others, name) for name in names)
+
+
+def with_data(config, data):
+    """Settings with the music from somewhere else, if that is given."""
+    return replace(config, data=data) if data else config
+
+
+def run_compose(config):
+    """`compose`."""
+    network, encoder, _ = runs.load_network(config.run)
+    begin = beginning(encoder, config)
+    folder = config.out
+    if folder is None:
+        home = config.run if config.run.is_dir() else config.run.parent
+        folder = home / f"composed-{config.seed}"
+    if not config.overwrite and folder.is_dir() and any(folder.iterdir()):
+        raise UserError(f"{folder}: the folder is not empty; choose another --out or ask to --overwrite")
+    rng = np.random.default_rng([config.seed, 2])
+    pieces = composing.draw(network, encoder, begin, config.n, rng, config)
+    for number, tokens in enumerate(pieces, 1):
+        score = composing.as_score(encoder, tokens, len(begin), config.bpm)
+        write(folder, f"{number:02}", score, config.engine, config.wav)
+        with atomic_open(folder / f"{number:02}.txt") as file:
+            file.write(encoder.text(tokens) + "\n")
+        figures.draw_attention(
+            folder / f"{number:02}-attention.png", network, encoder, tokens, f"What {number:02} looked at"
+        )
+    say(f"{len(pieces)} pieces of {config.bars} bars are in {folder}")
+
+
+def beginning(encoder, config):
+    """The tokens to begin with: those of --prime, or none but the start."""
+    if config.prime is None:
+        return composing.beginning(encoder)
+    return composing.primer(encoder, config.prime, config.prime_bars)
+
+
+def compose_samples(run, network, encoder, corpus, config, model):
+    """Pieces with and without a primer, as files; rows for samples.json."""
+    rng = np.random.default_rng([config.seed, 2])
+    primers = [beginning(encoder, config)] if config.prime else []
+    if not primers:
+        test = [corpus.pieces[k] for k in corpus.parts["test"]]
+        primers = [excerpt_tokens(encoder, piece, config.prime_bars) for piece in test[: config.n]]
+    rows = []
+    starts = [composing.beginning(encoder)] * config.n
+    for primed, begins in ((False, starts), (True, primers)):
+        for number, begin in enumerate(begins, 1):
+            tokens = composing.draw(network, encoder, begin, 1, rng, config)[0]
+            name = f"samples/{model}-{'primed' if primed else 'free'}-{number}"
+            score = composing.as_score(encoder, tokens, len(begin), config.bpm)
+            write(run.folder, name, score, config.engine)
+            row = {"file": f"{name}.wav", "source": model, "primed": primed}
+            if primed:
+                row["primer_seconds"] = composing.seconds_of(encoder, begin, score)
+            rows.append(row)
+            figures.draw_attention(
+                run.path(f"{name}-attention.png"), network, encoder, tokens, f"What {model} looked at"
+            )
+    return rows
+
+
+def human_samples(run, corpus, config):
+    """The beginnings of test pieces, as they are written down, as files; rows for samples.json."""
+    rows = []
+    for number, k in enumerate(corpus.parts["test"][:HUMAN], 1):
+        tokens = excerpt_tokens(corpus.encoder, corpus.pieces[k], config.prime_bars + config.bars)
+        name = f"samples/human-{number}"
+        write(run.folder, name, composing.as_score(corpus.encoder, tokens, 0, config.bpm), config.engine)
+        row = {"file": f"{name}.wav", "source": "human", "primed": False}
+        rows.append({**row, "title": corpus.pieces[k].title})
+    return rows
+
+
+def excerpt_tokens(encoder, piece, bars):
+    """The first bars of a piece, without silence before the first note."""
+    score = encoder.decode(piece.tokens)
+    first = min(note.start for note in score.notes())
+    unit = score.ticks_per_beat * 4
+    notes = [replace(note, start=note.start - first // unit * unit) for note in score.notes()]
+    return composing.first_bars(encoder, Score(score.ticks_per_beat, [Track("piano", notes)]), bars)
+
+
+def write(folder, name, score, engine, wav=True):
+    """A piece as MIDI, sound and piano roll."""
+    midi = Path(folder, f"{name}.mid")
+    midi.parent.mkdir(parents=True, exist_ok=True)
+    write_midi(score, midi)
+    if wav:
+        render_midi(midi, midi.with_suffix(".wav"), engine)
+    figures.draw_composition(midi.with_suffix(".png"), score, Path(name).name)

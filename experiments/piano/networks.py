@@ -1,0 +1,44 @@
+"""The networks: notes and durations one-hot, a recurrent layer, with or without attention, a choice.
+
+x(t) token -> [embedding ->] RNN, GRU or LSTM: h(t) -> [attention: h(t), c(t) ->] dropout -> linear -> a(t)
+
+p(token k comes next | tokens 1 .. t) = softmax(a(t))_k, over those that may follow
+"""
+
+from scratchnet.attention import Attention
+from scratchnet.dropout import Dropout
+from scratchnet.embedding import Embedding
+from scratchnet.gru import GRU
+from scratchnet.initializers import set_forget_bias
+from scratchnet.linear import Linear
+from scratchnet.lstm import LSTM
+from scratchnet.rnn import RNN
+from scratchnet.sequential import Sequential
+
+NETWORK = (
+    "model",
+    "hidden",
+    "layers",
+    "embedding",
+)  # the settings that decide names and shapes of the weights
+SCORES = {"attention": "scalar", "vector-attention": "vector"}
+
+
+def make_network(settings, vocabulary, rng, dropout=0.0):
+    """A network with fresh weights.
+
+    Parameters
+    ----------
+    settings : dict with NETWORK
+    vocabulary : V
+    rng : numpy Generator; it also draws what dropout drops, ever after
+    """
+    kind, H, E = settings["model"], settings["hidden"], settings["embedding"]
+    below = [Embedding(vocabulary, E, rng)] if E else []
+    layer = {"rnn": RNN, "gru": GRU}.get(kind, LSTM)
+    recurrent = layer(E or vocabulary, H, rng, num_layers=settings["layers"], dropout=dropout)
+    if layer is LSTM:
+        set_forget_bias(recurrent, 1.0)
+    above = [Attention(H, rng, SCORES[kind])] if kind in SCORES else []
+    above += [Dropout(dropout, rng)] if dropout else []
+    return Sequential([*below, recurrent, *above, Linear(2 * H if kind in SCORES else H, vocabulary, rng)])

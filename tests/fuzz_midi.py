@@ -1,0 +1,209 @@
+"""Damages MIDI files and reads them, with limits of time and memory; not a test, but where tests come from.
+
+    python -m tests.fuzz_midi FOLDER ... [--files 100000] [--first 0]
+
+Damaged file number n is always the same, given the same folders. A child process with 500 MB of memory reads
+each, encodes what it read and writes it; what is neither read nor refused in time is printed with its number
+and kept in the folder `fuzzed`.
+"""
+
+import argparse
+import contextlib
+import multiprocessing
+import os
+import signal
+import struct
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+MEGABYTES = 500
+SECONDS = 10  # for one file
+MOST_BYTES = 3000  # of a file to damage: of larger ones the beginning is taken
+TELLING = (0, 1, 0x3F, 0x40, 0x7F, 0x80, 0x81, 0x90, 0xB0, 0xC0, 0xF0, 0xF7, 0xFF, 0x51, 0x58, 0x59, 0x2F)
+
+
+def sources(folders):
+    """The bytes of the MIDI files in folders, those of large ones shortened."""
+    paths = sorted(path for folder in folders for path in Path(folder).rglob("*.mid*") if path.is_file())
+    return [shortened(path.read_bytes()) for path in paths]
+
+
+def shortened(data):
+    """A file whose long tracks end early; their lengths are right."""
+    return (
+        joined(data[:14], [track[:MOST_BYTES] for track in tracks(data)]) if len(data) > MOST_BYTES else data
+    )
+
+
+def tracks(data):
+    """The contents of a file's chunks after the header, as far as they can be told apart."""
+    found, position = [], 14
+    while position + 8 <= len(data):
+        (length,) = struct.unpack(">L", data[position + 4 : position + 8])
+        found.append(data[position + 8 : position + 8 + length])
+        position += 8 + length
+    return found
+
+
+def joined(header, contents):
+    return header + b"".join(b"MTrk" + struct.pack(">L", len(content)) + content for content in contents)
+
+
+def damaged(originals, number):
+    """Damaged file `number`."""
+    rng = np.random.default_rng([number, 5])
+    data = originals[rng.integers(len(originals))]
+    contents = tracks(data)
+    if contents and rng.random() < 0.7:  # damage in a track, whose length stays right
+        k = rng.integers(len(contents))
+        other = originals[rng.integers(len(originals))]
+        contents[k] = mutated(contents[k], other, rng)
+        header = bytearray(data[:14])
+        if rng.random() < 0.2 and len(header) == 14:
+            header[rng.integers(9, 14)] = TELLING[rng.integers(len(TELLING))]
+        return joined(bytes(header), contents)
+    return mutated(data, originals[rng.integers(len(originals))], rng)
+
+
+def mutated(data, other, rng):
+    """Bytes with one to eight faults; half of the time such as leave most events whole."""
+    data = bytearray(data)
+    gentle = rng.random() < 0.5
+    for _ in range(rng.integers(1, 9)):
+        at = int(rng.integers(len(data) + 1))
+        until = at + int(rng.integers(1, 40))
+        kind = rng.integers(7)
+        if gentle:
+            if at < len(data) and data[at] < 0x80:
+                data[at] = rng.integers(0x80) if kind else 0
+        elif kind == 0 and at < len(data):
+            data[at] = rng.integers(256)
+        elif kind == 1 and at < len(data):
+            data[at] = TELLING[rng.integers(len(TELLING))]
+        elif kind == 2:
+            del data[at:until]
+        elif kind == 3:
+            data[at:at] = rng.integers(256, size=until - at, dtype=np.uint8).tobytes()
+        elif kind == 4:
+            data[at:at] = data[at:until] * int(rng.integers(1, 20))
+        elif kind == 5:
+            begin = int(rng.integers(len(other) + 1))
+            data[at:until] = other[begin : begin + until - at]
+        elif kind == 6 and rng.random() < 0.3:
+            del data[at:]
+        else:  # a long time or length
+            data[at:at] = bytes([*rng.integers(0x80, 0x100, rng.integers(1, 4)), rng.integers(0x80)])
+    return bytes(data)
+
+
+def examine(data, folder):
+    """What becomes of a file: "read", or why it is refused. Whatever else it raises is a fault of ours."""
+    from encoders.midi import MidiError, read_midi, write_midi
+    from encoders.note_duration import NoteDuration
+
+    path = Path(folder, "damaged.mid")
+    path.write_bytes(data)
+    try:
+        scores = [read_midi(path, pedal) for pedal in (False, True)]
+    except MidiError as error:
+        if "\n" in str(error):
+            raise AssertionError(f"more than one line: {error}") from None
+        return str(error).partition(" as MIDI: ")[2]
+    for score in scores:
+        for encoder in (NoteDuration(), NoteDuration(21, 108, 160, 12, bpm=100)):
+            with contextlib.suppress(ValueError):
+                encoder.encode(score)
+                encoder.timing_error(score)
+        encoder = NoteDuration()
+        tokens = encoder.encode(score, end=True)
+        if not (
+            encoder.decode(tokens) == encoder.quantise(score)
+            and encoder.allowed[tokens[:-1], tokens[1:]].all()
+        ):
+            raise AssertionError("what was encoded does not come back")
+        if score.bar_lines()[-1] < score.end:
+            raise AssertionError("notes after the last bar line")
+    if len(scores[0].notes()) < 200:
+        with contextlib.suppress(ValueError):  # a tempo that a file cannot hold
+            write_midi(scores[0], path)
+            again = read_midi(path)
+            if len(again.notes()) != len(scores[0].notes()) or again.tempos != scores[0].tempos:
+                raise AssertionError("what was written does not come back")
+    return "read"
+
+
+def alarm(number, frame):
+    raise TimeoutError(f"more than {SECONDS} seconds")
+
+
+def child(pipe, folders):
+    """Examine the damaged files whose numbers come, in little memory."""
+    import resource  # Unix only
+
+    resource.setrlimit(resource.RLIMIT_AS, (MEGABYTES * 2**20,) * 2)
+    signal.signal(signal.SIGALRM, alarm)
+    originals = sources(folders)
+    with tempfile.TemporaryDirectory() as folder:
+        for number in iter(pipe.recv, None):
+            signal.alarm(SECONDS)
+            try:
+                outcome = examine(damaged(originals, number), folder)
+                fault = None
+            except BaseException as error:
+                outcome, fault = "FAULT", f"{type(error).__name__}: {error}"
+            signal.alarm(0)
+            pipe.send((outcome, fault))
+
+
+def begin(folders):
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=child, args=(theirs, folders), daemon=True)
+    process.start()
+    theirs.close()
+    return process, ours
+
+
+def main(argv=None):
+    """Damage, examine, count."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz_midi", description=__doc__.splitlines()[0])
+    parser.add_argument("folders", nargs="+", metavar="FOLDER")
+    parser.add_argument("--files", type=int, default=100_000)
+    parser.add_argument("--first", type=int, default=0, help="number of the first damaged file")
+    options = parser.parse_args(argv)
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # whose threads would take the memory
+    originals, outcomes, faults, slowest = sources(options.folders), Counter(), 0, (0.0, 0)
+    process, pipe = begin(options.folders)
+    started = time.monotonic()
+    for number in range(options.first, options.first + options.files):
+        since = time.monotonic()
+        try:
+            pipe.send(number)
+            if not pipe.poll(3 * SECONDS):
+                raise EOFError
+            outcome, fault = pipe.recv()
+        except (EOFError, OSError):
+            process.kill()
+            process.join()
+            outcome, fault = "FAULT", f"the process died or hung ({process.exitcode})"
+            process, pipe = begin(options.folders)
+        slowest = max(slowest, (time.monotonic() - since, number))
+        outcomes["".join("." if c.isdigit() else c for c in outcome)[:60]] += 1
+        if fault:
+            faults += 1
+            print(f"{number}: {fault}", flush=True)
+            Path("fuzzed").mkdir(exist_ok=True)
+            Path("fuzzed", f"{number}.mid").write_bytes(damaged(originals, number))
+    pipe.send(None)
+    for outcome, count in outcomes.most_common(25):
+        print(f"{count:8}  {outcome}")
+    minutes = (time.monotonic() - started) / 60
+    print(f"{options.files} files of {len(originals)}, {minutes:.1f} min, {faults} faults, slowest {slowest}")
+    return faults > 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

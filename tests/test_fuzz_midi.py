@@ -1,0 +1,61 @@
+"""The first of the damaged files that fuzz_midi.py makes, and that it would notice a fault."""
+
+import mido
+import pytest
+from fuzz_midi import damaged, examine, shortened, sources
+
+from encoders.midi import write_midi
+from encoders.score import Note, Score, Track
+
+SCORE = Score(
+    96,
+    [
+        Track("a", [Note(k * 30, 50, 40 + k % 30, 1 + k) for k in range(100)], 7, channel=0),
+        Track("b", [Note(k * 100, 400, 60) for k in range(3)], channel=9),
+    ],
+    tempos=((0, 120.0), (500, 60.0)),
+    meters=((0, 6, 8), (1440, 3, 4)),
+    keys=((0, "F#m"),),
+)
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A file of ours, and one with a pedal."""
+    write_midi(SCORE, tmp_path / "a.mid")
+    feet = [mido.Message("control_change", control=64, value=k % 2 * 127, time=40) for k in range(60)]
+    strikes = [mido.Message("note_on", note=50 + k % 9, velocity=k % 3 * 30) for k in range(60)]
+    track = mido.MidiTrack([message for pair in zip(feet, strikes, strict=True) for message in pair])
+    mido.MidiFile(tracks=[track], type=0).save(tmp_path / "b.mid")
+    return sources([tmp_path])
+
+
+def test_damaged_files_are_read_or_refused(own, tmp_path):
+    outcomes = [examine(damaged(own, number), tmp_path) for number in range(300)]
+    assert 30 < outcomes.count("read") < 270
+    assert len(set(outcomes)) > 10
+
+
+def test_damaged_files_of_others(data_folder, tmp_path):
+    originals = sources([data_folder / name for name in ("odd_midi", "golden", "maestro_v2_sample")])
+    assert len(originals) > 150
+    outcomes = [examine(damaged(originals, number), tmp_path) for number in range(400)]
+    assert 50 < outcomes.count("read") < 350
+
+
+def test_a_fault_would_be_noticed(own, tmp_path, monkeypatch):
+    assert examine(own[0], tmp_path) == "read"
+    with monkeypatch.context() as patch:
+        patch.setattr("encoders.note_duration.NoteDuration.quantise", lambda self, score: score)
+        with pytest.raises(AssertionError, match="does not come back"):
+            examine(own[0], tmp_path)
+    monkeypatch.setattr("encoders.midi_reader.check_tempo", lambda tempo: tempo[0])
+    with pytest.raises(TypeError):
+        examine(own[0], tmp_path)
+
+
+def test_damage_can_be_repeated_and_long_files_are_shortened(own):
+    assert [damaged(own, n) for n in range(20)] == [damaged(own, n) for n in range(20)]
+    assert len({damaged(own, n) for n in range(20)}) == 20
+    long = own[0][:14] + b"MTrk\x00\x01\x00\x00" + bytes(65536)
+    assert shortened(own[0]) == own[0] and shortened(long)[14:22] == b"MTrk\x00\x00\x0b\xb8"

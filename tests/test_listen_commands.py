@@ -1,0 +1,173 @@
+"""`python -m experiments.listen` as its users meet it: the server, the report, refusals."""
+
+import csv
+import http.cookiejar
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+
+import pytest
+from listening import ROOT, Server, write_run, write_tone
+
+pytest.importorskip("jsonargparse")
+pytest.importorskip("flask")
+pytest.importorskip("waitress")
+import experiments.listen.jobs as jobs
+from experiments.listen.__main__ import program
+from experiments.listen.storage import Study
+
+
+def listen(*arguments):
+    return program.main([str(argument) for argument in arguments])
+
+
+class Visitor:
+    """A browser without pictures."""
+
+    def __init__(self, url):
+        self.url, jar = url, http.cookiejar.CookieJar()
+        self.opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(jar))
+        self.get("/")
+
+    def get(self, path, data=None, **headers):
+        request = urllib.request.Request(self.url + path, data, {"Origin": self.url, **headers})
+        with self.opener.open(request, timeout=10) as response:
+            return response.read()
+
+    def pieces(self):
+        page = self.get("/listen").decode()
+        return json.loads(re.search(r'id="content">(.*?)</script>', page, re.S)[1])["pieces"]
+
+    def rate(self, piece, score, stamp):
+        body = json.dumps({"piece": piece, "score": score, "stamp": stamp, "heard": 5})
+        return json.loads(self.get("/rate", body.encode(), **{"Content-Type": "application/json"}))
+
+
+def test_a_test_from_the_first_visit_to_the_report(tmp_path, capsys):
+    runs = [
+        write_run(tmp_path / name, name, pieces=1, pitch=300 + 50 * i)
+        for i, name in enumerate(("lstm", "rnn"))
+    ]
+    write_tone(tmp_path / "people" / "a.wav", 2.0)
+    out = tmp_path / "out"
+    arguments = [*runs, "--human", tmp_path / "people", "--out", out, "--seed", 3]
+    with Server(*arguments) as server:
+        assert re.search(r"lstm, primed +1  1.0 to 1.0", server.said) and "5 pieces for each" in server.said
+        for k in range(3):
+            visitor = Visitor(server.url)
+            visitor.get("/begin", b"consent=yes&experience=some")
+            pieces = visitor.pieces()
+            assert visitor.get(pieces[0]["audio"], Range="bytes=0-3") == b"RIFF"
+            for stamp, piece in enumerate(pieces[: 5 - k]):
+                assert visitor.rate(piece["id"], stamp, stamp)["score"] == stamp
+        server.stop(signal.SIGKILL)
+    with Server(*arguments) as server:  # the test goes on, for the same visitor, too
+        visitor.url = server.url
+        assert [piece["score"] for piece in visitor.pieces()] == [0, 1, 2, None, None]
+        status, said = server.stop()
+        assert status == 0 and "3 listeners, 0 finished, 12 answers" in said
+    assert listen("report", out) == 0
+    said = capsys.readouterr().out
+    assert "3 listeners began" in said and "human" in said and "Holm" in said
+    names = {path.name for path in out.iterdir()}
+    assert names >= {"ratings.png", "answers.csv", "means.csv", "comparisons.csv", "study.sqlite", "audio"}
+    with open(out / "answers.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 12 and {row["source"] for row in rows} == {"lstm", "rnn", "human"}
+    assert {row["title"] for row in rows} <= {"a", "lstm 0", "lstm 1", "rnn 0", "rnn 1"}
+    assert listen("report", out / "study.sqlite", "--out", tmp_path / "elsewhere") == 0
+    assert (tmp_path / "elsewhere" / "ratings.png").read_bytes() == (out / "ratings.png").read_bytes()
+
+
+def test_the_pieces_are_registered_with_what_the_list_says(tmp_path, monkeypatch, capsys):
+    served = []
+    monkeypatch.setattr(
+        jobs, "make_server", lambda app, host, port: (served.append((host, port)) or Stub(), 1)
+    )
+    run = write_run(tmp_path / "run", "lstm")
+    assert listen("serve", run, "--out", tmp_path / "out", "--per-listener", 1) == 0
+    said = capsys.readouterr().out
+    assert "note: each listener hears 1 pieces of 2 kinds" in said and served == [("127.0.0.1", 8000)]
+    with Study(tmp_path / "out/study.sqlite").connection() as db:
+        rows = db.execute("SELECT source, primed, title, seconds FROM samples ORDER BY title").fetchall()
+    assert rows == [("lstm", i % 2, f"lstm {i}", 1.0) for i in range(4)]
+    assert listen(run, "--out", tmp_path / "out") == 0  # once more adds nothing
+    assert len(list((tmp_path / "out/audio").iterdir())) == 4
+
+
+class Stub:
+    def run(self):
+        pass
+
+    close = run
+
+
+def test_nothing_rated_yet(tmp_path, capsys):
+    Study(tmp_path / "study.sqlite", create=True)
+    assert listen("report", tmp_path) == 0
+    assert "Nothing has been rated yet." in capsys.readouterr().out
+    assert not (tmp_path / "ratings.png").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ([], "expected runs"),
+        (["no_such_run"], "no_such_run: no such folder"),
+        (["EMPTY"], "nothing to hear"),
+        (["BAD"], "sample 1: expected a path inside the run folder"),
+        (["NOISE"], "expected a WAV file"),
+        (["RUN", "--human", "no_such_folder"], "no_such_folder: no such folder"),
+        (["RUN", "--per-listener", "0"], "--per-listener: expected"),
+        (["RUN", "--port", "70000"], "--port: expected"),
+        (["RUN", "--host", "no such host"], "cannot listen on no such host, port 8000"),
+        (["RUN", "--out", "RUN/samples.json"], "cannot make this folder"),
+        (["RUN", "--out", "OTHER"], "not a listening test's database"),
+        (["report", "no_such_study"], "no such file"),
+        (["report", "RUN"], "no such file; expected the study.sqlite"),
+        (["report", "RUN/samples.json"], "not a listening test's database"),
+    ],
+)
+def test_wrong_use_is_one_line(arguments, message, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_run(tmp_path / "RUN", "lstm", pieces=1)
+    for name in ("EMPTY", "BAD", "NOISE", "OTHER"):
+        (tmp_path / name).mkdir()
+    bad = {"file": "../RUN/composed/0.wav", "source": "lstm", "primed": False}
+    (tmp_path / "BAD/samples.json").write_text(json.dumps([bad]))
+    (tmp_path / "NOISE/a.wav").write_bytes(os.urandom(999))
+    (tmp_path / "OTHER/study.sqlite").write_bytes(b"something else" * 99)
+    assert listen(*arguments) == 2
+    told = capsys.readouterr().err
+    assert message in told and told.count("\n") == 1 and told.startswith("listen")
+
+
+def test_a_port_in_use_is_one_line(tmp_path, capsys):
+    run = write_run(tmp_path / "run", "lstm", pieces=1)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert listen(run, "--out", tmp_path / "out", "--port", port) == 2
+    told = capsys.readouterr().err
+    assert f"port {port}" in told and "in use" in told and told.count("\n") == 1
+
+
+@pytest.mark.parametrize("package", ["flask", "waitress"])
+def test_a_missing_package_is_named_before_anything_is_written(package, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    run = write_run(tmp_path / "run", "lstm", pieces=1)
+    assert listen(run, "--out", tmp_path / "out") == 3
+    assert f'{package} is not installed; try: pip install "scratchnet[listen]"' in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_help_answers_at_once(capsys):
+    assert listen("--help") == 0
+    assert "serve" in capsys.readouterr().out
+    loaded = "import sys, experiments.listen.__main__; print({'flask', 'numpy'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout == "set()\n"

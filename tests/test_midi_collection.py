@@ -1,0 +1,224 @@
+"""Folders of MIDI files, good and bad."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from benchmarks import reading
+from encoders import midi_collection
+from encoders.midi import read_midi, write_midi
+from encoders.midi_collection import Collection, Dropped, Kept, read_collection
+from encoders.note_duration import NoteDuration
+from encoders.score import Note, Score, Track
+from encoders.score_bytes import pack, unpack
+
+RICH = Score(
+    96,
+    [
+        Track("小提琴", [Note(0, 480, 69, 100), Note(480, 240, 71, 1)], 40, channel=0),
+        Track("", [Note(2**31, 1, 0), Note(7, 2**32, 127)], channel=9),
+        Track("silent", (), 3),
+    ],
+    tempos=((0, 120.0), (240, 60e6 / 7)),
+    meters=((0, 6, 8), (1440, 3, 4)),
+    keys=((0, "F#m"),),
+)
+
+
+def piece(*pitches):
+    return Score(480, [Track("", [Note(480 * k, 480, pitch) for k, pitch in enumerate(pitches)], channel=0)])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two good files and some bad ones."""
+    (tmp_path / "deep" / "er").mkdir(parents=True)
+    write_midi(piece(60, 62), tmp_path / "a.mid")
+    write_midi(piece(60, 109), tmp_path / "deep" / "er" / "b.MIDI")
+    (tmp_path / "c.mid").write_bytes((tmp_path / "a.mid").read_bytes())
+    (tmp_path / "d.mid").write_bytes(b"")
+    (tmp_path / "e.mid").write_bytes((tmp_path / "a.mid").read_bytes()[:-5])
+    (tmp_path / "f.mid").write_bytes((tmp_path / "deep" / "er" / "b.MIDI").read_bytes()[:-7])
+    write_midi(piece(), tmp_path / "g.mid")
+    (tmp_path / "h.txt").write_bytes((tmp_path / "a.mid").read_bytes())
+    (tmp_path / "i.mid").mkdir()
+    return tmp_path
+
+
+def short(collection, folder):
+    kept = [(path.relative_to(folder).as_posix(), music) for path, music in collection.kept]
+    dropped = [(path.relative_to(folder).as_posix(), reason) for path, reason in collection.dropped]
+    return kept, dropped
+
+
+REASONS = [
+    ("c.mid", "the same file as '{}'"),
+    ("d.mid", "it does not begin with the letters MThd"),
+    ("e.mid", "chunk 'MTrk' promises 29 bytes, 24 follow"),
+    ("f.mid", "chunk 'MTrk' promises 29 bytes, 22 follow"),
+    ("g.mid", "it has no notes"),
+]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_good_and_bad_files(folder, workers):
+    steps = []
+    (folder / "empty").mkdir()
+    collection = read_collection(
+        [folder, folder / "none.mid", folder / "empty"],
+        workers=workers,
+        progress=lambda *step: steps.append(step),
+    )
+    kept, dropped = short(collection, folder)
+    a, b = read_midi(folder / "a.mid"), read_midi(folder / "deep" / "er" / "b.MIDI")
+    assert kept == [("a.mid", a), ("deep/er/b.MIDI", b)]
+    assert dropped == [
+        *((name, reason.format(folder / "a.mid")) for name, reason in REASONS),
+        ("none.mid", "no such file"),
+        ("empty", "no file *.mid or *.midi in this folder"),
+    ]
+    assert steps == [(k, 8) for k in range(1, 9)]
+
+
+def test_the_table_groups_the_reasons(folder):
+    lines = read_collection([folder], workers=0).table().splitlines()
+    assert [line.split() for line in lines[:2]] == [["2", "kept"], ["5", "dropped"]]
+    assert lines[2].split(maxsplit=1) == [
+        "2",
+        f"chunk .. promises .. bytes, .. follow: {folder / 'e.mid'} ..",
+    ]
+    assert lines[3].endswith(f"the same file as '{folder / 'a.mid'}': {folder / 'c.mid'}")
+    assert len(lines) == 6
+    assert Collection([], []).table().split() == ["0", "kept", "0", "dropped"]
+
+
+def test_what_is_to_be_learned_is_made_where_the_file_is_read(folder):
+    encoder = NoteDuration(21, 108)
+    collection = read_collection([folder], convert=encoder.encode, workers=1)
+    ((path, tokens),) = collection.kept
+    assert path.name == "a.mid"
+    assert tokens.tolist() == encoder.encode(read_midi(path)).tolist()
+    reasons = {path.name: reason for path, reason in collection.dropped}
+    assert reasons["b.MIDI"] == "expected pitches in 21..108, got 109 (1 of 2 notes are outside)"
+
+
+def die_on_two_notes(score):
+    if len(score.notes()) == 2:
+        os._exit(1)
+    if len(score.notes()) == 3:
+        time.sleep(600)
+    return [note.pitch for note in score.notes()]
+
+
+def test_a_file_that_kills_its_process_or_takes_too_long_is_reported(tmp_path):
+    for name, pitches in (("a", [60]), ("b", [60, 61]), ("c", [60, 61, 62]), ("d", [61])):
+        write_midi(piece(*pitches), tmp_path / f"{name}.mid")
+    collection = read_collection([tmp_path], convert=die_on_two_notes, workers=2, time_limit=3)
+    assert [(path.name, pitches) for path, pitches in collection.kept] == [("a.mid", [60]), ("d.mid", [61])]
+    assert [(path.name, reason) for path, reason in collection.dropped] == [
+        ("b.mid", "its process died (exit code 1)"),
+        ("c.mid", "not done in 3 seconds"),
+    ]
+
+
+def test_a_mistake_in_the_conversion_is_reported_too(folder):
+    collection = read_collection([folder / "a.mid"], convert=len, workers=0)
+    assert [reason for _, reason in collection.dropped] == ["TypeError: object of type 'Score' has no len()"]
+
+
+def test_the_cache_is_used_and_does_not_trust_itself(folder, tmp_path, monkeypatch):
+    cache = tmp_path / "cache" / "scores"
+    first = read_collection([folder], cache=cache, workers=2)
+    assert len(first.kept) == 2
+    cached = sorted(cache.rglob("*.score"))
+    assert len(cached) == 3 and len({path.parent for path in cached}) == 1  # a, b and g, which has no notes
+
+    def forbidden(content, pedal):
+        raise ValueError("read again")
+
+    def dropped_now():
+        collection = read_collection([folder / "a.mid", folder / "deep"], cache=cache, workers=0)
+        assert [kept for kept in first.kept if kept in collection.kept] == collection.kept
+        return [(path.name, reason) for path, reason in collection.dropped]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(midi_collection, "parse", forbidden)
+        assert dropped_now() == []
+        os.rename(folder / "a.mid", folder / "z.mid")
+        assert read_collection([folder / "z.mid"], cache=cache, workers=0).kept == [
+            Kept(folder / "z.mid", first.kept[0].music)
+        ]
+        os.rename(folder / "z.mid", folder / "a.mid")
+        for damage in (b"", b"x" * 100, cached[0].read_bytes()[:-1]):
+            for path in cached:
+                path.write_bytes(damage)
+            assert dropped_now() == [("a.mid", "read again"), ("b.MIDI", "read again")]
+    assert dropped_now() == []  # mended
+    monkeypatch.setattr(midi_collection, "parse", forbidden)
+    assert dropped_now() == []
+
+
+def test_other_settings_and_other_readers_share_nothing(folder, tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    for pedal in (False, True):
+        read_collection([folder / "a.mid"], pedal=pedal, cache=cache, workers=0)
+    assert len(list(cache.iterdir())) == 2
+    edited = tmp_path / "edited.py"
+    edited.write_bytes(Path(midi_collection.midi_reader.__file__).read_bytes() + b"#")
+    monkeypatch.setattr(midi_collection.midi_reader, "__file__", str(edited))
+    read_collection([folder / "a.mid"], cache=cache, workers=0)
+    assert len(list(cache.iterdir())) == 3
+
+
+def test_a_cache_that_cannot_be_written_only_costs_time(folder, tmp_path, monkeypatch):
+    def full(path, mode):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(midi_collection, "atomic_open", full)
+    assert len(read_collection([folder], cache=tmp_path / "cache", workers=0).kept) == 2
+    with pytest.raises(OSError):
+        read_collection([folder], cache=folder / "a.mid")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_pipe_is_no_file(tmp_path):
+    os.mkfifo(tmp_path / "a.mid")
+    (tmp_path / "round.mid").symlink_to(tmp_path / "round.mid")
+    (tmp_path / "loop").symlink_to(tmp_path)
+    names = [tmp_path, tmp_path / ("x" * 300), tmp_path / "loop" / "a.mid"]
+    collection = read_collection(names, workers=0)
+    assert [(path.name[:9], reason) for path, reason in collection.dropped] == [
+        ("a.mid", "not a file"),
+        ("round.mid", "no such file"),
+        ("x" * 9, "cannot be read (File name too long)"),
+        ("a.mid", "not a file"),
+    ]
+
+
+def test_scores_as_bytes():
+    for score in (RICH, Score(1), piece(60)):
+        assert unpack(pack(score)) == score
+    content = pack(RICH)
+    for damaged in (b"", content[:-1], content[:100] + b"?" + content[101:], bytes(1000)):
+        with pytest.raises(ValueError, match="damaged"):
+            unpack(damaged)
+
+
+def test_real_performances(data_folder, tmp_path):
+    folders = [data_folder / "maestro_v2_sample" / "2006", data_folder / "odd_midi" / "maestro_crlf_damaged"]
+    encoder = NoteDuration(21, 108)
+    for _ in range(2):
+        collection = read_collection(folders, pedal=True, convert=encoder.encode, cache=tmp_path)
+        assert len(collection.kept) > 0 and all(len(tokens) > 500 for _, tokens in collection.kept)
+        assert len(collection.dropped) == 8
+        assert all(isinstance(row, Dropped) and "MTrk" in row.reason for row in collection.dropped)
+        assert len(collection.table().splitlines()) == 3
+
+
+def test_the_benchmark_runs(monkeypatch, capsys):
+    monkeypatch.setattr(reading, "NOTES", 50)
+    reading.main(["--files", "2", "--by-music21", "1", "--music21", os.devnull])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("2 files of 50 notes: ") and "music21: not measured" in lines[2]

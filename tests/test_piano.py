@@ -1,0 +1,235 @@
+"""The parts of the piano experiment."""
+
+import math
+
+import numpy as np
+import pytest
+from piano_files import SIXTEENTH, make_piece, write_pieces
+
+pytest.importorskip("jsonargparse")
+pytest.importorskip("pooch")
+from encoders.note_duration import NoteDuration
+from encoders.score import Note, Score, Track
+from experiments.errors import UserError
+from experiments.piano import composing, data, report, runs
+from experiments.piano.networks import make_network
+from experiments.piano.settings import Compose, Run, Train, complete
+from scratchnet.attention import Attention
+from scratchnet.losses import softmax_cross_entropy
+
+ENCODER = NoteDuration()
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    folder = write_pieces(tmp_path_factory.mktemp("data"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SCRATCHNET_CACHE", str(tmp_path_factory.mktemp("cache")))
+        return data.load(Train(data=(folder,), quiet=True), stretch=0.5)
+
+
+def network(kind="lstm", H=8):
+    settings = {"model": kind, "hidden": H, "layers": 1, "embedding": 0}
+    net = make_network(settings, len(ENCODER), np.random.default_rng(0))
+    net.eval()
+    return net
+
+
+def test_the_corpus(corpus):
+    assert [len(corpus.parts[part]) for part in data.PARTS] == [10, 1, 1]
+    assert sorted(sum(corpus.parts.values(), [])) == list(range(12))
+    for k, piece in enumerate(corpus.pieces):
+        assert piece.tokens.tolist() == ENCODER.encode(make_piece(k), end=True).tolist()
+        assert piece.title == f"piece{k:02}" and piece.error == 0
+    assert "12 performances" in corpus.describe() and "0 ms off" in corpus.describe()
+
+
+def test_stretched_pieces_last_longer(corpus):
+    piece = corpus.pieces[0]
+    assert len(piece.versions) == len(data.STRETCHES)
+    lengths = [composing.steps_of(ENCODER, tokens) for tokens in piece.versions]
+    for length, factor in zip(lengths, data.STRETCHES, strict=True):
+        assert length == pytest.approx(lengths[0] * factor, abs=1)
+
+
+def test_an_epoch_moves_and_stretches_only_as_often_as_asked(corpus):
+    plain = [corpus.pieces[k].tokens.tolist() for k in corpus.parts["train"]]
+    rng = np.random.default_rng(0)
+    assert [tokens.tolist() for tokens in corpus.epoch(0.0, 0.0)(rng)] == plain
+    moved = sum((corpus.epoch(1.0, 0.0)(rng) for _ in range(20)), [])
+    steps = []
+    for tokens, own in zip(moved, plain * 20, strict=True):
+        first = [int(tokens[2]) - own[2]]
+        assert ENCODER.transpose(np.array(own), first[0]).tolist() == tokens.tolist()
+        steps += first
+    assert set(steps) == set(data.SEMITONES)
+    longer = corpus.epoch(0.0, 1.0)(rng)
+    assert all(tokens.tolist() != own for tokens, own in zip(longer, plain, strict=True))
+
+
+def test_a_piece_is_not_moved_off_the_keyboard():
+    score = Score(480, [Track("", [Note(k, 1, pitch) for k, pitch in enumerate((2, 126))])])
+    piece = data.Piece("x", "x", [ENCODER.encode(score)], 0.0)
+    assert data.Corpus(ENCODER, [piece], [], {"train": [0]}).ranges == [(-2, 1)]
+
+
+def test_performances_of_one_title_stay_together():
+    pieces = [data.Piece(k, f"title {k % 10}", [], 0.0) for k in range(40)]
+    parts = data.share_out(pieces, "piece", [])
+    assert [len(parts[part]) for part in data.PARTS] == [32, 4, 4]
+    titles = [{pieces[k].title for k in parts[part]} for part in data.PARTS]
+    assert len(set.union(*titles)) == sum(map(len, titles)) == 10
+
+
+def test_maestros_own_split(tmp_path, monkeypatch):
+    monkeypatch.setenv("SCRATCHNET_CACHE", str(tmp_path / "cache"))
+    write_pieces(tmp_path / "maestro" / "2004", 6)
+    rows = ["canonical_composer,canonical_title,split,year,midi_filename,audio_filename,duration"]
+    kinds = ["train", "train", "validation", "test", "test", "train"]
+    rows += [f'Bach,"Fugue, {k // 2}",{kind},2004,2004/piece{k:02}.mid,x,1' for k, kind in enumerate(kinds)]
+    (tmp_path / "maestro" / "maestro-v3.0.0.csv").write_text("\n".join(rows))
+    config = Train(data=(tmp_path / "maestro",), split="maestro", quiet=True)
+    found = data.load(config)
+    assert found.parts == {"train": [0, 1, 5], "valid": [2], "test": [3, 4]}
+    assert found.pieces[3].title == "Bach: Fugue, 1"
+    (tmp_path / "maestro" / "maestro-v3.0.0.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(UserError, match="cannot be read as MAESTRO's table"):
+        data.load(config)
+    (tmp_path / "maestro" / "maestro-v3.0.0.csv").unlink()
+    with pytest.raises(UserError, match="no table of MAESTRO"):
+        data.load(config)
+
+
+def test_too_little_music(tmp_path, monkeypatch):
+    monkeypatch.setenv("SCRATCHNET_CACHE", str(tmp_path / "cache"))
+    folder = write_pieces(tmp_path / "two", 2)
+    (folder / "bad.mid").write_bytes(b"MThd")
+    with pytest.raises(UserError, match=r"at least 3 different pieces.*got 2 .* \(1 dropped; .*bad.mid"):
+        data.load(Train(data=(folder,), quiet=True))
+    (tmp_path / "none").mkdir()
+    with pytest.raises(UserError, match=r"got 0 .*no file \*.mid"):
+        data.load(Train(data=(tmp_path / "none",), quiet=True))
+
+
+def test_a_limit_takes_the_same_files_every_time(tmp_path, monkeypatch):
+    monkeypatch.setenv("SCRATCHNET_CACHE", str(tmp_path / "cache"))
+    folder = write_pieces(tmp_path / "many", 9)
+    config = Train(data=(folder,), limit=5, quiet=True)
+    first, second = (data.load(config) for _ in range(2))
+    assert len(first.pieces) == 5
+    assert [p.path for p in first.pieces] == [p.path for p in second.pieces]
+
+
+# ------------------------------------------------------------------------------------------ composing
+
+
+def test_the_first_bars_and_a_step_to_the_bar_line():
+    score = Score(480, [Track("", [Note(480 * k, 480, 60 + k) for k in range(9)])])
+    tokens = composing.first_bars(ENCODER, score, 2)
+    assert ENCODER.text(tokens).endswith("xxsep d4 n67 d4 xxsep d4")
+    assert composing.steps_of(ENCODER, tokens) == 32
+    with pytest.raises(ValueError, match="no notes in its first 1 bars"):
+        composing.first_bars(ENCODER, Score(480, [Track("", [Note(5000, 1, 60)])]), 1)
+
+
+@pytest.mark.parametrize("kind", ["rnn", "gru", "lstm", "attention", "vector-attention"])
+def test_what_is_composed_can_be_played_and_is_as_long_as_asked(kind):
+    begin = composing.first_bars(ENCODER, make_piece(0), 2)
+    settings = Compose(run=".", bars=3, temperature=1.5, duration_temperature=0.7)
+    net = network(kind)
+    net.layers[-1].params["bias"][ENCODER.sep] = 5  # time goes on now and then
+    for tokens in composing.draw(net, ENCODER, begin, 2, np.random.default_rng(1), settings):
+        assert tokens[: len(begin)].tolist() == begin.tolist()
+        assert composing.steps_of(ENCODER, tokens) >= 5 * 16
+        score = composing.as_score(ENCODER, tokens, len(begin))
+        given, composed = score.tracks
+        assert [track.name for track in score.tracks] == ["given", "composed"]
+        assert given.notes == ENCODER.decode(begin).tracks[0].notes
+        assert sorted(n.start for n in score.notes()) == [n.start for n in ENCODER.decode(tokens).notes()]
+        assert all(note.start >= 2 * 16 * SIXTEENTH for note in composed.notes)
+
+
+def test_temperatures_of_notes_and_durations():
+    settings = Compose(run=".", temperature=0.5, duration_temperature=2.0)
+    after = dict(zip(ENCODER.vocabulary, composing.temperatures(ENCODER, settings), strict=True))
+    assert after["n60"] == after["xxsep"] == after["n127"] == 2.0
+    assert after["xxpad"] == after["d1"] == after["d160"] == 0.5
+    assert set(composing.temperatures(ENCODER, Compose(run=".", temperature=0.5))) == {0.5}
+
+
+def test_a_primer_that_cannot_be(tmp_path):
+    with pytest.raises(UserError, match="cannot be read"):
+        composing.primer(ENCODER, tmp_path / "none.mid", 4)
+    folder = write_pieces(tmp_path, 1)
+    with pytest.raises(UserError, match=r"--prime .*expected pitches in 60\.\.108, got"):
+        composing.primer(NoteDuration(lowest=60, highest=108), folder / "piece00.mid", 4)
+
+
+# ---------------------------------------------------------------------------------------------- judging
+
+
+@pytest.mark.parametrize("kind", ["lstm", "attention"])
+def test_figures_of_a_network(corpus, kind):
+    net = network(kind)
+    figures = report.judge(net, corpus, "train")
+    total, right, count, notes = 0.0, 0, 0, 0
+    for tokens in corpus.sequences("train"):
+        tokens = tokens.astype(np.int64)
+        a = net.forward(tokens[:-1, None])[1:]
+        loss, _ = softmax_cross_entropy(a, tokens[2:, None])
+        total += float(loss) * len(a)
+        right += int((a[:, :, 0].argmax(axis=1) == tokens[2:]).sum())
+        count += len(a)
+        notes += sum(ENCODER.vocabulary[k][0] == "n" for k in tokens)
+    assert figures["nats"] == pytest.approx(total / count, rel=1e-5)
+    assert figures["accuracy"] == pytest.approx(right / count)
+    assert figures["note_perplexity"] == pytest.approx(math.exp(total / notes), rel=1e-4)
+
+
+def test_the_table():
+    rows = {"uniform": 5.7, "unigram": 4.0, "2-gram": 3.0, "3-gram": 3.5}
+    one = dict.fromkeys(("nats", "accuracy", "precision", "recall", "f1"), 0.25) | {"note_perplexity": 9}
+    judged = {"rnn": [{"train": one, "test": one | {"nats": 3.25}}] * 2,
+              "lstm": [{"train": one, "test": one | {"nats": 2.5}}]}  # fmt: skip
+    text = report.table(judged, rows)
+    assert "| rnn | test | 3.250 ± 0.000 | 0.250 ± 0.000 |" in text and "| 2-gram | test | 3.000 |" in text
+    said = report.verdict(judged, rows)
+    assert "lstm 2.500 < rnn 3.250" in said and "Not better than the best n-gram (2-gram, 3.000): rnn" in said
+    assert "All are better" in report.verdict({"lstm": judged["lstm"]}, rows)
+
+
+def test_baselines(corpus):
+    rows = report.baselines(corpus)
+    assert rows["uniform"] == pytest.approx(math.log(312))
+    assert report.best_ngram(rows)[1] < rows["unigram"] < rows["uniform"]
+
+
+# --------------------------------------------------------------------------------------------- networks
+
+
+def test_the_papers_networks_have_as_many_weights_as_it_needs():
+    """Counts by hand; recurrent layers have two biases, as PyTorch's."""
+    V, H = len(ENCODER), 512
+    expected = {
+        "rnn": V * H + H * H + 2 * H + H * V + V,
+        "lstm": 4 * (V * H + H * H + 2 * H) + H * V + V,
+        "attention": 4 * (V * H + H * H + 2 * H) + H + 1 + 2 * H * V + V,
+        "vector-attention": 4 * (V * H + H * H + 2 * H) + H * H + H + 2 * H * V + V,
+    }
+    for kind, count in expected.items():
+        assert network(kind, H).parameter_count == count
+    assert [layer.tanh for layer in network("vector-attention").layers if isinstance(layer, Attention)] == [
+        False
+    ]
+
+
+def test_the_networks_of_a_run():
+    config = complete(Run(models=("rnn", "lstm"), seeds=2, seed=3, hidden=7, data=("a.mid",)))
+    found = runs.networks_of(config)
+    assert list(found) == ["rnn-3", "rnn-4", "lstm-3", "lstm-4"]
+    assert found["lstm-4"].hidden == 7 and found["lstm-4"].seed == 4 and found["rnn-3"].steps == config.steps
+
+
+def test_presets_and_own_settings():
+    assert complete(Train()).hidden == 512 and complete(Train(hidden=9)).hidden == 9
+    assert complete(Train(preset="paper")).lr == 1e-3 and complete(Train(preset="paper")).stretch == 0
