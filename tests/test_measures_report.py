@@ -176,6 +176,12 @@ def test_reading(folders):
     assert where.startswith(str(folders / "tunes" / "tunes.abc")) and ", line " in where and "key" in why
 
 
+def test_equal_files_are_several_pieces(folders):
+    for name in ("again.mid", "and again.mid"):
+        (folders / "held_out" / name).write_bytes((folders / "held_out" / "1.midi").read_bytes())
+    assert len(read_pieces(folders / "held_out", quiet=True).scores) == 8
+
+
 def test_pieces_beyond_measure_are_left_out(folders, monkeypatch):
     monkeypatch.setattr(collection, "MOST_NOTES", 20)
     write_midi(tune(60, 62), folders / "held_out" / "short.mid")
@@ -226,7 +232,7 @@ def test_sets_of_one_name_are_told_apart(tmp_path):
         (["--reference", "tunes", "held_out"], "expected 4 pieces with two onsets or more, got 3"),
         (["--reference", "held_out", "tunes", "--splits", "0"], "--splits: expected"),
         (["--reference", "held_out", "tunes", "--line", "lowest"], "--line: expected"),
-        (["measure"], "no command 'measure'"),
+        (["tunes"], "--reference: expected a folder"),
     ],
 )
 def test_wrong_use_is_one_line(arguments, message, folders, capsys, monkeypatch):
