@@ -99,6 +99,8 @@ def test_metrics_are_of_all_pieces(comparison, human):
 def test_the_same_seed_gives_the_same_table(comparison, human):
     again = [compare({"s": human[:5]}, human, np.random.default_rng(seed), 3) for seed in (3, 3, 4)]
     assert markdown(again[0]) == markdown(again[1]) != markdown(again[2])
+    alone = compare({}, human, np.random.default_rng(3), 3)
+    assert markdown({**again[0], "rows": again[0]["rows"][:1]}) == markdown(alone)
 
 
 def test_bars_and_grid_are_of_all_sets(human):
@@ -174,6 +176,12 @@ def test_reading(folders):
     assert where.startswith(str(folders / "tunes" / "tunes.abc")) and ", line " in where and "key" in why
 
 
+def test_equal_files_are_several_pieces(folders):
+    for name in ("again.mid", "and again.mid"):
+        (folders / "held_out" / name).write_bytes((folders / "held_out" / "1.midi").read_bytes())
+    assert len(read_pieces(folders / "held_out", quiet=True).scores) == 8
+
+
 def test_pieces_beyond_measure_are_left_out(folders, monkeypatch):
     monkeypatch.setattr(collection, "MOST_NOTES", 20)
     write_midi(tune(60, 62), folders / "held_out" / "short.mid")
@@ -224,7 +232,7 @@ def test_sets_of_one_name_are_told_apart(tmp_path):
         (["--reference", "tunes", "held_out"], "expected 4 pieces with two onsets or more, got 3"),
         (["--reference", "held_out", "tunes", "--splits", "0"], "--splits: expected"),
         (["--reference", "held_out", "tunes", "--line", "lowest"], "--line: expected"),
-        (["measure"], "no command 'measure'"),
+        (["tunes"], "--reference: expected a folder"),
     ],
 )
 def test_wrong_use_is_one_line(arguments, message, folders, capsys, monkeypatch):

@@ -1,4 +1,8 @@
-"""The pieces of a folder or file; what cannot be read is listed, not fatal."""
+"""The pieces of a folder or file; what cannot be read is listed, not fatal.
+
+Not by encoders/midi_collection.py, which keeps one of several equal files: that a network has composed one
+piece ten times has to be seen.
+"""
 
 import os
 from pathlib import Path

@@ -13,9 +13,8 @@ import numpy as np
 
 from experiments.measures.notes import note_arrays
 
-# Whole, half, quarter, 8th, 16th; dotted half, quarter, 8th, 16th; triplets of half, quarter, 8th. In parts
-# of
-# which 96 are a whole note. The order is mgeval's; of two that are equally near, the first counts.
+# Whole, half, quarter, 8th, 16th; dotted half, quarter, 8th, 16th; triplets of half, quarter, 8th. In parts,
+# 96 to a whole note. The order is mgeval's; of two that are equally near, the first counts.
 LENGTHS = (96, 48, 24, 12, 6, 72, 36, 18, 9, 32, 16, 8)
 REST_TOLERANCE = 3  # parts: a silence farther from every class is no rest
 TOGETHER = 0.05  # seconds: a note follows one that ends so close to its start

@@ -117,9 +117,9 @@ def compare(sets, reference, rng, splits=10, line="highest", bars=None, steps_pe
     half = len(human) // 2
     scales = {name: _deviation(human.vectors[name]) for name in FRECHET}
     results = {name: [] for name in (None, *measured)}  # None: the reference itself
+    orders = [rng.permutation(len(human)) for _ in range(splits)]  # first: the same whatever the sets are
     with Progress(splits, "comparing", "split", quiet) as bar:
-        for _ in range(splits):
-            order = rng.permutation(len(human))
+        for order in orders:
             halves = order[:half], order[half : 2 * half]
             for name, rows in results.items():
                 own = human if name is None else measured[name]
