@@ -203,7 +203,7 @@ def _transpose(p, P, W, out):
                 out[k, r] = W[r, k]
 
 
-def _workers(multiplications):
+def workers_for(multiplications):
     """One worker for little work, otherwise as many as there are cores."""
     return 1 if multiplications < LITTLE else team.size()
 
@@ -222,7 +222,7 @@ def apply(W, x, b, y):
         y[...] = b[:, None]
         y += W[:, x].swapaxes(0, 1) if x.ndim == 2 else W @ x
     else:
-        team.run(_apply, W, x, b, y, workers=_workers(y.size * W.shape[1]))
+        team.run(_apply, W, x, b, y, workers=workers_for(y.size * W.shape[1]))
 
 
 def add_outer(dz, x, G, g=None):
@@ -244,12 +244,12 @@ def add_outer(dz, x, G, g=None):
         else:
             G += np.tensordot(dz[:, : len(G)], x, ((0, 2), (0, 2)))
     elif x.ndim == 2:
-        team.run(_add_outer_tokens, dz, x, G, g, workers=_workers(dz.size))
+        team.run(_add_outer_tokens, dz, x, G, g, workers=workers_for(dz.size))
     else:
         D, panel = x.shape[1], PANEL // x.itemsize
         terms = min(T, max(1, BLOCK_TERMS // B)) * B
         packed = np.empty((-(-D // panel), terms, panel), x.dtype)
-        workers = _workers(T * B * G.size)
+        workers = workers_for(T * B * G.size)
         # Rows whose addresses are 4096 bytes apart would drive each other out of the cache.
         blocks = np.empty((workers, BLOCK_ROWS, terms + PAD), x.dtype)
         team.run(_add_outer, dz, x, G, g, packed, blocks, team.counter(), workers=workers)
@@ -260,7 +260,7 @@ def transpose(W):
     if numba.config.DISABLE_JIT:
         return np.ascontiguousarray(W.T)
     out = np.empty(W.shape[::-1], W.dtype)
-    team.run(_transpose, W, out, workers=_workers(W.size))
+    team.run(_transpose, W, out, workers=workers_for(W.size))
     return out
 
 
