@@ -21,13 +21,25 @@ Tokens are one-hot vectors that are never built: W_k x is a column of W_k (see p
 Memory of a forward and backward pass: T B 2 D + T' B 2 C numbers, and W twice.
 """
 
+import numba
 import numpy as np
 
 from scratchnet import team
 from scratchnet.convolution import Convolution
 from scratchnet.jit import kernel
-from scratchnet.product import add_outer, add_product, transpose, workers_for
-from scratchnet.team import share
+from scratchnet.product import (
+    BLOCK_ROWS,
+    BLOCK_TERMS,
+    PAD,
+    add_outer,
+    add_product,
+    gather,
+    sum_of,
+    transpose,
+    workers_for,
+)
+from scratchnet.team import barrier, share
+from scratchnet.tile import PANEL, multiply_panel
 
 
 @kernel
@@ -53,6 +65,62 @@ def backward(p, P, WT, dy, back, stride, dx):
             moved = u + back - k
             if moved >= 0 and moved % stride == 0 and moved // stride < len(dy):
                 add_product(WT[k, lo:hi], dy[moved // stride], dx[u, lo:hi])
+
+
+@kernel
+def _turn(x, first, stride, packed, p, P):
+    """x (T, D, B) from step `first` on -> packed (panels, places, B, panel), columns side by side.
+
+    Every stride-th step stands side by side, so that each tap finds its inputs in one piece. Steps that x
+    does not have are zeros. A worker does a share of the panels.
+    """
+    (T, D, B), (panels, places, _, panel) = x.shape, packed.shape
+    for i in range(p, panels, P):
+        for j in range(places):
+            u, columns = first + j, min(panel, D - i * panel)
+            place = packed[i, j % stride * (places // stride) + j // stride]
+            for c in range(columns):
+                if 0 <= u < T:
+                    row = x[u, i * panel + c]
+                    for n in range(B):
+                        place[n, c] = row[n]
+                else:
+                    for n in range(B):
+                        place[n, c] = 0
+
+
+@kernel
+def backward_weights(p, P, dy, x, back, stride, dW, db, packed, blocks, count):
+    """dW(k) += sum_t dy(t) x(t stride - back + k)^T, db += sum_t,b dy(t); dW (K, C, D).
+
+    As product.add_outer, some steps at a time, but x is turned only once for all taps: a tap is the same
+    columns, seen from one step further on. A worker does a share of the rows.
+    """
+    (T, C, B), (K, _, D) = dy.shape, dW.shape
+    panels, places, _, panel = packed.shape
+    each, wide, meeting = places // stride, blocks.shape[2], 0  # each: places of every stride-th step
+    steps = each - (K - 1) // stride
+    lo, hi = share(p, P, C)
+    block, c = blocks[p], dW.reshape(dW.size)
+    a, b = block.reshape(block.size), packed.reshape(packed.size)
+    for t in range(0, T, steps):
+        now = min(steps, T - t)
+        _turn(x, t * stride - back, stride, packed, p, P)
+        meeting += 1
+        barrier(count, P, meeting)
+        for m in range(lo, hi, BLOCK_ROWS):
+            rows = min(BLOCK_ROWS, hi - m)
+            gather(dy[t : t + now], m, rows, block)
+            for r in range(rows):
+                db[m + r] += sum_of(block[r, : now * B])
+            for i in range(panels):
+                for k in range(K):
+                    seen = (i * places + k % stride * each + k // stride) * B * panel
+                    out = (k * C + m) * D + i * panel
+                    columns = min(panel, D - i * panel)
+                    multiply_panel(a, 0, wide, b, seen, panel, c, out, D, now * B, rows, columns)
+        meeting += 1
+        barrier(count, P, meeting)
 
 
 class Conv1D(Convolution):
@@ -119,18 +187,34 @@ class Conv1D(Convolution):
         team.run(forward, W, b, x, back, self.stride, y, workers=workers)
 
     def add_gradients(self, dy, x, back):
-        K, stride = self.kernel_size, self.stride
-        dW = np.zeros((K, self.output_size, self._columns(x)), self.dtype)
-        for k in range(K):
-            # the steps t of y for which t stride - back + k is a step of x
-            first = max(0, -((k - back) // stride))
-            last = min(len(dy), (len(x) - 1 + back - k) // stride + 1)
-            if first < last:
-                seen = x[first * stride - back + k :: stride][: last - first]
-                # the tap at k = back sees an input at every step of y, so the bias is added once and wholly
-                db = self.grads.get("bias") if k == back else None
-                add_outer(dy[first:last], np.ascontiguousarray(seen), dW[k], db)
+        K, C, B = self.kernel_size, self.output_size, dy.shape[2]
+        dW = np.zeros((K, C, self._columns(x)), self.dtype)
+        db = self.grads["bias"] if "bias" in self.grads else np.zeros(C, self.dtype)
+        if x.ndim == 2 or numba.config.DISABLE_JIT:
+            self._add_gradients_by_tap(dy, x, back, dW, db)
+        else:
+            panel = PANEL // x.itemsize
+            steps = min(len(dy), max(1, BLOCK_TERMS // B))
+            places = (steps + (K - 1) // self.stride) * self.stride
+            packed = np.empty((-(-self.input_size // panel), places, B, panel), self.dtype)
+            workers = workers_for(dy.size * K * self.input_size)
+            blocks = np.empty((workers, BLOCK_ROWS, steps * B + PAD), self.dtype)
+            team.run(
+                backward_weights, dy, x, back, self.stride, dW, db, packed, blocks, team.counter(),
+                workers=workers,
+            )  # fmt: skip
         self.grads["weight"] += dW[:, :, : self.input_size].transpose(1, 2, 0)
+
+    def _add_gradients_by_tap(self, dy, x, back, dW, db):
+        """The same, one tap after the other: K linear layers."""
+        for k in range(self.kernel_size):
+            moved = k - back
+            first = max(0, -(moved // self.stride))  # the steps of y at which this tap sees an input
+            last = min(len(dy), (len(x) - 1 - moved) // self.stride + 1)
+            if first < last:
+                seen = x[first * self.stride + moved :: self.stride][: last - first]
+                # the tap at k = back sees an input at every step of y: with it the bias is added
+                add_outer(dy[first:last], np.ascontiguousarray(seen), dW[k], db if moved == 0 else None)
 
     def input_gradient(self, dy, back, dx):
         WT = np.stack([transpose(W) for W in self._taps(self.input_size)])

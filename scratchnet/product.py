@@ -126,7 +126,7 @@ def _turn(x, packed, p, P):
 
 
 @kernel
-def _gather(dz, m, rows, block):
+def gather(dz, m, rows, block):
     """dz (steps, M, B) -> block (rows, steps B or more): a row's numbers, steps apart, side by side."""
     steps, _, B = dz.shape
     for s in range(steps):
@@ -137,7 +137,7 @@ def _gather(dz, m, rows, block):
 
 
 @kernel(inline=True)
-def _sum(a):
+def sum_of(a):
     total = a.dtype.type(0)
     for k in range(a.size):
         total += a[k]
@@ -164,9 +164,9 @@ def _add_outer(p, P, dz, x, G, g, packed, blocks, count):
         barrier(count, P, meeting)
         for m in range(lo, hi, BLOCK_ROWS):
             rows = min(BLOCK_ROWS, hi - m)
-            _gather(dz[t : t + now], m, rows, block)
+            gather(dz[t : t + now], m, rows, block)
             for r in range(rows):
-                g[m + r] += _sum(block[r, : now * B])
+                g[m + r] += sum_of(block[r, : now * B])
             for i in range(panels):
                 columns = min(panel, D - i * panel)
                 first = m * D + i * panel
@@ -190,7 +190,7 @@ def _add_outer_tokens(p, P, dz, x, G, g):
         for t in range(T):
             for k in range(m, min(m + ROWS_TOGETHER, hi)):
                 _drop(dz[t, k], x[t], G[k])
-                g[k] += _sum(dz[t, k])
+                g[k] += sum_of(dz[t, k])
 
 
 @kernel
