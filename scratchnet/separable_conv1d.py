@@ -142,7 +142,7 @@ class SeparableConv1D(Layer):
     Attributes
     ----------
     params, grads : "depthwise.weight" (D, 1, K), "pointwise.weight" (C, D, 1), "pointwise.bias" (C,)
-    depthwise, pointwise : the two layers
+    depthwise, pointwise : the two layers; both together: layers
 
     Raises
     ------
@@ -167,9 +167,11 @@ class SeparableConv1D(Layer):
         self.depthwise = DepthwiseConv1D(input_size, kernel_size, rng, padding, stride, dtype)
         self.pointwise = Conv1D(input_size, output_size, 1, rng, bias=bias, dtype=dtype)
         self.pointwise.check_finite = False
-        self.dtype, self.streams = self.depthwise.dtype, self.depthwise.streams
-        for part in ("depthwise", "pointwise"):
-            layer = getattr(self, part)
+        self.layers = [self.depthwise, self.pointwise]
+        self.input_size, self.output_size, self.kernel_size = input_size, output_size, kernel_size
+        self.padding, self.stride, self.dtype = padding, stride, self.depthwise.dtype
+        self.streams = self.depthwise.streams
+        for part, layer in zip(("depthwise", "pointwise"), self.layers, strict=True):
             self.params.update({f"{part}.{name}": param for name, param in layer.params.items()})
             self.grads.update({f"{part}.{name}": grad for name, grad in layer.grads.items()})
 
