@@ -420,6 +420,7 @@ def test_parity_with_torch(kind, form, bias, rng):
 
 
 @pytest.mark.torch
+@pytest.mark.filterwarnings("ignore:Using padding='same'")  # with an even kernel it makes a copy
 def test_same_padding_is_torchs(rng):
     torch = pytest.importorskip("torch")
     for K in (2, 3, 4, 5):
