@@ -40,6 +40,30 @@ def lstm_cell(w, carry, z):
 CELLS = {"rnn": rnn_cell, "gru": gru_cell, "lstm": lstm_cell}
 
 
+def convolve(x, w, groups=1):
+    """x (B, T, D), w (K, D, C); no filling."""
+    layout = ("NWC", "WIO", "NWC")
+    return jax.lax.conv_general_dilated(
+        x, w, (1,), "VALID", dimension_numbers=layout, feature_group_count=groups
+    )
+
+
+def before_recurrence(case, w, x):
+    """Convolution, relu and batch normalisation, of x (T, B, D)."""
+    x = jnp.swapaxes(x, 0, 1)
+    if case.C:
+        place = case.places["convolution"]
+        if case.separable:
+            x = convolve(x, w[f"{place}.depthwise.weight"], case.data_size)
+            place = f"{place}.pointwise"
+        x = jax.nn.relu(convolve(x, w[f"{place}.weight"]) + w[f"{place}.bias"])
+    if case.norm:
+        place = case.places["norm"]
+        deviation = jnp.sqrt(x.var((0, 1)) + 1e-5)
+        x = (x - x.mean((0, 1))) / deviation * w[f"{place}.weight"] + w[f"{place}.bias"]
+    return jnp.swapaxes(x, 0, 1)
+
+
 def recurrent_weights(case, w, n):
     """The weights of recurrent layer n by short names; a bias that is only added is added once."""
     place = case.places["recurrent"]
@@ -69,9 +93,12 @@ def attend(w, place, h):
 def forward(case, mode, w, x):
     """Logits (T, B, V) of x (T, B) or (T, B, D)."""
     cell = CELLS[case.layer]
+    convolved = case.C is not None or case.norm
+    if convolved:
+        x = before_recurrence(case, w, jax.nn.one_hot(x, case.V) if case.tokens else x)
     for n in range(case.depth):
         layer = recurrent_weights(case, w, n)
-        if n == 0 and case.tokens:
+        if n == 0 and case.tokens and not convolved:
             embedding = w["0.weight"] if case.E else None
             if mode == "table":
                 table = embedding @ layer["ih"] if case.E else layer["ih"]
@@ -127,7 +154,8 @@ class Model:
 
     def __init__(self, case, weights, threads):
         self.case = case
-        self.modes = ("table", "product") if case.tokens and not case.sampling else ("scan",)
+        table = case.tokens and not case.sampling and not case.C
+        self.modes = ("table", "product") if table else ("scan",)
         self.w = {name: self._turn(name, w) for name, w in weights.items()}
         self.m, self.v = ({name: jnp.zeros_like(w) for name, w in self.w.items()} for _ in range(2))
         self.n, self.key = jnp.float32(0), jax.random.key(0)

@@ -48,6 +48,11 @@ def build(case):
         x = one_hot(x)
     elif case.tokens:
         layers.append(keras.layers.Embedding(case.V, case.E))
+    if case.C:
+        convolution = keras.layers.SeparableConv1D if case.separable else keras.layers.Conv1D
+        layers.append(convolution(case.C, case.K, activation="relu"))
+    if case.norm:
+        layers.append(keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5))
     layers += [RECURRENT[case.layer](case.H, return_sequences=True) for _ in range(case.depth)]
     layers += [Attention()] * case.attention + [keras.layers.Dense(case.V)]
     for layer in layers:
@@ -103,7 +108,16 @@ class Model:
                     yield [ih.T, hh.T, np.stack([b_ih, b_hh]) if self.case.layer == "gru" else b_ih + b_hh]
             elif layer == "embedding":
                 yield [weights[f"{place}.weight"]]
-            else:
+            elif layer == "convolution" and self.case.separable:
+                depthwise, pointwise, bias = (
+                    weights[f"{place}.{name}"]
+                    for name in ("depthwise.weight", "pointwise.weight", "pointwise.bias")
+                )
+                yield [depthwise.transpose(2, 0, 1), pointwise.T, bias]
+            elif layer == "norm":
+                zeros = np.zeros(self.case.input_size)
+                yield [weights[f"{place}.weight"], weights[f"{place}.bias"], zeros, zeros + 1]
+            elif layer != "relu":
                 yield [weights[f"{place}.weight"].T, weights[f"{place}.bias"]]
 
     def _named(self, grads):
@@ -120,7 +134,13 @@ class Model:
                         named[f"{place}.{name}_l{n}"] = swap_gates(self.case, g)
             elif layer == "embedding":
                 named[f"{place}.weight"] = next(grads)
-            else:
+            elif layer == "convolution" and self.case.separable:
+                named[f"{place}.depthwise.weight"] = next(grads).transpose(1, 2, 0)
+                named[f"{place}.pointwise.weight"] = next(grads).T
+                named[f"{place}.pointwise.bias"] = next(grads)
+            elif layer == "norm":
+                named[f"{place}.weight"], named[f"{place}.bias"] = next(grads), next(grads)
+            elif layer != "relu":
                 named[f"{place}.weight"], named[f"{place}.bias"] = next(grads).T, next(grads)
         return named
 
@@ -134,7 +154,7 @@ class Model:
         )
 
     def logits(self):
-        return self.net(self.x).numpy().transpose(1, 2, 0)
+        return self.net(self.x, training=True).numpy().transpose(1, 2, 0)
 
     def _tape(self, x, t):
         with tf.GradientTape() as tape:

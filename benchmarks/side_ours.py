@@ -6,15 +6,19 @@ import scratchnet
 from benchmarks.cases import LR
 from scratchnet import team
 from scratchnet.attention import Attention
+from scratchnet.batch_norm import BatchNorm
+from scratchnet.conv1d import Conv1D
 from scratchnet.embedding import Embedding
 from scratchnet.gru import GRU
 from scratchnet.linear import Linear
 from scratchnet.losses import sigmoid_cross_entropy, softmax_cross_entropy
 from scratchnet.lstm import LSTM
+from scratchnet.nonlinearity import Nonlinearity
 from scratchnet.optimizers import Adam
 from scratchnet.product import apply
 from scratchnet.rnn import RNN
 from scratchnet.sampling import sample
+from scratchnet.separable_conv1d import SeparableConv1D
 from scratchnet.sequential import Sequential
 
 RECURRENT = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
@@ -24,7 +28,11 @@ NAME, VERSION = "scratchnet", scratchnet.__version__
 def network(case):
     """The row of layers; its weights are still to be loaded."""
     rng = np.random.default_rng(0)
+    convolution = SeparableConv1D if case.separable else Conv1D
     layers = {
+        "convolution": lambda: convolution(case.data_size, case.C, case.K, rng),
+        "relu": lambda: Nonlinearity("relu"),
+        "norm": lambda: BatchNorm(case.input_size),
         "embedding": lambda: Embedding(case.V, case.E, rng),
         "recurrent": lambda: RECURRENT[case.layer](case.input_size, case.H, rng, num_layers=case.depth),
         "attention": lambda: Attention(case.H, rng),
@@ -42,7 +50,7 @@ class Model:
         team.set_size(threads)
         self.loss = sigmoid_cross_entropy if case.frames else softmax_cross_entropy
         self.case, self.net = case, network(case)
-        self.net.load_state_dict(weights)
+        self.net.load_state_dict(self.net.running | weights)
         self.adam = Adam(self.net.params, self.net.grads, LR)
         self.rng = np.random.default_rng(0)
 

@@ -1,4 +1,8 @@
-"""The cases in PyTorch: nn.LSTM, nn.GRU, nn.RNN, eager, with and without oneDNN ("mkldnn"); fused Adam."""
+"""The cases in PyTorch: nn.LSTM, nn.GRU, nn.RNN, eager, with and without oneDNN ("mkldnn"); fused Adam.
+
+Convolutions and what comes with them work on (B, features, T), as nn.Conv1d wants it, or "channels last":
+the same tensors with the features side by side in memory, by nn.functional.conv2d with a height of 1.
+"""
 
 import numpy as np
 import torch
@@ -21,11 +25,38 @@ class Attention(nn.Linear):
         return torch.cat([h, torch.cumsum(weight * h, 0) / torch.cumsum(weight, 0)], -1)
 
 
+class SeparableConv1d(nn.Module):
+    """Depthwise, then pointwise."""
+
+    def __init__(self, D, C, K):
+        super().__init__()
+        self.depthwise, self.pointwise = nn.Conv1d(D, D, K, groups=D, bias=False), nn.Conv1d(D, C, 1)
+
+    def forward(self, x):
+        return self.pointwise(self.depthwise(x))
+
+
+def convolve_last(layer, x):
+    """layer(x) of a convolution, by one of two dimensions: PyTorch's memory format needs both."""
+    for part in layer.children() if isinstance(layer, SeparableConv1d) else [layer]:
+        x = nn.functional.conv2d(x[:, :, None], part.weight[:, :, None], part.bias, groups=part.groups)[
+            :, :, 0
+        ]
+    return x
+
+
 class Network(nn.ModuleList):
-    """The row of layers, with the names that nn.Sequential gives; (T, B, features)."""
+    """The row of layers, with the names that nn.Sequential gives; (T, B, features).
+
+    With a convolution or batch normalisation the input is (B, features, T).
+    """
 
     def __init__(self, case):
+        convolution = SeparableConv1d if case.separable else nn.Conv1d
         layers = {
+            "convolution": lambda: convolution(case.data_size, case.C, case.K),
+            "relu": nn.ReLU,
+            "norm": lambda: nn.BatchNorm1d(case.input_size),
             "embedding": lambda: nn.Embedding(case.V, case.E),
             "recurrent": lambda: RECURRENT[case.layer](case.input_size, case.H, case.depth),
             "attention": lambda: Attention(case.H),
@@ -34,12 +65,21 @@ class Network(nn.ModuleList):
         super().__init__([layers[name]() for name in case.places])
         # rows of the unit matrix: the fastest way to make tokens one-hot vectors
         self.rows = torch.eye(case.V) if case.tokens and case.E is None else None
+        self.features_first = sum(layer in ("convolution", "relu", "norm") for layer in case.places)
+        self.channels_last = False
 
     def forward(self, x):
         if self.rows is not None:
             x = nn.functional.embedding(x, self.rows)
-        for layer in self:
-            x = layer(x)[0] if isinstance(layer, nn.RNNBase) else layer(x)
+            if self.features_first:
+                x = x.transpose(1, 2) if self.channels_last else x.transpose(1, 2).contiguous()
+        for n, layer in enumerate(self):
+            if self.channels_last and isinstance(layer, nn.Conv1d | SeparableConv1d):
+                x = convolve_last(layer, x)
+            else:
+                x = layer(x)[0] if isinstance(layer, nn.RNNBase) else layer(x)
+            if n + 1 == self.features_first:
+                x = x.permute(2, 0, 1)
         return x
 
 
@@ -54,10 +94,13 @@ class Model:
     """
 
     def __init__(self, case, weights, threads):
-        self.case, self.net = case, Network(case)
+        self.case, self.net, self.data = case, Network(case), None
         self.modes = ("oneDNN", "no oneDNN")
+        if case.C:
+            self.modes += ("oneDNN, channels last",)
         torch.set_num_threads(threads)
-        self.net.load_state_dict({name: torch.from_numpy(w) for name, w in weights.items()})
+        given = {name: torch.from_numpy(w) for name, w in weights.items()}
+        self.net.load_state_dict(self.net.state_dict() | given)
         self.adam = torch.optim.Adam(self.net.parameters(), LR, fused=True)
         self.use(self.modes[0])
 
@@ -65,12 +108,26 @@ class Model:
         """Choose one of `modes` for the calls that follow."""
         self.mode = mode
         torch.backends.mkldnn.enabled = mode.startswith("oneDNN")
+        if self.net.channels_last != ("channels last" in mode):
+            self.net.channels_last = "channels last" in mode
+            if self.data is not None:
+                self.take(*self.data)
 
     def take(self, x, t):
         """Keep the data, (T, features, B) or (T, B), in this framework's own layout."""
+        self.data = x, t
         self.x, self.t = (
             torch.from_numpy(a if a.ndim == 2 else np.ascontiguousarray(a.transpose(0, 2, 1))) for a in (x, t)
         )
+        if self.net.features_first:
+            self.x = self._batch_first(self.x)
+
+    def _batch_first(self, x):
+        """(B, T) of (T, B), or (B, D, T) of (T, B, D) in the memory format of the mode."""
+        x = x.transpose(0, 1).contiguous()
+        if x.ndim == 3:
+            x = x.transpose(1, 2)
+        return x if self.net.channels_last else x.contiguous()
 
     def _loss(self, logits):
         if self.case.frames:

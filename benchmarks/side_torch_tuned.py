@@ -19,7 +19,7 @@ class Model(side_torch.Model):
             raise Missing("nothing to tune here")
         self.threads = threads
         super().__init__(case, weights, threads)
-        self.modes = ("oneDNN, 1 thread", "no oneDNN, 1 thread")
+        self.modes = tuple(f"{mode}, 1 thread" for mode in self.modes)
         if case.sampling:
             self.modes += ("LSTMCell, 1 thread", "LSTMCell")
             self.cell = nn.LSTMCell(case.input_size, case.H)

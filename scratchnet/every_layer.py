@@ -7,16 +7,21 @@ for name, report in reports():
 import numpy as np
 
 from scratchnet.attention import Attention
+from scratchnet.batch_norm import BatchNorm
 from scratchnet.cell_blocks import Blocks, CellBlocks, Outputs, Wiring
+from scratchnet.conv1d import Conv1D
 from scratchnet.dropout import Dropout
 from scratchnet.embedding import Embedding
 from scratchnet.fully_recurrent import FullyRecurrent
 from scratchnet.gradcheck import compare, gradcheck, numeric_gradient
 from scratchnet.gru import GRU
+from scratchnet.heads import Flatten, LastStep
 from scratchnet.linear import Linear
 from scratchnet.losses import sigmoid_cross_entropy, softmax_cross_entropy
 from scratchnet.lstm import LSTM
+from scratchnet.nonlinearity import Nonlinearity
 from scratchnet.rnn import RNN
+from scratchnet.separable_conv1d import DepthwiseConv1D, SeparableConv1D
 from scratchnet.sequential import Sequential
 
 T, D, H, B, V = 5, 3, 4, 2, 6
@@ -35,6 +40,20 @@ def layers(rng):
     yield "Attention, scalar score", Attention(D, rng, "scalar", **options), x
     yield "Attention, vector score", Attention(D, rng, "vector", tanh=True, **options), x
     yield "Linear", Linear(D, H, rng, **options), x
+    for padding in ("valid", "same", "causal"):
+        yield f"Conv1D, {padding}", Conv1D(D, H, 3, rng, padding, **options), x
+    yield "Conv1D, stride 2, tokens", Conv1D(V, H, 3, rng, "same", stride=2, **options), tokens
+    yield "DepthwiseConv1D", DepthwiseConv1D(D, 3, rng, **options), x
+    yield "SeparableConv1D", SeparableConv1D(D, H, 3, rng, "same", **options), x
+    # another order: gradcheck's random projection is x itself, by which normalised outputs hardly change
+    yield "BatchNorm, training", BatchNorm(D, **options), x[::-1]
+    settled = BatchNorm(D, **options)
+    settled.eval()
+    yield "BatchNorm, evaluation", settled, x
+    for kind in ("tanh", "relu", "sigmoid"):
+        yield f"Nonlinearity, {kind}", Nonlinearity(kind), x
+    yield "Flatten", Flatten(), x
+    yield "LastStep", LastStep(), x
     yield "Embedding", Embedding(V, D, rng, **options), tokens
     still = Dropout(0.5, rng)
     still.eval()

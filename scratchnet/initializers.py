@@ -105,7 +105,8 @@ def initialize(layer, scheme, rng):
     Parameters
     ----------
     layer : a recurrent layer, with `hidden_size`; an embedding, with `num_embeddings`; another with the
-        parameters "weight" and "bias"; one without parameters; or what has a list `layers` of these
+        parameters "weight" and "bias", a convolution also without bias; one without parameters; or what has
+        a list `layers` of these
     scheme : "torch", "keras" or "orthogonal", see above
     rng : numpy Generator
 
@@ -152,7 +153,8 @@ def _values_for(layer):
         return _recurrent
     if hasattr(layer, "num_embeddings") and names == {"weight"}:
         return _embedding
-    if not names or names == {"weight", "bias"}:
+    without_bias = names == {"weight"} and layer.params["weight"].ndim == 3  # a convolution
+    if not names or names == {"weight", "bias"} or without_bias:
         return _linear
     raise ValueError(
         f"expected a layer with torch.nn's parameters, got {type(layer).__name__} with {sorted(names)}"

@@ -23,25 +23,27 @@ class Layer:
 
     Attributes
     ----------
-    training : whether dropout is active; see `train` and `eval`
+    running : arrays by name that are part of what was learned, but not by gradients: running statistics
+    training : whether dropout is active and statistics are of the batch; see `train` and `eval`
     check_finite : whether `forward` refuses NaN and infinity in its input. Inside a network it does not: as
         training diverges numbers become NaN, and that is for the loss to say
     """
 
     skips_dx = False  # whether `backward` takes need_dx=False
+    streams = True  # whether a sequence may come in pieces, each going on from the state after the one before
 
     def __init__(self):
         one_blas_thread()
-        self.params, self.grads = {}, {}
+        self.params, self.grads, self.running = {}, {}, {}
         self.training = self.check_finite = True
         self._buffers, self._kept = {}, None
 
     def train(self, mode=True):
-        """Switch to training: dropout is active."""
+        """Switch to training: dropout is active, batch normalisation looks at the batch."""
         self.training = mode
 
     def eval(self):
-        """Switch to evaluation: dropout does nothing."""
+        """Switch to evaluation: dropout does nothing, batch normalisation uses its running statistics."""
         self.train(False)
 
     @property
@@ -54,25 +56,34 @@ class Layer:
         for grad in self.grads.values():
             grad.fill(0)
 
+    def lengths_after(self, lengths):
+        """Steps of the outputs of sequences with so many steps, whole numbers (B,)."""
+        return lengths
+
     def state_dict(self):
-        """Copies of the parameters, by name."""
-        return {name: param.copy() for name, param in self.params.items()}
+        """Copies of the parameters and running statistics, by name."""
+        return {name: array.copy() for name, array in (self.params | self.running).items()}
 
     def load_state_dict(self, state):
-        """Copy parameters from `state`, a dict of arrays by name. Nothing is changed unless all of it fits.
+        """Copy parameters and running statistics from `state`, a dict of arrays by name.
+
+        Nothing is changed unless all of it fits.
 
         Raises
         ------
         ValueError
             If a name is missing or unknown, a shape differs, or a number is not finite.
         """
-        missing, unknown = self.params.keys() - state.keys(), state.keys() - self.params.keys()
+        own = self.params | self.running
+        missing, unknown = own.keys() - state.keys(), state.keys() - own.keys()
         if missing or unknown:
             raise ValueError(
                 f"state does not fit the layer: missing {sorted(missing)}, unknown {sorted(unknown)}"
             )
         values = {}
-        for name, param in self.params.items():
+        for name, param in own.items():
+            if param.dtype.kind == "i" and np.asarray(state[name]).dtype.kind not in "iu":
+                raise ValueError(f"expected whole numbers in {name}")
             with np.errstate(
                 over="ignore"
             ):  # what is too large for the layer's precision becomes infinite, and is refused
@@ -81,7 +92,7 @@ class Layer:
                 raise ValueError(f"expected {name} of shape {param.shape}, got {value.shape}")
             if not np.isfinite(value).all():
                 raise ValueError(f"expected finite numbers in {name}")
-        for name, param in self.params.items():
+        for name, param in own.items():
             param[...] = values[name]
 
     def buffer(self, name, shape):
@@ -148,6 +159,13 @@ def expect_lengths(lengths, T, B):
     if lengths.min() < 1 or lengths.max() > T:
         raise ValueError(f"expected lengths in 1 .. {T}, got {lengths.min()} .. {lengths.max()}")
     return lengths.astype(np.int64)
+
+
+def cut(x, ends):
+    """x (T, D, B) with zeros after the end of each sequence, ends (B,); x itself if all end with it."""
+    if ends.min() >= len(x):
+        return x
+    return np.where(np.arange(len(x))[:, None, None] < ends, x, x.dtype.type(0))
 
 
 @kernel

@@ -126,7 +126,7 @@ def _turn(x, packed, p, P):
 
 
 @kernel
-def _gather(dz, m, rows, block):
+def gather(dz, m, rows, block):
     """dz (steps, M, B) -> block (rows, steps B or more): a row's numbers, steps apart, side by side."""
     steps, _, B = dz.shape
     for s in range(steps):
@@ -137,7 +137,7 @@ def _gather(dz, m, rows, block):
 
 
 @kernel(inline=True)
-def _sum(a):
+def sum_of(a):
     total = a.dtype.type(0)
     for k in range(a.size):
         total += a[k]
@@ -164,9 +164,9 @@ def _add_outer(p, P, dz, x, G, g, packed, blocks, count):
         barrier(count, P, meeting)
         for m in range(lo, hi, BLOCK_ROWS):
             rows = min(BLOCK_ROWS, hi - m)
-            _gather(dz[t : t + now], m, rows, block)
+            gather(dz[t : t + now], m, rows, block)
             for r in range(rows):
-                g[m + r] += _sum(block[r, : now * B])
+                g[m + r] += sum_of(block[r, : now * B])
             for i in range(panels):
                 columns = min(panel, D - i * panel)
                 first = m * D + i * panel
@@ -190,7 +190,7 @@ def _add_outer_tokens(p, P, dz, x, G, g):
         for t in range(T):
             for k in range(m, min(m + ROWS_TOGETHER, hi)):
                 _drop(dz[t, k], x[t], G[k])
-                g[k] += _sum(dz[t, k])
+                g[k] += sum_of(dz[t, k])
 
 
 @kernel
@@ -203,7 +203,7 @@ def _transpose(p, P, W, out):
                 out[k, r] = W[r, k]
 
 
-def _workers(multiplications):
+def workers_for(multiplications):
     """One worker for little work, otherwise as many as there are cores."""
     return 1 if multiplications < LITTLE else team.size()
 
@@ -222,7 +222,7 @@ def apply(W, x, b, y):
         y[...] = b[:, None]
         y += W[:, x].swapaxes(0, 1) if x.ndim == 2 else W @ x
     else:
-        team.run(_apply, W, x, b, y, workers=_workers(y.size * W.shape[1]))
+        team.run(_apply, W, x, b, y, workers=workers_for(y.size * W.shape[1]))
 
 
 def add_outer(dz, x, G, g=None):
@@ -244,12 +244,12 @@ def add_outer(dz, x, G, g=None):
         else:
             G += np.tensordot(dz[:, : len(G)], x, ((0, 2), (0, 2)))
     elif x.ndim == 2:
-        team.run(_add_outer_tokens, dz, x, G, g, workers=_workers(dz.size))
+        team.run(_add_outer_tokens, dz, x, G, g, workers=workers_for(dz.size))
     else:
         D, panel = x.shape[1], PANEL // x.itemsize
         terms = min(T, max(1, BLOCK_TERMS // B)) * B
         packed = np.empty((-(-D // panel), terms, panel), x.dtype)
-        workers = _workers(T * B * G.size)
+        workers = workers_for(T * B * G.size)
         # Rows whose addresses are 4096 bytes apart would drive each other out of the cache.
         blocks = np.empty((workers, BLOCK_ROWS, terms + PAD), x.dtype)
         team.run(_add_outer, dz, x, G, g, packed, blocks, team.counter(), workers=workers)
@@ -260,7 +260,7 @@ def transpose(W):
     if numba.config.DISABLE_JIT:
         return np.ascontiguousarray(W.T)
     out = np.empty(W.shape[::-1], W.dtype)
-    team.run(_transpose, W, out, workers=_workers(W.size))
+    team.run(_transpose, W, out, workers=workers_for(W.size))
     return out
 
 

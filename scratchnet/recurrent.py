@@ -23,7 +23,7 @@ Kernels: each cell's own file. Here is only the frame around them.
 import numpy as np
 
 from scratchnet.jit import kernel
-from scratchnet.layer import Layer, check_dtype, expect, expect_lengths, expect_tokens, is_tokens
+from scratchnet.layer import Layer, check_dtype, cut, expect, expect_lengths, expect_tokens, is_tokens
 from scratchnet.product import add_outer, add_product, apply, transpose
 
 
@@ -154,8 +154,8 @@ class Recurrent(Layer):
         x, (T, B) = self._expect_input(x, embedding)
         first = self.initial_state(B) if state is None else self._expect_state(state, "state", B)
         ends = expect_lengths(lengths, T, B)
-        if x.ndim == 3 and ends.min() < T:  # else what overflows there could spread as 0 * NaN, backwards
-            x = np.where(np.arange(T)[:, None, None] < ends, x, self.dtype.type(0))
+        if x.ndim == 3:  # else what overflows after an end could spread as 0 * NaN, backwards
+            x = cut(x, ends)
         self._kept, final = [], [np.empty_like(part) for part in first]
         for layer in range(self.num_layers):
             W_ih, h = self.params[f"weight_ih_l{layer}"], self._outputs(T, B)
@@ -199,8 +199,7 @@ class Recurrent(Layer):
         H, (T, B) = self.hidden_size, (len(self._kept[0][1]), len(self._ends))
         dy = expect(dy, "dy", f"{T}, {H}, {B}", (T, H, B), self.dtype, finite=False)
         last = self.initial_state(B) if dstate is None else self._expect_state(dstate, "dstate", B)
-        if self._ends.min() < T:
-            dy = np.where(np.arange(T)[:, None, None] < self._ends, dy, self.dtype.type(0))
+        dy = cut(dy, self._ends)
         dfirst = [np.empty_like(part) for part in last]
         for layer in reversed(range(self.num_layers)):
             W_ih, x, h, memory, mask = self._kept.pop()

@@ -11,6 +11,10 @@ changes is changed in the layers.
 
 A layer is recurrent if it has `initial_state(B)`, which returns a tuple of arrays; its `forward` and
 `backward` take and return such a tuple (see recurrent.py). The state of the whole is one tuple of all these.
+A layer that sees the future or a whole sequence at once cannot go on from a state (`streams`): with one of
+these, every call starts from the initial state.
+
+Lengths reach every layer that takes them, and change where a layer changes them (`lengths_after`).
 
 An Embedding right below a recurrent layer does not run by itself: that layer makes a table of it.
 """
@@ -35,7 +39,7 @@ class Sequential(Layer):
     Attributes
     ----------
     layers : the list
-    params, grads : "0.weight", "1.bias", ...: the arrays of the layers themselves
+    params, grads, running : "0.weight", "1.bias", ...: the arrays of the layers themselves
 
     Raises
     ------
@@ -57,6 +61,18 @@ class Sequential(Layer):
                 _trust(layer)
             self.params.update({f"{number}.{name}": param for name, param in layer.params.items()})
             self.grads.update({f"{number}.{name}": grad for name, grad in layer.grads.items()})
+            self.running.update({f"{number}.{name}": array for name, array in layer.running.items()})
+
+    @property
+    def streams(self):
+        """Whether all layers do."""
+        return all(layer.streams for layer in self.layers)
+
+    def lengths_after(self, lengths):
+        """Steps of the outputs of sequences with so many steps, whole numbers (B,)."""
+        for layer in self.layers:
+            lengths = layer.lengths_after(lengths)
+        return lengths
 
     def initial_state(self, B):
         """The zero states of all recurrent layers for B sequences, in one tuple."""
@@ -70,7 +86,7 @@ class Sequential(Layer):
         ----------
         x : what the first layer takes, for instance an array (T, D, B) or tokens (T, B)
         state : tuple of arrays, as `initial_state` gives; None for zeros
-        lengths : whole numbers (B,), steps of each sequence, for the recurrent layers; None for T
+        lengths : whole numbers (B,), steps of each sequence, for the layers that heed them; None for T
 
         Returns
         -------
@@ -80,22 +96,25 @@ class Sequential(Layer):
         Raises
         ------
         ValueError
-            If the state has not as many arrays as the recurrent layers need, or a layer refuses its input.
+            If the state has not as many arrays as the recurrent layers need, it is not the initial one and
+            a layer does not stream, or a layer refuses its input.
         """
         final, folded, ran = [], None, []  # ran: the layers that ran by themselves, with their numbers
         self._kept = None
         parts = self._parts(state, "state")
+        self._expect_start(state)
         for number, (layer, part) in enumerate(zip(self.layers, parts, strict=True)):
             if self._folds(number, x):
                 folded = layer
                 continue
             options = {}
-            if lengths is not None and hasattr(layer, "initial_state"):
-                if "lengths" not in signature(layer.forward).parameters:
+            if lengths is not None:
+                if "lengths" in signature(layer.forward).parameters:
+                    options["lengths"] = lengths
+                elif hasattr(layer, "initial_state"):
                     raise ValueError(
                         f"expected no lengths: layer {number}, {type(layer).__name__}, takes none"
                     )
-                options["lengths"] = lengths
             if folded is not None:
                 options["embedding"], folded = folded, None
             if part is None:
@@ -104,6 +123,7 @@ class Sequential(Layer):
                 x, after = layer.forward(x, part, **options)
                 final += after
             ran.append((number, layer))
+            lengths = None if lengths is None else layer.lengths_after(np.asarray(lengths))
         self._kept, self._state_given = ran, state is not None
         return x if state is None else (x, tuple(final))
 
@@ -154,6 +174,15 @@ class Sequential(Layer):
             and above.dtype == self.layers[number].dtype
             and np.size(x) >= self.layers[number].num_embeddings
         )
+
+    def _expect_start(self, state):
+        """Refuse a state other than the initial one if a layer does not stream."""
+        if not state or self.streams:
+            return
+        start = self.initial_state(np.shape(state[0])[-1])
+        if not all(map(np.array_equal, state, start)):
+            stuck = next(layer for layer in self.layers if not layer.streams)
+            raise ValueError(f"expected the initial state: {type(stuck).__name__} cannot go on from another")
 
     def _parts(self, state, name):
         """`state` cut up: a list with a tuple for each recurrent layer, and None for every other."""

@@ -23,6 +23,7 @@ KEYS |= {"torch_tuned_ms", "ratio_torch_tuned", "peak_mb_ours", "peak_mb_torch"}
 def shrink(case):
     """The same network, small."""
     sizes = {"V": 7, "H": 8, "B": 3, "T": 5, "E": case.E and 6, "D": case.D and (7 if case.frames else 4)}
+    sizes |= {"C": case.C and 6, "H": case.H and 8}
     return dataclasses.replace(case, **sizes)
 
 
@@ -142,6 +143,11 @@ def test_necessary_arithmetic():
     H, D, steps = 200, 88, 128 * 16
     assert CASES["frames"].arithmetic == steps * (6 * 4 * H * H + 4 * 4 * H * D + 6 * H * D)
     H = 256
+    steps = 98 * 64
+    assert CASES["classical conv"].arithmetic == steps * (4 * 3 * 256 * 256 + 6 * 256 * 16)
+    assert CASES["batch norm"].arithmetic == 6400 * 6 * 256 * 16
+    numbers = 3 * (3 * 256 * (128 + 3 * 256) + 256 * 300)  # tokens: the convolution multiplies nothing
+    assert CASES["classical conv + GRU"].arithmetic == 2 * steps * numbers
     assert CASES["classical baseline"].arithmetic == 6 * 6400 * (4 * (H * H + 3 * 2 * H * H) + H * V)
 
 
@@ -250,4 +256,6 @@ def test_agreement_with_pytorch(name, monkeypatch):
     finally:
         torch.set_num_threads(threads)
     assert not race.wrong and set(race.modes) == {"ours", "torch", "torch_tuned"}
-    assert len(race.modes["torch"]) == 2 and len(race.modes["torch_tuned"]) == (4 if case.sampling else 2)
+    modes = 3 if case.C else 2
+    assert len(race.modes["torch"]) == modes
+    assert len(race.modes["torch_tuned"]) == modes + 2 * case.sampling

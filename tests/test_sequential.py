@@ -3,13 +3,18 @@
 import numpy as np
 import pytest
 
+from scratchnet.batch_norm import BatchNorm
+from scratchnet.conv1d import Conv1D
+from scratchnet.dropout import Dropout
 from scratchnet.embedding import Embedding
 from scratchnet.fully_recurrent import FullyRecurrent
 from scratchnet.gradcheck import gradcheck
 from scratchnet.gru import GRU
+from scratchnet.heads import Flatten, LastStep
 from scratchnet.linear import Linear
 from scratchnet.losses import sigmoid_cross_entropy
 from scratchnet.lstm import LSTM
+from scratchnet.nonlinearity import Nonlinearity
 from scratchnet.optimizers import Adam
 from scratchnet.rnn import RNN
 from scratchnet.sequential import Sequential
@@ -243,6 +248,77 @@ def test_lengths_for_a_layer_that_takes_none(rng):
         network.forward(rng.standard_normal((T, D, B)), lengths=[T] * B)
 
 
+def convolutional(rng, padding="valid", head=None, D=D):
+    """Convolution, normalisation, recurrence, one prediction: a piano network in small."""
+    return Sequential([
+        Sequential([Conv1D(D, H, 3, rng, padding, dtype=np.float64), Nonlinearity("tanh")]),
+        BatchNorm(H, dtype=np.float64),
+        Dropout(0.0, rng),
+        GRU(H, H, rng, dtype=np.float64),
+        head or LastStep(),
+        Linear(H, K, rng, np.float64),
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("padding", ["valid", "same", "causal"])
+@pytest.mark.parametrize("training", [True, False])
+def test_gradients_through_every_kind_of_layer(padding, training, rng):
+    network = convolutional(rng, padding)
+    network.train(training)
+    x = rng.standard_normal((7, D, 3))
+    report = gradcheck(network, x, tolerance=1e-7)
+    assert report.ok, str(report)
+    if padding == "causal":  # the others take no state but the initial one
+        report = gradcheck(network, x, network.initial_state(3), tolerance=1e-7)
+        assert report.ok, str(report)
+
+
+@pytest.mark.parametrize("padding", ["valid", "same", "causal"])
+def test_lengths_change_on_their_way(padding, rng):
+    network = convolutional(rng, padding)
+    network.forward(rng.standard_normal((9, D, 3)))  # running statistics
+    network.eval()
+    x, lengths = rng.standard_normal((9, D, 3)), [9, 4, 6]
+    after = network.layers[0].lengths_after(np.array(lengths))
+    np.testing.assert_array_equal(after, [7, 2, 4] if padding == "valid" else lengths)
+    assert (network.lengths_after(np.array(lengths)) == 1).all()
+    y = network.forward(x, lengths=lengths)
+    for n, length in enumerate(lengths):
+        alone = network.forward(x[:length, :, n : n + 1])
+        np.testing.assert_allclose(y[:, :, n], alone[:, :, 0], rtol=0, atol=1e-13)
+    with pytest.raises(ValueError, match="equal length"):
+        convolutional(rng, padding, Flatten()).forward(x, lengths=lengths)
+
+
+def test_who_sees_the_future_starts_anew(rng):
+    causal, same = convolutional(rng, "causal"), convolutional(rng, "same")
+    x = rng.standard_normal((6, D, B))
+    causal.forward(x)
+    causal.eval()
+    whole = causal.forward(x)
+    assert causal.streams and not same.streams
+    _, state = causal.forward(x[:4], causal.initial_state(B))
+    np.testing.assert_allclose(causal.forward(x[4:], state)[0], whole, rtol=0, atol=1e-13)
+    _, state = same.forward(x, same.initial_state(B))
+    with pytest.raises(ValueError, match="initial state: Conv1D cannot go on from another"):
+        Sequential([*same.layers[0].layers, *same.layers[1:]]).forward(x, state)
+    with pytest.raises(ValueError, match="initial state: Sequential cannot"):
+        same.forward(x, state)
+
+
+def test_statistics_are_the_layers_own(rng):
+    network = convolutional(rng)
+    norm = network.layers[1]
+    assert network.running["1.running_mean"] is norm.running["running_mean"]
+    assert network.parameter_count == sum(layer.parameter_count for layer in network.layers)
+    network.forward(rng.standard_normal((7, D, 3)))
+    state = network.state_dict()
+    assert state["1.num_batches_tracked"] == 1 and state["1.running_mean"].any()
+    other = convolutional(rng)
+    other.load_state_dict(state)
+    np.testing.assert_array_equal(other.layers[1].running["running_var"], norm.running["running_var"])
+
+
 def test_backward_needs_a_forward_pass(network, rng):
     x, dy = rng.standard_normal((T, D, B)), rng.standard_normal((T, K, B))
     with pytest.raises(ValueError, match="expected a forward pass"):
@@ -307,3 +383,37 @@ def test_parity_with_torch(rng):
     np.testing.assert_allclose(network.backward(da), x_theirs.grad.numpy().swapaxes(1, 2), rtol=0, atol=1e-10)
     for name, p in theirs.named_parameters():
         np.testing.assert_allclose(network.grads[name], p.grad.numpy(), rtol=0, atol=1e-10)
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("training", [True, False])
+def test_convolution_and_recurrence_as_torch(training, rng):
+    """Names, outputs and gradients of a network with running statistics and one prediction a window."""
+    torch = pytest.importorskip("torch")
+    nn, options = torch.nn, {"dtype": torch.float64}
+
+    class Network(nn.Sequential):
+        def forward(self, x):
+            x = self[2](self[1](self[0](x))).permute(2, 0, 1)
+            x = self[4](self[3](x)[0].transpose(0, 1))
+            return self[5](x)
+
+    theirs = Network(
+        nn.Conv1d(D, H, 3, **options), nn.ReLU(), nn.BatchNorm1d(H, **options),
+        nn.GRU(H, H, **options), nn.Flatten(), nn.Linear(H * 5, K, **options),
+    )  # fmt: skip
+    network = Sequential([
+        Conv1D(D, H, 3, rng, dtype=np.float64), Nonlinearity("relu"), BatchNorm(H, dtype=np.float64),
+        GRU(H, H, rng, dtype=np.float64), Flatten(), Linear(H * 5, K, rng, np.float64),
+    ])  # fmt: skip
+    network.load_state_dict({name: p.numpy() for name, p in theirs.state_dict().items()})
+    network.train(training), theirs.train(training)
+    x, dy = rng.standard_normal((7, D, B)), rng.standard_normal((1, K, B))
+    y_theirs = theirs(torch.from_numpy(x.transpose(2, 1, 0).copy()))
+    y_theirs.backward(torch.from_numpy(dy[0].T.copy()))
+    np.testing.assert_allclose(network.forward(x)[0].T, y_theirs.detach().numpy(), rtol=0, atol=1e-10)
+    network.backward(dy)
+    for name, p in theirs.named_parameters():
+        np.testing.assert_allclose(network.grads[name], p.grad.numpy(), rtol=0, atol=1e-10)
+    for name, array in theirs.state_dict().items():
+        np.testing.assert_allclose(network.state_dict()[name], array.numpy(), rtol=0, atol=1e-12)
