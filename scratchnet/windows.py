@@ -159,9 +159,7 @@ def continue_windows(
         raise ValueError(f"expected primers (T,) of one length, got {sorted(sizes)}")
     heard = np.array(primers, np.int64).T
     T, B = heard.shape
-    u = np.stack(
-        [np.random.default_rng(seed).random(length) for seed in rng.integers(2**63, size=B)], axis=1
-    )
+    u = np.stack([np.random.default_rng(seed).random(length) for seed in rng.integers(2**63, size=B)], axis=1)
     heard = np.concatenate([heard, np.zeros((length, B), np.int64)])
     training = model.training
     model.eval()

@@ -124,7 +124,9 @@ def test_a_run_that_lives_is_left_alone(tunes, tmp_path):
     trial = study.ask()
     trial.set_user_attr(sweep_runner.SEEN, time.time())
     sweep_runner.give_back_lost_runs(study)
-    assert [t.number for t in sweep_runner.running(study)] == [trial.number] and len(sweep_runner.waiting(study)) == 3
+    assert [t.number for t in sweep_runner.running(study)] == [trial.number] and len(
+        sweep_runner.waiting(study)
+    ) == 3
 
 
 def work_small(settings):
