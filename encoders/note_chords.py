@@ -83,8 +83,8 @@ class NoteChords:
 
     Examples
     --------
-    >>> score = Score(480, [Track("", [Note(0, 480, 60), Note(0, 480, 64), Note(0, 480, 67), Note(480, 240, 76)])])
-    >>> NoteChords().symbols(score)
+    >>> notes = [Note(0, 480, 60), Note(0, 480, 64), Note(0, 480, 67), Note(480, 240, 76)]
+    >>> NoteChords().symbols(Score(480, [Track("", notes)]))
     ['0.4.7_quarter', 'E5_eighth']
     """
 

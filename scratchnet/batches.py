@@ -85,8 +85,8 @@ class RandomWindows:
 class Epochs:
     """Batches of sequences that are gone through in epochs: what Streams and Windows (windows.py) share.
 
-    A subclass has `_arrange`, which makes the batches of an epoch, and `_batch`, which gives one of them; both
-    take chance from `rng` alone.
+    A subclass has `_arrange`, which makes the batches of an epoch, and `_batch`, which gives one of them;
+    both take chance from `rng` alone.
 
     Parameters
     ----------

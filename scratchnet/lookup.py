@@ -9,7 +9,7 @@ Forward         y(t) = row x(t) of W
 Backward        nothing: neither the table nor tokens have a derivative
 
 For features that are known of each token, such as the pitches that it stands for, beside or in the place of
-one-hot vectors. A table that is learned is an Embedding. The table is no parameter and is not in `state_dict`:
+one-hot vectors. A table that is learned is an Embedding. The table is no parameter, and not in `state_dict`:
 who makes the layer again makes the table again.
 
 Memory of a forward pass: T B D numbers.

@@ -5,8 +5,8 @@
     continue_windows    to compose with: each token from the window of the last T tokens
 
 This is for networks that look at a window as a whole (Conv1D without causal padding, Flatten, LastStep) and
-so cannot go on from a state. What a recurrent network learns from T targets in a window, these learn from one:
-the price of the design. No window reaches from one sequence into the next.
+so cannot go on from a state. What a recurrent network learns from T targets in a window, these learn from
+one: the price of the design. No window reaches from one sequence into the next.
 
 Memory: one copy of all tokens, two whole numbers a window, and one batch.
 """
@@ -37,7 +37,8 @@ class Windows(Epochs):
     def __init__(self, sequences, length, batch, rng, noise=0.0, vocabulary=0, first=0):
         if not 0 <= noise < 1 or (noise and not 0 <= first < vocabulary):
             raise ValueError(
-                f"expected noise in [0, 1), and 0 <= first < vocabulary, got {noise}, {first} and {vocabulary}"
+                "expected noise in [0, 1), and 0 <= first < vocabulary, "
+                f"got {noise}, {first} and {vocabulary}"
             )
         self.noise, self.drawn = noise, (first, vocabulary)
         super().__init__(sequences, length, batch, rng)
@@ -46,7 +47,8 @@ class Windows(Epochs):
         tokens, starts = windows_of(sequences, self.length)
         if len(starts) < self.batch:
             raise ValueError(
-                f"expected at least {self.batch} windows of {self.length} tokens and one more, got {len(starts)}"
+                f"expected at least {self.batch} windows of {self.length} tokens and one more, "
+                f"got {len(starts)}"
             )
         self.starts = self.rng.permutation(starts)
         return tokens, len(starts) // self.batch

@@ -39,7 +39,7 @@ class Corpus:
     Attributes
     ----------
     encoder : NoteChords
-    vocabulary : SymbolVocabulary, of the training pieces (and of what they become in other keys, if asked for)
+    vocabulary : SymbolVocabulary, of the training pieces, and if asked for of them in other keys
     pieces : list of Piece
     dropped : list of Dropped
     parts : dict of part -> list of indices of pieces
@@ -119,9 +119,9 @@ class Corpus:
             return np.average([getattr(piece.losses, name) for piece in self.pieces], weights=weights)
 
         return (
-            f"of the notes {mean('pitches', notes):.0%} come back at their pitch; the time between symbols is "
-            f"off by {mean('onsets', symbols):.3f} quarter notes in the mean, {mean('exact', symbols):.0%} are "
-            "exact"
+            f"of the notes {mean('pitches', notes):.0%} come back at their pitch; the time between symbols "
+            f"is off by {mean('onsets', symbols):.3f} quarter notes in the mean, "
+            f"{mean('exact', symbols):.0%} are exact"
         )
 
 

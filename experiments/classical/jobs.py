@@ -196,7 +196,7 @@ def run_compose(config):
 
 
 def compose_samples(run, network, corpus, config, build, quiet):
-    """Pieces that begin with windows of test pieces, as files; rows for samples.json, figures of repetition."""
+    """Pieces that begin with windows of test pieces, as files; rows for samples.json, Repetition."""
     rng = np.random.default_rng([config.seed, 2])
     if config.prime:
         primers = [composing.primer(corpus.encoder, corpus.vocabulary, config.prime, config.window)[0]]

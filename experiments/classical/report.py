@@ -12,8 +12,8 @@ from scratchnet.ngrams import WittenBell
 
 ORDER = 4  # the longest context of the n-grams
 MOST_TRAIN = 2000  # windows of training pieces that are judged, evenly spread
-# Accuracy on training and test pieces by the authors' poster. Their paper's table has losses, of which we know
-# one, "train .0097, test .7092" (in the abstract that figure is a test accuracy).
+# Accuracy on training and test pieces by the authors' poster. Their paper's table has losses, of which we
+# know one, "train .0097, test .7092" (in the abstract that figure is a test accuracy).
 PUBLISHED = {
     "baseline": (0.94, 0.60),
     "model1": (0.93, 0.88),
@@ -164,8 +164,8 @@ def verdict(judged, rows):
             f"Not better than the best n-gram ({name}, {nats:.3f}): {', '.join(worse)}."
             if worse
             else f"All are better than the best n-gram ({name}, {nats:.3f}).",
-            f"Losses are nats a symbol; the {first['unknown']:.1%} of {first['windows']:,} test targets that do "
-            "not occur in the training pieces count as wrong in the accuracy, and not in the losses.",
+            f"Losses are nats a symbol; the {first['unknown']:.1%} of {first['windows']:,} test targets that "
+            "do not occur in the training pieces count as wrong in the accuracy, and not in the losses.",
             f"The paper has networks of {PAPER_SIZES} weights.",
         ]
     )

@@ -1,4 +1,4 @@
-"""All builds over several seeds, on the sweep runner that experiments share; the paper's Figure 2 at the end."""
+"""All builds over several seeds, by the sweep runner of all experiments; at the end the paper's Figure 2."""
 
 from experiments import sweep_runner
 from experiments.classical import figures, report, runs
@@ -12,8 +12,8 @@ from scratchnet.files import atomic_open
 STUDY = "classical"
 SEEDS = 100  # that a study can hold
 SHARED = (
-    "preset", "width", "head", "conv", "kernel", "input", "embedding", "chords", "durations", "window", "limit",
-    "epochs", "steps", "batch", "lr", "optimizer", "transpose", "noise",
+    "preset", "width", "head", "conv", "kernel", "input", "embedding", "chords", "durations", "window",
+    "limit", "epochs", "steps", "batch", "lr", "optimizer", "transpose", "noise",
 )  # fmt: skip
 
 

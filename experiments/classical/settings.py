@@ -207,8 +207,8 @@ class ClassicalRecipe:
 PRESETS = {
     "quick": ClassicalRecipe(width=0.25),
     "paper": ClassicalRecipe(
-        head="flatten", epochs=200.0, judged=5000, optimizer="rmsprop", lr=1e-3, decay=False, weight_decay=0.0,
-        batch=100, clip=5.0, average=0.0,
+        head="flatten", epochs=200.0, judged=5000, optimizer="rmsprop", lr=1e-3, decay=False,
+        weight_decay=0.0, batch=100, clip=5.0, average=0.0,
     ),
 }  # fmt: skip
 

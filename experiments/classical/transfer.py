@@ -1,8 +1,8 @@
 """Going on, on other music: from a network that has learned one corpus to one that knows another.
 
-The new network has the symbols of the new training pieces. What the old one knows of those that both have goes
-over: the numbers of a symbol wherever a weight has one for each symbol, and all other weights as they are.
-Symbols that are new begin as in a fresh network.
+The new network has the symbols of the new training pieces. What the old one knows of those that both have
+goes over: the numbers of a symbol wherever a weight has one for each symbol, and all other weights as they
+are. Symbols that are new begin as in a fresh network.
 """
 
 from dataclasses import replace
@@ -69,7 +69,7 @@ def settings_of(config, base):
 
 
 def frozen_names(network, count):
-    """Names of the parameters of the `count` lowest layers that have any; UserError if none is left to learn."""
+    """Names of the parameters of the `count` lowest layers that have any; UserError if none is left."""
     layers = list(dict.fromkeys(name.partition(".")[0] for name in network.params))
     if count >= len(layers):
         raise UserError(f"--freeze: the network has {len(layers)} layers with weights, leave one to learn")
