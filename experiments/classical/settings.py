@@ -134,8 +134,8 @@ class Transfer(Optimising):
 
     run: Path
     """Folder of a trained network."""
-    data: tuple[Path, ...]
-    """The other music, as for train."""
+    data: tuple[Path, ...] | None = None
+    """The other music, as for train; if not given, MAESTRO's."""
     limit: PositiveInt | None = None
     """Take so many files."""
     epochs: PositiveFloat | None = None
@@ -190,7 +190,7 @@ class ClassicalRecipe:
 
     width: float = 1.0
     head: str = "last"
-    epochs: float = 3.0
+    epochs: float = 8.0
     noise: float = 0.0
     judged: int = 600
     optimizer: str = "adam"
