@@ -1,5 +1,6 @@
 """What the commands do."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,18 +12,15 @@ from experiments.classical.data import load
 from experiments.classical.repetition import in_words, repetition, summary
 from experiments.classical.settings import Run, complete
 from experiments.errors import UserError
-from experiments.run_folder import BEST, RunFolder
+from experiments.run_folder import RunFolder
 from experiments.settings import expect_resumed
+from experiments.token_jobs import best_ngram, free_folder, learn, network_folders, say
 from scratchnet.files import atomic_open
-from scratchnet.training import Diverged
 
+LEARNING = "classical", "pieces to choose by", "symbol"  # what is said of it
 HUMAN = 2  # excerpts of test pieces, to be heard beside what networks compose
 JUDGED_PIECES = 50  # of as many symbols as are composed, by people, for the figures of repetition
 SAMPLES = "samples.json"  # what `python -m experiments.listen` plays
-
-
-def say(text=""):
-    print(text, flush=True)
 
 
 def run_all(config):
@@ -43,7 +41,7 @@ def run_all(config):
     for build in config.builds:
         say(f"\n{build}:")
         session = runs.open_session(runs.train_settings(config, build=build), corpus, run.path(build))
-        learn(session, quiet)
+        learn(session, quiet, *LEARNING)
         network, _, _, _ = runs.load_network(session.run.folder)
         judged[build] = [report.judge_run(session, network, corpus)]
         curves[build] = [figures.held_out_curve(session.run.rows())]
@@ -72,24 +70,12 @@ def run_train(config):
         run = RunFolder.create(config.out, "classical", config, config.overwrite)
         session = runs.make_session(config, corpus, run)
     say(corpus.describe())
-    learn(session, quiet)
+    learn(session, quiet, *LEARNING)
     network, _, _, _ = runs.load_network(run.folder)
     found = report.judge_run(session, network, corpus)
     tell(run, {config.build: [found]}, {config.build: [figures.held_out_curve(run.rows())]}, corpus)
     picture_of_embedding(run, network, corpus)
     say(f"\nThe run is in {run.folder}. Compose: python -m experiments.classical compose {run.folder}")
-
-
-def learn(session, quiet):
-    """Train to the end; say with what, and how it went."""
-    trainer = session.trainer
-    say(f"{trainer.model.parameter_count:,} weights, {session.steps} steps")
-    try:
-        session.learn(quiet)
-    except Diverged as error:
-        raise SystemExit(f"classical: error: {error}") from None  # status 1, and one line
-    best = f"step {trainer.best['step']}, {trainer.best['nats']:.3f} nats a symbol"
-    say(f"stopped after step {trainer.steps}; the best on pieces to choose by: {best}")
 
 
 def tell(run, judged, curves, corpus):
@@ -99,7 +85,7 @@ def tell(run, judged, curves, corpus):
     with atomic_open(run.path("table.md")) as file:
         file.write(text + "\n")
     run.write_metrics({"builds": judged, "baselines": rows})
-    name, nats = report.best_ngram(rows)
+    name, nats = best_ngram(rows)
     figures.draw_learning(run.path("learning.png"), curves, {f"{name},\ntest": nats})
     say("\n" + text)
 
@@ -152,31 +138,15 @@ def run_evaluate(config):
     tell(RunFolder(config.out or config.runs[0]), judged, curves, first)
 
 
-def network_folders(path):
-    """The folders of trained networks in a run: itself, or those below it."""
-    run = RunFolder.open(path)
-    if (run.folder / BEST).is_file():
-        return [run.folder]
-    found = sorted(path.parent for path in run.folder.glob(f"*/{BEST}"))
-    if not found:
-        raise UserError(f"{path}: expected a trained run, but there is no {BEST} in it")
-    return found
-
-
 def with_data(config, data):
     """Settings with the music from somewhere else, if that is given."""
-    from dataclasses import replace
-
     return replace(config, data=data) if data else config
 
 
 def run_compose(config):
     """`compose`."""
     network, encoder, vocabulary, metadata = runs.load_network(config.run)
-    home = config.run if config.run.is_dir() else config.run.parent
-    folder = config.out or home / f"composed-{config.seed}"
-    if not config.overwrite and folder.is_dir() and any(folder.iterdir()):
-        raise UserError(f"{folder}: the folder is not empty; choose another --out or ask to --overwrite")
+    folder = free_folder(config)
     rng, window = np.random.default_rng([config.seed, 2]), metadata["config"]["window"]
     if config.prime:
         tokens, unknown = composing.primer(encoder, vocabulary, config.prime, window)
@@ -184,6 +154,7 @@ def run_compose(config):
             say(f"{unknown} of the {window} symbols of {config.prime} are not known to the network")
         primers = [tokens] * config.n
     else:
+        home = config.run if config.run.is_dir() else config.run.parent
         settings = runs.settings_of(RunFolder.open(home))
         corpus = load(with_data(settings, config.data), vocabulary, encoder)
         primers = composing.test_windows(corpus, config.n, rng)

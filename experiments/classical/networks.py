@@ -9,6 +9,7 @@ from scratchnet.sequential import Sequential
 
 # the settings that decide names and shapes of the weights
 NETWORK = ("build", "width", "head", "conv", "kernel", "input", "embedding", "window")
+SMALL = 0.05  # deviation of an embedding's first numbers: what is learned is to outgrow them
 
 
 def make_network(settings, encoder, vocabulary, rng):
@@ -29,6 +30,7 @@ def make_network(settings, encoder, vocabulary, rng):
     V, below, size = len(vocabulary), [], len(vocabulary)
     if settings["input"] == "embedding":
         below, size = [Embedding(V, settings["embedding"], rng)], settings["embedding"]
+        below[0].params["weight"] *= SMALL
     elif settings["input"] != "one-hot":
         below = [Lookup(features(settings["input"], encoder, vocabulary))]
         size = below[0].table.shape[1]

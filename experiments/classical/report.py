@@ -1,11 +1,12 @@
 """How good: the paper's Figure 2 beside ours, and what a network has to beat."""
 
 import math
-from statistics import mean, stdev
+from statistics import mean
 
 import numpy as np
 
 from experiments.classical.runs import held_out
+from experiments.token_jobs import best_ngram, spread
 from scratchnet.batches import IGNORED
 from scratchnet.checkpoint import load_checkpoint
 from scratchnet.ngrams import WittenBell
@@ -108,18 +109,6 @@ def baselines(corpus):
     return rows
 
 
-def best_ngram(rows):
-    """Name and nats of the best n-gram."""
-    return min(((name, nats) for name, nats in rows.items() if "gram" in name), key=lambda row: row[1])
-
-
-def spread(values, digits=3, scale=1.0):
-    """A figure over seeds: its mean, and with more than one value the standard deviation."""
-    values = [scale * value for value in values]
-    text = f"{mean(values):.{digits}f}"
-    return f"{text} ± {stdev(values):.{digits}f}" if len(values) > 1 else text
-
-
 def table(judged, rows):
     """The paper's Figure 2 and ours in Markdown.
 
@@ -139,7 +128,7 @@ def table(judged, rows):
             *(spread([seed[part]["nats"] for seed in seeds]) for part in ("train", "test")),
             spread([seed["last"] for seed in seeds]),
             spread([seed["test"]["formula"] for seed in seeds]),
-            *(f"{spread([s[part]['accuracy'] for s in seeds], 1, 100)} %" for part in ("train", "test")),
+            *(f"{spread([100 * s[part]['accuracy'] for s in seeds], 1)} %" for part in ("train", "test")),
             "{:.0%}, {:.0%}".format(*PUBLISHED[build]) if build in PUBLISHED else "",
             f"{mean(seed['best_step'] for seed in seeds):.0f} of {seeds[0]['steps']}",
             f"{mean(seed['seconds'] for seed in seeds):.0f}",

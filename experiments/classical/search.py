@@ -7,6 +7,7 @@ from experiments.classical.settings import BUILDS, Train, complete
 from experiments.errors import UserError
 from experiments.run_folder import RunFolder
 from experiments.sweep_runner import Plan
+from experiments.token_jobs import best_ngram
 from scratchnet.files import atomic_open
 
 STUDY = "classical"
@@ -95,7 +96,7 @@ def write_report(config, plan, trials, corpus, say):
         text += f"\nNot there: {', '.join(missing)}."
     with atomic_open(config.out / "search.md") as file:
         file.write(text + "\n")
-    name, nats = report.best_ngram(rows)
+    name, nats = best_ngram(rows)
     figures.draw_learning(config.out / "search.png", curves, {f"{name},\ntest": nats})
     say("\n" + text)
     say(f"\nThe table and the figure are in {config.out}.")

@@ -11,11 +11,12 @@ import numpy as np
 
 from experiments.classical import report, runs
 from experiments.classical.data import load
-from experiments.classical.jobs import learn
+from experiments.classical.jobs import LEARNING
 from experiments.classical.networks import NETWORK, make_network
 from experiments.classical.settings import ClassicalRecipe, complete
 from experiments.errors import UserError
 from experiments.run_folder import RunFolder
+from experiments.token_jobs import learn
 from scratchnet.files import atomic_open
 
 
@@ -44,7 +45,7 @@ def run_transfer(config, say):
         say(f"\n{kind}:")
         folder = run.path(kind.replace(" ", "-"))
         session = runs.open_session(settings, corpus, folder, network, kept)
-        learn(session, config.quiet)
+        learn(session, config.quiet, *LEARNING)
         best, _, _, _ = runs.load_network(folder)
         rows[kind] = report.judge_run(session, best, corpus)
     text = table(rows, config.freeze)
