@@ -12,7 +12,8 @@ The format and its 312 tokens are musicautobot's; its 38 numbers for the bar tha
 step is a sixteenth of a bar of 4/4, `d16` a bar, `d2` an eighth note (the paper calls it a 16th). In four
 points this encoder differs, each of which would lose music or play it wrong:
 
-- A note of less than half a step lasts one step; there it vanishes.
+- A note of less than half a step lasts one step; there it vanishes, as more than a quarter of the notes in
+  MAESTRO would that no pedal lengthens.
 - All of the 128 pitches are kept unless asked otherwise; there 21 to 107, without the piano's top key.
 - A rest of more than 160 steps is several `xxsep` in a row; there such a file is refused.
 - A pitch struck twice on one step, as two parts may do, is one note, the longer; there it is two.

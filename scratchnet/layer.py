@@ -4,7 +4,7 @@
     dx = layer.backward(dy)     adds dE/dparam into grads, returns dE/dx
 
 Letters, everywhere in scratchnet:  T time steps, B sequences, D inputs, H hidden units, V vocabulary,
-K outputs, Z sources of a unit.
+K outputs, Z sources of a unit; of a convolution C outputs, K steps wide.
 A sequence of vectors is (T, features, B): each time step holds the textbook's column vectors side by side.
 A sequence of tokens is an array (T, B) of whole numbers.
 """

@@ -11,7 +11,7 @@ pytest.importorskip("pooch")
 from encoders.note_duration import NoteDuration
 from encoders.score import Note, Score, Track
 from experiments.errors import UserError
-from experiments.piano import composing, data, report, runs
+from experiments.piano import composing, data, measured, report, runs
 from experiments.piano.networks import make_network
 from experiments.piano.settings import Compose, Run, Train, complete
 from scratchnet.attention import Attention
@@ -149,6 +149,14 @@ def test_what_is_composed_can_be_played_and_is_as_long_as_asked(kind):
         assert all(note.start >= 2 * 16 * SIXTEENTH for note in composed.notes)
 
 
+def test_a_key_that_is_struck_again_ends_the_note_before():
+    tokens = ENCODER.parse("xxbos xxpad n60 d8 n55 d8 xxsep d2 n60 d8 xxsep d8 n60 d1")
+    notes = composing.as_score(ENCODER, tokens).notes()
+    assert [(n.start // 120, n.duration // 120, n.pitch) for n in notes] == [
+        (0, 8, 55), (0, 2, 60), (2, 8, 60), (10, 1, 60),
+    ]  # fmt: skip
+
+
 def test_temperatures_of_notes_and_durations():
     settings = Compose(run=".", temperature=0.5, duration_temperature=2.0)
     after = dict(zip(ENCODER.vocabulary, composing.temperatures(ENCODER, settings), strict=True))
@@ -163,6 +171,17 @@ def test_a_primer_that_cannot_be(tmp_path):
     folder = write_pieces(tmp_path, 1)
     with pytest.raises(UserError, match=r"--prime .*expected pitches in 60\.\.108, got"):
         composing.primer(NoteDuration(lowest=60, highest=108), folder / "piece00.mid", 4)
+
+
+def test_excerpts_are_stretches_of_a_piece():
+    piece = make_piece(0, bars=13)
+    found = measured.excerpts(piece, 2)
+    assert len(found) == 5
+    assert [(n.start, n.pitch) for n in found[0].notes()] == [
+        (n.start, n.pitch) for n in piece.notes() if n.start < 32 * SIXTEENTH
+    ]
+    assert all(n.start < 32 * SIXTEENTH for score in found for n in score.notes())
+    assert measured.excerpts(piece, 14) == []
 
 
 # ---------------------------------------------------------------------------------------------- judging

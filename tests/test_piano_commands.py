@@ -163,3 +163,16 @@ def test_help_comes_at_once():
     began = time.perf_counter()
     said = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout
     assert said.strip() == "False" and time.perf_counter() - began < 20
+
+
+def test_what_is_composed_is_measured_beside_test_pieces(trained, tmp_path, capsys):
+    out = tmp_path / "out"
+    arguments = ["--n", 3, "--bars", 1, "--quiet", "--out", out]
+    assert piano("evaluate", trained, *arguments) == 0
+    table = (out / "measures.md").read_text()
+    assert "| reference, half against half |" in table and "| attention |" in table
+    assert (out / "measures.png").stat().st_size > 5000
+    rows = json.loads((out / "metrics.json").read_text())["measures"]["rows"]
+    assert [row["name"] for row in rows[1:]] == ["attention", "rnn"]
+    assert piano("evaluate", trained, *arguments, "--bars", 50) == 2
+    assert "at least 4 excerpts of 50 bars of test pieces, got 0" in capsys.readouterr().err

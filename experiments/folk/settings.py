@@ -153,12 +153,16 @@ class Sweep(Source):
 
 
 PRESETS = {
-    "quick": Recipe(512, 1500, dropout=0.3, lr=3e-3),
+    "quick": Recipe(
+        512, 400, embedding=256, dropout=0.3, lr=3e-3, length=256, transpose=0.3, judge_every=50,
+    ),
     "paper": Recipe(
         1024, 2000, embedding=256, dropout=0.0, lr=1e-3, decay=False, weight_decay=0.0, length=400,
         streams=False, transpose=0.0, clip=5.0, average=0.0,
     ),
-    "best": Recipe(512, 6000, layers=2, judge_every=200),
+    "best": Recipe(
+        512, 1300, layers=2, embedding=256, dropout=0.6, lr=3e-3, length=256, transpose=0.7, judge_every=50,
+    ),
 }  # fmt: skip
 
 

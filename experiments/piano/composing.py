@@ -1,5 +1,7 @@
 """From a trained network to music: beginnings, drawing, bars."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from encoders.midi import read_midi
@@ -97,6 +99,16 @@ def draw(network, encoder, begin, count, rng, settings):
     return [np.concatenate([begin, piece]) for piece in pieces]
 
 
+def cut_at_restrikes(score):
+    """A score in which a note ends where its key is struck again: MIDI cannot say anything else."""
+    ends, notes = {}, []
+    for note in reversed(score.notes()):
+        until = min(note.end, ends.get(note.pitch, note.end))
+        ends[note.pitch] = note.start
+        notes.append(replace(note, duration=until - note.start))
+    return replace(score, tracks=[replace(score.tracks[0], notes=notes)])
+
+
 def as_score(encoder, tokens, given=0, bpm=None):
     """A Score of composed tokens: a track with what was given, if anything, and one with what was composed.
 
@@ -104,11 +116,10 @@ def as_score(encoder, tokens, given=0, bpm=None):
     ----------
     given : how many tokens at the beginning were given
     """
-    whole = encoder.decode(tokens, bpm)
-    before = encoder.decode(tokens[:given], bpm).notes() if given > 2 else []
-    rest = list(whole.notes())
-    for note in before:
-        if note in rest:
-            rest.remove(note)
+    whole = cut_at_restrikes(encoder.decode(tokens, bpm))
+    opening = {(note.start, note.pitch) for note in encoder.decode(tokens[:given], bpm).notes()}
+    before, rest = [], []
+    for note in whole.notes():
+        (before if (note.start, note.pitch) in opening else rest).append(note)
     tracks = [Track("given", before, PIANO)] if before else []
     return Score(whole.ticks_per_beat, [*tracks, Track("composed", rest, PIANO)], whole.tempos)

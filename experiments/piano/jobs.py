@@ -9,7 +9,7 @@ from encoders.audio import render_midi
 from encoders.midi import write_midi
 from encoders.score import Score, Track
 from experiments.errors import UserError
-from experiments.piano import composing, figures, report, runs
+from experiments.piano import composing, figures, measured, report, runs
 from experiments.piano.data import load
 from experiments.piano.settings import Run, complete
 from experiments.run_folder import RunFolder
@@ -100,15 +100,19 @@ def run_evaluate(config):
     first = runs.settings_of(RunFolder.open(folders[0]))
     corpus = load(with_data(first, config.data))
     say(corpus.describe())
-    judged = {}
+    judged, networks = {}, {}
     for folder in folders:
         run = RunFolder.open(folder)
         if not same_music(runs.settings_of(run), first):
             raise UserError(f"{folder}: learned from other music than {folders[0]}")
-        network, _, metadata = runs.load_network(folder)
-        judged.setdefault(metadata["config"]["model"], []).append(judge_network(run, network, corpus))
+        network, encoder, metadata = runs.load_network(folder)
+        model = metadata["config"]["model"]
+        networks.setdefault(model, (network, encoder))  # of several seeds, the first one composes
+        judged.setdefault(model, []).append(judge_network(run, network, corpus))
     out = RunFolder(config.out or config.runs[0])
     tell(out, judged, report.baselines(corpus))
+    if config.n:
+        measured.measure(out, networks, corpus, config, say)
 
 
 def same_music(settings, others):

@@ -1,0 +1,3 @@
+"""Objective measures of music: how alike two sets of pieces are, and what each piece is like. See
+README.md.
+"""

@@ -1,0 +1,31 @@
+"""Objective measures: the command line. What is needed is imported when it runs, so that --help answers at
+once.
+"""
+
+import sys
+
+from experiments.command_line import Program
+from experiments.measures.settings import Compare
+
+program = Program(
+    "measures",
+    """How like human music are these pieces? Features of Yang & Lerch (2018), their distances within and
+    between sets, MusPy's metrics, repetition, and a Frechet distance on features; beside human against
+    human.""",
+    """
+    python -m experiments.measures --reference held_out/ runs/piano-20260101-120000/samples
+    python -m experiments.measures --reference held_out/ --steps-per-beat 4 --bars 32 lstm/ rnn/
+    python -m experiments.measures --reference tunes.abc composed.abc --out measured""",
+)
+
+
+@program.command(default=True)
+def compare(config: Compare):
+    """Compare sets of pieces with a reference."""
+    from experiments.measures.jobs import run_compare
+
+    run_compare(config)
+
+
+if __name__ == "__main__":
+    sys.exit(program.main())

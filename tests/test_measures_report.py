@@ -1,0 +1,261 @@
+"""Sets against a reference: comparison, tables, picture, and `python -m experiments.measures`."""
+
+import json
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from measured_music import BEAT, piece, tune
+
+pytest.importorskip("jsonargparse")
+pytest.importorskip("matplotlib")
+from encoders.abc_notation import write_tune
+from encoders.midi import write_midi
+from experiments.errors import UserError
+from experiments.measures import collection
+from experiments.measures.__main__ import program
+from experiments.measures.collection import read_pieces
+from experiments.measures.features import NAMES
+from experiments.measures.figures import draw_overlap
+from experiments.measures.jobs import names
+from experiments.measures.report import REFERENCE, compare, measure, spread
+from experiments.measures.tables import markdown, shown
+
+
+def melodies(rng, count, low=60, widest=4):
+    """Random walks with chords and several lengths: 40 notes each."""
+    pieces = []
+    for _ in range(count):
+        pitches = low + np.cumsum(rng.integers(-widest, widest + 1, 40)) % 24
+        lengths = rng.choice([6, 12, 24], 40)
+        starts = np.cumsum(lengths) - lengths
+        notes = [(int(a), int(b), int(c)) for a, b, c in zip(starts, lengths, pitches, strict=True)]
+        pieces.append(piece(*notes, *((a, b, c + 7) for a, b, c in notes[::5])))
+    return pieces
+
+
+@pytest.fixture(scope="module")
+def human():
+    return melodies(np.random.default_rng(1), 24)
+
+
+@pytest.fixture(scope="module")
+def comparison(human):
+    rng = np.random.default_rng(2)
+    sets = {
+        "alike": melodies(rng, 14),
+        "one piece, many times": [human[0]] * 14,
+        "one note": [tune(*[60] * 40), tune(*[62] * 30), piece()],
+        "other": melodies(rng, 14, low=30, widest=11),
+        "a single piece": human[:1],
+    }
+    return compare(sets, human, np.random.default_rng(3), splits=4)
+
+
+def row(comparison, name):
+    return next(row for row in comparison["rows"] if row["name"] == name)
+
+
+def test_what_is_counted(comparison):
+    assert [r["name"] for r in comparison["rows"]][0] == REFERENCE and len(comparison["rows"]) == 6
+    assert (comparison["splits"], comparison["half"]) == (4, 12)
+    counts = {r["name"]: (r["pieces"], r["left_out"], r["compared"]) for r in comparison["rows"]}
+    assert counts[REFERENCE] == (24, 0, 12) and counts["alike"] == (14, 0, 12)
+    assert counts["one note"] == (2, 1, 2) and counts["a single piece"] == (1, 0, 1)
+
+
+def test_the_nearer_the_music_the_smaller_the_distance(comparison):
+    far = {r["name"]: r["frechet"]["mean"] for r in comparison["rows"]}
+    assert max(far[REFERENCE], far["alike"]) < far["other"] / 1.5 < far["one note"]
+    assert np.isnan(far["a single piece"]) and far[REFERENCE] > 0.5  # the other half, not the same again
+    overlap = {r["name"]: np.mean([s["mean"] for s in r["overlap"].values()]) for r in comparison["rows"]}
+    assert min(overlap[REFERENCE], overlap["alike"]) > overlap["other"] > 0.5 > overlap["one note"]
+
+
+def test_one_piece_again_and_again_is_seen_by_its_own_distances(comparison):
+    same = row(comparison, "one piece, many times")
+    assert np.mean([same["overlap"][name]["mean"] for name in NAMES]) > 0.5
+    assert all(same["own_overlap"][name]["mean"] == 0 for name in NAMES if name != "total_used_note")
+    assert same["own_overlap"]["total_used_note"]["mean"] == 1  # all the human pieces have 48, too
+    assert same["own_kl"]["avg_IOI"]["mean"] == np.inf
+
+
+def test_a_set_of_one_has_no_distances_of_its_own(comparison):
+    single = row(comparison, "a single piece")
+    assert np.isnan(single["own_overlap"]["avg_IOI"]["mean"])
+    assert 0 <= single["overlap"]["avg_IOI"]["mean"] <= 1
+
+
+def test_metrics_are_of_all_pieces(comparison, human):
+    pitches = [len({note.pitch for note in score.notes()}) for score in human]
+    found = row(comparison, REFERENCE)["metrics"]["n_pitches_used"]
+    assert found == {"mean": pytest.approx(np.mean(pitches)), "sd": pytest.approx(np.std(pitches, ddof=1))}
+    assert row(comparison, "one note")["metrics"]["stuck"]["mean"] == 1
+    assert row(comparison, REFERENCE)["metrics"]["stuck"]["mean"] == 0
+
+
+def test_the_same_seed_gives_the_same_table(comparison, human):
+    again = [compare({"s": human[:5]}, human, np.random.default_rng(seed), 3) for seed in (3, 3, 4)]
+    assert markdown(again[0]) == markdown(again[1]) != markdown(again[2])
+    alone = compare({}, human, np.random.default_rng(3), 3)
+    assert markdown({**again[0], "rows": again[0]["rows"][:1]}) == markdown(alone)
+
+
+def test_bars_and_grid_are_of_all_sets(human):
+    cut = measure(human, bars=1)
+    assert (cut.vectors["total_used_note"] < measure(human).vectors["total_used_note"]).all()
+    fine = piece((1, 20, 60), (23, 20, 64), (26, 20, 67))
+    assert measure([fine]).metrics["polyphony"] != measure([fine], steps_per_beat=4).metrics["polyphony"]
+    assert measure([fine], steps_per_beat=1).left_out == 0
+
+
+def test_a_small_reference_is_refused(human):
+    with pytest.raises(UserError, match="expected 4 pieces with two onsets or more, got 3"):
+        compare({}, [*human[:3], piece((0, BEAT, 60))], np.random.default_rng(0))
+
+
+def test_spreads():
+    assert spread([1, 2, np.nan, 3]) == {"mean": 2, "sd": 1}
+    assert shown(spread([2.5])) == "2.50" and shown(spread([])) == "" and shown(None) == ""
+    assert shown(spread([1, 3])) == "2.00 ± 1.41" and shown(spread([900, 1100])) == "1000 ± 141"
+    assert shown(spread([1, np.inf])) == "inf"
+
+
+def test_tables(comparison):
+    tables = markdown(comparison).strip().split("\n\n")
+    grids = [text.split("\n") for text in tables if text.startswith("|")]
+    assert len(grids) == 5 and all(len(grid) == 2 + 6 for grid in grids)
+    assert all(len({line.count("|") for line in grid}) == 1 for grid in grids)
+    assert "avg IOI" in grids[1][0] and "groove consistency" in grids[4][0]
+    assert "nan" not in markdown(comparison)
+
+
+@pytest.mark.parametrize("sets", [0, 1, 5])
+def test_the_picture(comparison, tmp_path, sets):
+    shown_rows = {**comparison, "rows": comparison["rows"][: 1 + sets]}
+    draw_overlap(tmp_path / "a.svg", shown_rows)
+    text = (tmp_path / "a.svg").read_text()
+    for words in ("pitch class transition matrix", "with distances within the set", *("alike",) * (sets > 0)):
+        assert f"<!-- {words} -->" in text
+    draw_overlap(tmp_path / "a.png", shown_rows)
+    assert (tmp_path / "a.png").stat().st_size > 20_000
+
+
+# Folders -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folders(tmp_path, human):
+    """Six MIDI files, one of them in a folder below; three tunes; a folder of rubbish."""
+    for name in ("held_out/more", "tunes", "rubbish"):
+        (tmp_path / name).mkdir(parents=True)
+    for number, score in enumerate(human[:6]):
+        folder = tmp_path / "held_out" / ("more" if number == 5 else "")
+        write_midi(score, folder / f"{number}.{'MID' if number == 0 else 'midi'}")
+    texts = [write_tune(tune(60, 62, 64, 65, 67, length=12 * k), title="T") for k in (1, 2, 3)]
+    (tmp_path / "tunes" / "tunes.abc").write_text("\n\n".join([*texts, "X:9\nT:broken\n"]))
+    (tmp_path / "rubbish" / "a.mid").write_bytes(b"MThd")
+    (tmp_path / "rubbish" / "b.mid").mkdir()
+    (tmp_path / "rubbish" / "notes.txt").touch()
+    return tmp_path
+
+
+def measures(*arguments):
+    return program.main([str(argument) for argument in arguments])
+
+
+def test_reading(folders):
+    found = read_pieces(folders / "held_out", quiet=True)
+    assert len(found.scores) == 6 and found.dropped == []
+    assert len(read_pieces(folders / "held_out" / "1.midi", quiet=True).scores) == 1
+    found = read_pieces(folders / "tunes", quiet=True)
+    assert len(found.scores) == 3
+    ((where, why),) = found.dropped
+    assert where.startswith(str(folders / "tunes" / "tunes.abc")) and ", line " in where and "key" in why
+
+
+def test_equal_files_are_several_pieces(folders):
+    for name in ("again.mid", "and again.mid"):
+        (folders / "held_out" / name).write_bytes((folders / "held_out" / "1.midi").read_bytes())
+    assert len(read_pieces(folders / "held_out", quiet=True).scores) == 8
+
+
+def test_pieces_beyond_measure_are_left_out(folders, monkeypatch):
+    monkeypatch.setattr(collection, "MOST_NOTES", 20)
+    write_midi(tune(60, 62), folders / "held_out" / "short.mid")
+    write_midi(tune(), folders / "held_out" / "silent.mid")
+    found = read_pieces(folders / "held_out", quiet=True)
+    assert len(found.scores) == 1 and len(found.dropped) == 7
+    reasons = {why for _, why in found.dropped}
+    assert "no notes in it" in reasons and "48 notes, more than 20" in reasons
+    monkeypatch.setattr(collection, "MOST_BARS", 0)
+    with pytest.raises(UserError, match="none that can be read; 8 left out"):
+        read_pieces(folders / "held_out", quiet=True)
+
+
+def test_everything(folders, capsys):
+    (folders / "held_out" / "broken.mid").write_bytes(b"MThd")
+    out = folders / "out"
+    arguments = ["--reference", folders / "held_out", folders / "tunes", folders / "held_out" / "1.midi"]
+    assert measures(*arguments, "--out", out, "--splits", 3, "--quiet") == 0
+    said = capsys.readouterr().out
+    assert f"left out: {folders / 'held_out' / 'broken.mid'}: " in said and "| tunes |" in said
+    assert {path.name for path in out.iterdir()} == {
+        "config.yaml", "environment.json", "metrics.json", "overlap.png", "tables.md",
+    }  # fmt: skip
+    assert (out / "tables.md").read_text() in said
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert [r["name"] for r in metrics["rows"]] == [REFERENCE, "tunes", "1.midi"]
+    assert len(metrics["dropped"]) == 2 and metrics["rows"][1]["frechet"]["mean"] > 0
+    assert metrics["rows"][2]["frechet"]["mean"] is None  # NaN: a set of one
+    assert measures(*arguments, "--out", out, "--quiet") == 2
+    assert "not empty" in capsys.readouterr().err
+    again = [*arguments, "--bars", 2, "--steps-per-beat", 4, "--line", "notes", "--out", out, "--overwrite"]
+    assert measures(*again, "--quiet") == 0
+
+
+def test_sets_of_one_name_are_told_apart(tmp_path):
+    paths = [tmp_path / "lstm" / "samples", tmp_path / "rnn" / "samples", tmp_path / "human"]
+    assert names(paths) == [str(paths[0]), str(paths[1]), "human"]
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--reference", "held_out"], "SETS"),
+        (["compare", "tunes"], "--reference: expected a folder"),
+        (["--reference", "held_out", "nothing"], "nothing: no such file or folder"),
+        (["--reference", "rubbish", "tunes"], "none that can be read; 1 left out"),
+        (["--reference", "held_out", "rubbish/notes.txt"], "rubbish/notes.txt: expected music"),
+        (["--reference", "tunes", "held_out"], "expected 4 pieces with two onsets or more, got 3"),
+        (["--reference", "held_out", "tunes", "--splits", "0"], "--splits: expected"),
+        (["--reference", "held_out", "tunes", "--line", "lowest"], "--line: expected"),
+        (["tunes"], "--reference: expected a folder"),
+    ],
+)
+def test_wrong_use_is_one_line(arguments, message, folders, capsys, monkeypatch):
+    monkeypatch.chdir(folders)
+    assert measures(*arguments, "--out", "out", *["--quiet"] * (len(arguments) > 1)) == 2
+    told = capsys.readouterr().err
+    assert message.lower() in told.lower() and told.count("\n") == 1 and told.startswith("measures")
+    assert not (folders / "out").exists()
+
+
+def test_help_answers_at_once():
+    began = time.perf_counter()
+    code = "import sys; from experiments.measures.__main__ import program; program.main(['--help']); "
+    code += "sys.exit('scipy' in sys.modules or 'encoders.midi' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0 and "--reference held_out/" in result.stdout
+    assert time.perf_counter() - began < 60
+
+
+def test_real_music(data_folder):
+    classical = read_pieces(data_folder / "classical_44_c_major", quiet=True).scores[:8]
+    tunes = read_pieces(data_folder / "irish_mit", quiet=True).scores[:8]
+    found = compare({"tunes": tunes}, classical, np.random.default_rng(0), splits=2, bars=16)
+    itself, other = found["rows"]
+    assert itself["frechet"]["mean"] < other["frechet"]["mean"]
+    assert other["metrics"]["polyphony"]["mean"] == 1 < itself["metrics"]["polyphony"]["mean"]
