@@ -13,7 +13,7 @@ from encoders.score import Note, Score, Track
 from experiments.classical import composing, data, figures, report, runs, transfer
 from experiments.classical.builds import BUILDS
 from experiments.classical.networks import NETWORK, features, make_network, pitch_features
-from experiments.classical.repetition import loop_lengths, repetition
+from experiments.classical.repetition import in_words, repetition, summary
 from experiments.classical.settings import BUILDS as NAMED
 from experiments.classical.settings import Compose, Train, complete, counted
 from experiments.errors import UserError
@@ -270,23 +270,16 @@ def test_steps_from_epochs(folder):
     assert counted(settings(folder, steps=None, epochs=0.5, batch=10), 1000).judge_every == 3
 
 
-@pytest.mark.parametrize(
-    "symbols, run, loop, period, stuck",
-    [
-        ("abcdefgh" * 8, 1, 64, 8, False), ("ab" * 40, 1, 80, 2, True), ("a" * 50, 50, 50, 1, True),
-        ("abcdefgxyz" + "c" * 45, 45, 45, 1, True), ("c" * 45 + "abcdefgxyz", 45, 45, 1, False),
-        ("abcd", 1, 4, 4, False), ("aabb" * 2 + "xyz", 2, 8, 4, False), ("aaaaa", 5, 5, 1, True),
-    ],
-)  # fmt: skip
-def test_a_note_that_repeats_for_ever_is_found(symbols, run, loop, period, stuck):
-    found = repetition(list(symbols))
-    assert (found.run, found.loop, found.stuck) == (run, loop, stuck)
-    assert found.period == period or found.loop <= 8
-    assert found.different == len(set(symbols)) / len(symbols)
-
-
-def test_loops_of_a_period():
-    assert loop_lengths(np.array([1, 2, 1, 2, 1, 3, 1]), 2).tolist() == [1, 2, 3, 4, 5, 2, 3]
+def test_a_note_that_repeats_for_ever_is_found():
+    moving = [f"{name}{octave}_16th" for octave in range(2, 7) for name in "CDEFGAB"]
+    held = moving[:10] + ["C4_quarter", "C4_eighth"] * 25
+    assert not repetition(ENCODER, moving)["stuck"] and repetition(ENCODER, moving)["longest_run"] == 1
+    found = repetition(ENCODER, held)
+    assert found["stuck"] and found["longest_run"] == 50 and found["different"] == 12 / 60
+    assert in_words(found).endswith("STUCK")
+    both = summary([found, repetition(ENCODER, moving)])
+    assert both["stuck"] == 0.5 and both["longest run"] == 50 and both["pieces"] == 2
+    assert repetition(ENCODER, moving[:3] * 20)["stuck"]
 
 
 # ------------------------------------------------------------------------------------------- composing

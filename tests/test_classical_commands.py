@@ -131,7 +131,7 @@ def test_compose(trained, tmp_path, capsys):
     arguments = ["--n", 2, "--length", 9, "--prime", prime, "--seed", 3, "--no-wav", "--quiet", "--bpm", 90]
     assert classical("compose", weights, "--out", tmp_path / "out", *arguments) == 0
     said = capsys.readouterr().out
-    assert "2 pieces of 9 symbols" in said and "longest run of one symbol" in said
+    assert "2 pieces of 9 symbols" in said and "times in a row" in said
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
         f"{k}{end}" for k in ("01", "02") for end in (".mid", ".png", ".txt")
     ]

@@ -162,7 +162,7 @@ def run_compose(config):
     for number, (given, tokens) in enumerate(zip(primers, drawn.T, strict=True), 1):
         symbols = vocabulary.decode(tokens)
         write_piece(folder, f"{number:02}", encoder, vocabulary.decode(given), symbols, config, config.wav)
-        say(f"{number:02}: {in_words(repetition(symbols))}")
+        say(f"{number:02}: {in_words(repetition(encoder, symbols))}")
     say(f"{config.n} pieces of {config.length} symbols are in {folder}")
 
 
@@ -182,7 +182,7 @@ def compose_samples(run, network, corpus, config, build, quiet):
         seconds = write_piece(run.folder, name, corpus.encoder, given, symbols, config)
         row = {"file": f"{name}.wav", "source": build, "primed": True, "primer_seconds": seconds}
         rows.append(row)
-        found.append(repetition(symbols))
+        found.append(repetition(corpus.encoder, symbols))
         say(f"composed {name}: {in_words(found[-1])}")
     return rows, summary(found)
 
@@ -197,18 +197,19 @@ def human_samples(run, corpus, config):
         piece = pieces[rng.integers(len(pieces))]
         start = int(rng.integers(max(1, len(piece.symbols) - config.length)))
         symbols = piece.symbols[start : start + config.length]
-        found.append(repetition(symbols))
+        found.append(repetition(corpus.encoder, symbols))
         if number <= HUMAN:
             name = f"samples/human-{number}"
             write_piece(run.folder, name, corpus.encoder, [], symbols, config)
             rows.append({"file": f"{name}.wav", "source": "human", "primed": False, "title": piece.title})
-    figures_found = summary(found)
+    every = summary(found)
     say(
-        f"\npieces by people, {config.length} symbols each: {figures_found['stuck']:.0%} of "
-        f"{len(found)} end in a loop; longest run of one symbol {figures_found['longest run']}, median loop "
-        f"{figures_found['median loop']:.0f}, {figures_found['different']:.0%} of the symbols different"
+        f"\n{len(found)} excerpts of pieces by people, {config.length} symbols each: {every['stuck']:.0%} are "
+        f"stuck; the same pitches {every['median run']:.0f} times in a row in the median, at most "
+        f"{every['longest run']}; one pattern of four fills {every['median share of one pattern']:.0%}, "
+        f"{every['different']:.0%} of the symbols different"
     )
-    return rows, figures_found
+    return rows, every
 
 
 def write_piece(folder, name, encoder, given, composed, config, wav=True):
