@@ -31,7 +31,7 @@ def test_every_run_once_and_the_table(tmp_path):
     settings, said = config(tmp_path), []
     assert search.work(settings) == 4
     assert search.work(settings) == 0
-    plan = search.plan_of(settings)
+    plan = search.plan_of(settings, search.load(settings))
     done = sweep_runner.finished(sweep_runner.open_study(plan), plan.choices)
     assert set(done) == {("model2", 0), ("model2", 1), ("model6", 0), ("model6", 1)}
     for (build, seed), trial in done.items():
@@ -45,13 +45,15 @@ def test_every_run_once_and_the_table(tmp_path):
     assert "4 runs, 4 of them done before" in said[1] and "\n" + text == said[-2] + "\n"
     assert text.count(" ± ") >= 10 and "Not there" not in text and (settings.out / "search.png").is_file()
     more = config(tmp_path, seeds=3)
-    search.write_report(more, search.plan_of(more), done, search.load(more), said.append)
+    corpus = search.load(more)
+    search.write_report(more, search.plan_of(more, corpus), done, corpus, said.append)
     assert "Not there: model2 with seed 2, model6 with seed 2." in said[-2]
 
 
 def test_a_lost_run_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
     settings, learned = config(tmp_path, builds=("model2",), seeds=1), []
-    plan, corpus = search.plan_of(settings), search.load(settings)
+    corpus = search.load(settings)
+    plan = search.plan_of(settings, corpus)
     study = sweep_runner.open_study(plan)
     trial = study.ask()  # as a killed process leaves it: running, and silent
     run = sweep_runner.run_of(trial, plan)
@@ -77,9 +79,14 @@ def test_a_lost_run_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
 
 
 def test_a_study_of_other_settings(tmp_path):
-    sweep_runner.open_study(search.plan_of(config(tmp_path)))
+    settings = config(tmp_path)
+    corpus = search.load(settings)
+    sweep_runner.open_study(search.plan_of(settings, corpus))
     with pytest.raises(UserError, match="the study has steps 6, not 7"):
-        sweep_runner.open_study(search.plan_of(config(tmp_path, steps=7)))
+        sweep_runner.open_study(search.plan_of(config(tmp_path, steps=7), corpus))
+    other = config(tmp_path, transpose=1.0)
+    with pytest.raises(UserError, match="the study has (transpose|symbols)"):
+        sweep_runner.open_study(search.plan_of(other, search.load(other)))
 
 
 def test_diverged_runs_are_named(tmp_path):

@@ -125,15 +125,17 @@ def run_evaluate(config):
         run = RunFolder.open(folder)
         settings = runs.settings_of(run)
         network, encoder, vocabulary, _ = runs.load_network(folder)
-        corpus = load(with_data(settings, config.data), vocabulary, encoder)
+        own = load(settings, vocabulary, encoder)
+        corpus = load(with_data(settings, config.data), vocabulary, encoder) if config.data else own
         if first is None:
             first = corpus
             say(corpus.describe())
         elif vocabulary.names != first.vocabulary.names:
             raise UserError(f"{folder}: learned from other music than {folders[0]}")
-        session = runs.make_session(settings, load(settings, vocabulary, encoder), run)
+        session = runs.make_session(settings, own, run)
         session.resume()
-        judged.setdefault(settings.build, []).append(report.judge_run(session, network, corpus))
+        found = report.judge_run(session, network, corpus, keep=not config.data)
+        judged.setdefault(settings.build, []).append(found)
         curves.setdefault(settings.build, []).append(figures.held_out_curve(run.rows()))
     tell(RunFolder(config.out or config.runs[0]), judged, curves, first)
 
@@ -204,8 +206,8 @@ def human_samples(run, corpus, config):
             rows.append({"file": f"{name}.wav", "source": "human", "primed": False, "title": piece.title})
     every = summary(found)
     say(
-        f"\n{len(found)} excerpts of pieces by people, {config.length} symbols each: {every['stuck']:.0%} are "
-        f"stuck; the same pitches {every['median run']:.0f} times in a row in the median, at most "
+        f"\n{len(found)} excerpts of pieces by people, {config.length} symbols each: {every['stuck']:.0%} "
+        f"are stuck; the same pitches {every['median run']:.0f} times in a row in the median, at most "
         f"{every['longest run']}; one pattern of four fills {every['median share of one pattern']:.0%}, "
         f"{every['different']:.0%} of the symbols different"
     )

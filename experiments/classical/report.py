@@ -58,11 +58,18 @@ def judge(network, corpus, part, most=None):
     }
 
 
-def judge_run(session, network, corpus):
+def judge_run(session, network, corpus, keep=True):
     """All that the table says of a trained network: a dict that JSON can hold.
 
-    train, test : `judge` by the best weights; last : test nats by the last ones; best_step, steps; weights;
+    train, valid, test : `judge` by the best weights; last : test nats by the last ones; best_step, steps; weights;
     seconds : of learning, without judging
+
+    Parameters
+    ----------
+    session : Session, at its end
+    network : Sequential with the best weights
+    corpus : Corpus to be judged by
+    keep : whether the run's metrics.json gets it, too
     """
     found = {
         "train": judge(network, corpus, "train", MOST_TRAIN),
@@ -77,7 +84,8 @@ def judge_run(session, network, corpus):
     network.load_state_dict(last_weights(session.run))
     found["last"] = judge(network, corpus, "test")["nats"]
     network.load_state_dict(best)
-    session.run.write_metrics(found)
+    if keep:
+        session.run.write_metrics(found)
     return found
 
 

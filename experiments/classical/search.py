@@ -18,8 +18,8 @@ SHARED = (
 )  # fmt: skip
 
 
-def plan_of(config):
-    """The Plan of a Search with complete settings."""
+def plan_of(config, corpus):
+    """The Plan of a Search with complete settings; UserError if the seeds are too large."""
     seeds = range(config.seed, config.seed + config.seeds)
     if seeds[-1] >= SEEDS:
         raise UserError(f"--seed and --seeds: expected seeds below {SEEDS}, got {seeds[-1]}")
@@ -27,7 +27,8 @@ def plan_of(config):
         STUDY, config.out, config.storage,
         [{"build": build, "seed": seed} for seed in seeds for build in config.builds],
         {"build": list(BUILDS), "seed": list(range(SEEDS))},
-        {name: getattr(config, name) for name in SHARED},
+        {name: getattr(config, name) for name in SHARED}
+        | {"windows": corpus.windows("train"), "symbols": len(corpus.vocabulary)},
     )  # fmt: skip
 
 
@@ -39,7 +40,8 @@ def settings_of(config, run):
 
 def work(config):
     """Take runs until none is left; how many were done. One worker, one thread."""
-    plan, corpus = plan_of(config), load(config)
+    corpus = load(config)
+    plan = plan_of(config, corpus)
     return sweep_runner.work(plan, lambda run, trial: learn(config, run, corpus, trial))
 
 
@@ -63,8 +65,8 @@ def search(config, say):
     """`search`: all runs, on as many processes as asked for; then the figure and the table."""
     runs.expect_builds(config.builds)
     config = complete(config)
-    plan = plan_of(config)
     corpus = load(config)
+    plan = plan_of(config, corpus)
     say(corpus.describe())
     study = sweep_runner.open_study(plan)
     done = sweep_runner.finished(study, plan.choices)
