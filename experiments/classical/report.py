@@ -61,8 +61,8 @@ def judge(network, corpus, part, most=None):
 def judge_run(session, network, corpus, keep=True):
     """All that the table says of a trained network: a dict that JSON can hold.
 
-    train, valid, test : `judge` by the best weights; last : test nats by the last ones; best_step, steps; weights;
-    seconds : of learning, without judging
+    train, valid, test : `judge` by the best weights; last : test nats by the last ones; best_step, steps;
+    weights; seconds : of learning, without judging
 
     Parameters
     ----------

@@ -19,10 +19,8 @@ SHARED = (
 
 
 def plan_of(config, corpus):
-    """The Plan of a Search with complete settings; UserError if the seeds are too large."""
+    """The Plan of a Search with complete settings."""
     seeds = range(config.seed, config.seed + config.seeds)
-    if seeds[-1] >= SEEDS:
-        raise UserError(f"--seed and --seeds: expected seeds below {SEEDS}, got {seeds[-1]}")
     return Plan(
         STUDY, config.out, config.storage,
         [{"build": build, "seed": seed} for seed in seeds for build in config.builds],
@@ -64,6 +62,10 @@ def learn(config, run, corpus, trial):
 def search(config, say):
     """`search`: all runs, on as many processes as asked for; then the figure and the table."""
     runs.expect_builds(config.builds)
+    if config.seed + config.seeds > SEEDS:
+        raise UserError(
+            f"--seed and --seeds: expected seeds below {SEEDS}, got {config.seed + config.seeds - 1}"
+        )
     config = complete(config)
     corpus = load(config)
     plan = plan_of(config, corpus)
