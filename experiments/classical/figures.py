@@ -8,11 +8,11 @@ from experiments.figures import draw_curve, new_figure
 NAMES = "C C♯ D E♭ E F F♯ G G♯ A B♭ B".split()
 
 
-def draw_learning(path, curves, levels):
-    """Held-out loss against steps.
+def draw_learning(path, curves, ngram, nats):
+    """Loss on the pieces to choose by, against steps.
 
     curves : dict of build -> list, one for each seed, of [[step, nats], ...]; the mean is drawn
-    levels : dict of label -> nats
+    ngram, nats : the best n-gram, and its loss on the same pieces
     """
     series = {}
     for build, seeds in curves.items():
@@ -23,7 +23,7 @@ def draw_learning(path, curves, levels):
     draw_curve(
         path,
         series,
-        levels,
+        {ngram: nats},
         xlabel="step",
         ylabel="nats a symbol",
         title="Classical piano: pieces to choose by",

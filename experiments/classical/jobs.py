@@ -44,6 +44,7 @@ def run_all(config):
         learn(session, quiet, *LEARNING)
         network, _, _, _ = runs.load_network(session.run.folder)
         judged[build] = [report.judge_run(session, network, corpus)]
+        picture_of_embedding(session.run, network, corpus)
         curves[build] = [figures.held_out_curve(session.run.rows())]
         rows, repeated[build] = compose_samples(run, network, corpus, config, build, quiet)
         samples += rows
@@ -85,8 +86,7 @@ def tell(run, judged, curves, corpus):
     with atomic_open(run.path("table.md")) as file:
         file.write(text + "\n")
     run.write_metrics({"builds": judged, "baselines": rows})
-    name, nats = best_ngram(rows)
-    figures.draw_learning(run.path("learning.png"), curves, {f"{name},\ntest": nats})
+    figures.draw_learning(run.path("learning.png"), curves, *best_ngram(report.baselines(corpus, "valid")))
     say("\n" + text)
 
 

@@ -103,11 +103,11 @@ def seconds_of(run, batch):
     return float(sum(n * batch / row["tokens_per_s"] for n, row in zip(steps, rows, strict=True)))
 
 
-def baselines(corpus):
-    """What a network has to beat: dict of name -> nats, of the test windows' targets in the vocabulary."""
+def baselines(corpus, part="test"):
+    """What a network has to beat: dict of name -> nats, of the windows' targets in the vocabulary."""
     V = len(corpus.vocabulary) - 1  # token 0 is never to be predicted
     model = WittenBell(ORDER, V + 1).fit(corpus.sequences("train"))
-    sequences = corpus.sequences("test")
+    sequences = corpus.sequences(part)
     counts = np.concatenate(
         [(np.arange(len(s)) >= corpus.window) & (s != corpus.vocabulary.unknown) for s in sequences]
     )

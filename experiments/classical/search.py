@@ -100,7 +100,7 @@ def write_report(config, plan, trials, corpus, say):
         text += f"\nNot there: {', '.join(missing)}."
     with atomic_open(config.out / "search.md") as file:
         file.write(text + "\n")
-    name, nats = best_ngram(rows)
-    figures.draw_learning(config.out / "search.png", curves, {f"{name},\ntest": nats})
+    ngram = best_ngram(report.baselines(corpus, "valid"))
+    figures.draw_learning(config.out / "search.png", curves, *ngram)
     say("\n" + text)
     say(f"\nThe table and the figure are in {config.out}.")
