@@ -57,15 +57,19 @@ def share_out(pieces, split, dropped):
             part = "test" if place < held[0] else "valid" if place < sum(held) else "train"
             parts[part].append(k)
     if not all(parts.values()):
-        why = (
-            f" ({len(dropped)} dropped; the first: {dropped[0].path}: {dropped[0].reason})" if dropped else ""
-        )
         empty = next(part for part in PARTS if not parts[part])
         raise UserError(
             f"expected at least 3 different pieces, some in each part, got {len(pieces)} and none in "
-            f"{empty}{why}"
+            f"{empty}{first_dropped(dropped)}"
         )
     return parts
+
+
+def first_dropped(dropped):
+    """How many files were dropped and why the first was, to end a message; empty if none was."""
+    if not dropped:
+        return ""
+    return f" ({len(dropped)} dropped; the first: {dropped[0].path}: {dropped[0].reason})"
 
 
 def midi_files(path):

@@ -47,7 +47,7 @@ class Trainer:
     ----------
     model : Sequential from tokens (T, B) to logits (T, V, B)
     batches : RandomWindows or Streams (batches.py), or Windows (windows.py)
-    optimizer : of the model's params and grads
+    optimizer : of the model's params and grads, or of some of them; the others stay as they are
     clip : largest norm of the gradient; None for no limit
     schedule : Schedule of the learning rate; None for a constant one
     average : how much of the weights' running mean stays at each step; 0 to judge the weights themselves.
@@ -97,7 +97,7 @@ class Trainer:
             loss, da = softmax_cross_entropy(a, batch.y)
             model.zero_grad()
             model.backward(da, need_dx=False)
-            norm = clip_global_norm(model.grads, self.clip or math.inf)
+            norm = clip_global_norm(self.optimizer.grads, self.clip or math.inf)
         if not (math.isfinite(loss) and math.isfinite(norm)):
             for name, array in running.items():
                 model.running[name][...] = array

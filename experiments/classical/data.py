@@ -11,7 +11,15 @@ from encoders.midi_collection import read_collection
 from encoders.note_chords import Losses, NoteChords, SymbolVocabulary
 from experiments.datasets import cache_folder
 from experiments.errors import UserError
-from experiments.midi_pieces import PARTS, SPLIT_SEED, maestro, midi_files, share_out, tables
+from experiments.midi_pieces import (
+    PARTS,
+    SPLIT_SEED,
+    first_dropped,
+    maestro,
+    midi_files,
+    share_out,
+    tables,
+)
 from experiments.progress import Progress
 
 FOLDERS = {"train": "train", "dev": "valid", "valid": "valid", "validation": "valid", "test": "test"}
@@ -217,11 +225,7 @@ def expect_filled(parts, dropped):
     """A UserError if a part is empty."""
     for part in PARTS:
         if not parts[part]:
-            why = (
-                f" ({len(dropped)} dropped; the first: {dropped[0].path}: {dropped[0].reason})"
-                if dropped
-                else ""
-            )
             raise UserError(
-                f"expected MIDI files in each of the folders train, dev and test, none in {part}{why}"
+                f"expected MIDI files in each of the folders train, dev and test, none in {part}"
+                f"{first_dropped(dropped)}"
             )

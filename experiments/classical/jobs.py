@@ -25,7 +25,8 @@ SAMPLES = "samples.json"  # what `python -m experiments.listen` plays
 
 def run_all(config):
     """`python -m experiments.classical`."""
-    if config.resume:
+    resume = config.resume is not None
+    if resume:
         expect_resumed(config)
         run, quiet = RunFolder.open(config.resume), config.quiet
         config = complete(run.config(Run))
@@ -40,7 +41,8 @@ def run_all(config):
     judged, curves, samples, repeated = {}, {}, [], {}
     for build in config.builds:
         say(f"\n{build}:")
-        session = runs.open_session(runs.train_settings(config, build=build), corpus, run.path(build))
+        settings = runs.train_settings(config, build=build)
+        session = runs.open_session(settings, corpus, run.path(build), resume)
         learn(session, quiet, *LEARNING)
         network, _, _, _ = runs.load_network(session.run.folder)
         judged[build] = [report.judge_run(session, network, corpus)]

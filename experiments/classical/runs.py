@@ -29,10 +29,18 @@ def expect_builds(names):
 
 
 def held_out(corpus, part, most=None):
-    """Batches with the windows of a part, all or so many; targets that nobody could know do not count."""
-    return judged_windows(
-        corpus.sequences(part), corpus.window, BATCH, most, unknown=corpus.vocabulary.unknown
-    )
+    """Batches with the windows of a part, all or so many; targets that nobody could know do not count.
+
+    Raises
+    ------
+    UserError
+        If none of them is known.
+    """
+    unknown = corpus.vocabulary.unknown
+    try:
+        return judged_windows(corpus.sequences(part), corpus.window, BATCH, most, unknown)
+    except ValueError as error:
+        raise UserError(f"no window of the {part} pieces can be judged by: {error}") from None
 
 
 def network_of(config, corpus):
@@ -93,14 +101,13 @@ class Thawed:
         self.grads = {name: network.grads[name] for name in self.params}
 
 
-def open_session(config, corpus, path, network=None, frozen=()):
-    """The Session in a folder: a new one, or the one that was begun there."""
-    if (Path(path) / CHECKPOINT).is_file():
-        session = make_session(config, corpus, RunFolder.open(path), network, frozen)
+def open_session(config, corpus, path, resume):
+    """The Session in a folder: a new one, or to resume the one that was begun there, if it was."""
+    if resume and (Path(path) / CHECKPOINT).is_file():
+        session = make_session(config, corpus, RunFolder.open(path))
         session.resume()
         return session
-    run = RunFolder.create(path, "classical", config, config.overwrite)
-    return make_session(config, corpus, run, network, frozen)
+    return make_session(config, corpus, RunFolder.create(path, "classical", config, overwrite=True))
 
 
 def train_settings(config, **changes):
@@ -141,5 +148,9 @@ def load_network(path):
 
 
 def writing_of(metadata):
-    """(NoteChords, SymbolVocabulary) of a run's metadata."""
-    return NoteChords.from_settings(metadata["encoder"]), SymbolVocabulary(metadata["vocabulary"])
+    """(NoteChords, SymbolVocabulary) of a run's metadata; ValueError if a symbol is none."""
+    encoder = NoteChords.from_settings(metadata["encoder"])
+    vocabulary = SymbolVocabulary(metadata["vocabulary"])
+    for name in vocabulary.names:
+        encoder.parse(name)
+    return encoder, vocabulary

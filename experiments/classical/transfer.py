@@ -44,7 +44,8 @@ def run_transfer(config, say):
             rows["before"] = {part: report.judge(network, corpus, part) for part in ("valid", "test")}
         say(f"\n{kind}:")
         folder = run.path(kind.replace(" ", "-"))
-        session = runs.open_session(settings, corpus, folder, network, kept)
+        own = RunFolder.create(folder, "classical", settings, overwrite=True)
+        session = runs.make_session(settings, corpus, own, network, kept)
         learn(session, config.quiet, *LEARNING)
         best, _, _, _ = runs.load_network(folder)
         rows[kind] = report.judge_run(session, best, corpus)
