@@ -14,6 +14,7 @@ pytest.importorskip("matplotlib")
 pytest.importorskip("pooch")
 from encoders.midi import read_midi, write_midi
 from experiments.classical.__main__ import program
+from scratchnet.checkpoint import load_checkpoint, save_checkpoint
 
 SMALL = "--window 10 --width 0.02 --batch 4 --steps 12 --judge-every 6 --quiet".split()
 
@@ -208,3 +209,29 @@ def test_help_comes_at_once():
     loaded = "import sys; from experiments.classical.__main__ import program; print('numba' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout
     assert said.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        {"vocabulary": ["C4_quarter", "<b>"]}, {"vocabulary": []}, {"vocabulary": 3}, {"encoder": {}},
+        {"config": {}}, {"vocabulary": ["C4_quarter"]}, {"encoder": None},
+    ],
+)  # fmt: skip
+def test_a_strangers_network_is_refused(trained, tmp_path, capsys, spoil):
+    tensors, metadata = load_checkpoint(trained / "model2" / "best.safetensors")
+    save_checkpoint(tmp_path / "best.safetensors", tensors, metadata | spoil)
+    assert classical("compose", tmp_path / "best.safetensors", "--out", tmp_path / "out", "--quiet") == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "do not fit" in said
+
+
+def test_to_overwrite_is_to_begin_afresh(trained, tmp_path):
+    other, run = write_corpus(tmp_path / "other", (4, 1, 1)), tmp_path / "run"
+    arguments = ["--data", other, "--builds", "model2", "--length", 4, "--out", run]
+    assert classical(*SMALL, *arguments) == 0
+    first = (run / "model2" / "best.safetensors").read_bytes()
+    assert classical(*SMALL, *arguments, "--overwrite", "--seed", 1) == 0
+    assert (run / "model2" / "best.safetensors").read_bytes() != first
+    assert classical(*SMALL, *arguments, "--overwrite") == 0
+    assert (run / "model2" / "best.safetensors").read_bytes() == first

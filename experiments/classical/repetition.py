@@ -16,7 +16,7 @@ def repetition(encoder, symbols):
     Parameters
     ----------
     encoder : NoteChords
-    symbols : list of str, at least one
+    symbols : list of str, at least four
     """
     score = encoder.score(symbols)
     return {
@@ -43,6 +43,6 @@ def summary(pieces):
         "stuck": float(np.mean([piece["stuck"] for piece in pieces])),
         "longest run": int(np.max([piece["longest_run"] for piece in pieces])),
         "median run": float(np.median([piece["longest_run"] for piece in pieces])),
-        "median share of one pattern": float(np.nanmedian([piece["top_gram_share"] for piece in pieces])),
+        "median share of one pattern": float(np.median([piece["top_gram_share"] for piece in pieces])),
         "different": float(np.mean([piece["different"] for piece in pieces])),
     }

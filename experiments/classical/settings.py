@@ -74,7 +74,7 @@ class Drawing:
     """Only the so many likeliest; 1 always takes the likeliest, as the paper."""
     top_p: Annotated[float, Range(least=0.01, most=1)] = 0.95
     """Only the likeliest that make up this probability."""
-    length: PositiveInt = 200
+    length: Annotated[int, Range(least=4)] = 200
     """Symbols to compose."""
 
 
