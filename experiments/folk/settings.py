@@ -154,7 +154,7 @@ class Sweep(Source):
 
 PRESETS = {
     "quick": Recipe(
-        512, 400, embedding=256, dropout=0.3, lr=3e-3, length=256, transpose=0.3, judge_every=50,
+        512, 600, embedding=256, dropout=0.3, lr=3e-3, length=256, transpose=0.3, judge_every=50,
     ),
     "paper": Recipe(
         1024, 2000, embedding=256, dropout=0.0, lr=1e-3, decay=False, weight_decay=0.0, length=400,

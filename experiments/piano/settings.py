@@ -141,7 +141,8 @@ class PianoRecipe(Recipe):
 
 PRESETS = {
     "quick": PianoRecipe(
-        512, 900, dropout=0.3, lr=2e-3, batch=64, length=128, transpose=0.8, stretch=0.3, judge_every=100,
+        512, 900, embedding=128, dropout=0.3, lr=3e-3, batch=64, length=128, transpose=0.5, stretch=0.3,
+        judge_every=50,
     ),
     "paper": PianoRecipe(
         512, 2000, dropout=0.0, lr=1e-3, decay=False, weight_decay=0.0, batch=64, length=128, transpose=0.0,
