@@ -5,7 +5,7 @@
     C3.E5_quarter    the same as exact pitches, from the lowest to the highest (chords="exact")
     E5               without durations, as the earlier project had it (durations="none")
 
-    score --symbols--> names --score--> score         (SymbolVocabulary: names <-> tokens)
+    score --symbols--> names --score--> score         (symbol_vocabulary.py: names <-> tokens)
 
 After a student paper on classical piano (Stanford CS230, 2018) and S. Skuli's project before it. Pitch names:
 60 is C4, the black keys are C# Eb F# G# Bb.
@@ -36,6 +36,7 @@ from typing import NamedTuple
 import numpy as np
 
 from encoders.score import Note, Score, Track
+from encoders.symbol_vocabulary import UNKNOWN
 from encoders.time_grid import tones
 
 NAMES = "C C# D Eb E F F# G G# A Bb B".split()
@@ -45,7 +46,6 @@ PITCH_NAMES = tuple(PITCHES)
 TICKS = 480  # a quarter note of decoded scores
 MIDDLE = 60  # a chord in normal order is played upwards from this octave
 EIGHTH = "eighth"
-UNKNOWN = "?"
 TOGETHER = 1 / 16  # quarter notes: half of the shortest duration type
 
 
@@ -268,54 +268,6 @@ class NoteChords:
     def _example(self):
         chord = "0.4.7" if self.chords == "normal" else "C3.E5"
         return f"C4 or {chord}" if self.durations == "none" else f"C4_quarter or {chord}_half"
-
-
-class SymbolVocabulary:
-    """Symbols and their tokens. Token 0 is for all symbols that are not in it.
-
-    Parameters
-    ----------
-    names : iterable of str, the symbols of the training pieces; kept sorted, each once
-
-    Raises
-    ------
-    ValueError
-        If there is none, or one is no text.
-    """
-
-    unknown = 0
-
-    def __init__(self, names):
-        names = list(names)
-        if any(not isinstance(name, str) for name in names):
-            raise ValueError("expected symbols as text")
-        found = sorted({*names} - {UNKNOWN})
-        if not found:
-            raise ValueError("expected at least one symbol, got none")
-        self.names = (UNKNOWN, *found)
-        self.tokens = {name: token for token, name in enumerate(self.names)}
-
-    def __len__(self):
-        return len(self.names)
-
-    def encode(self, symbols):
-        """Tokens (L,), int32, of symbols; 0 for those that are not in it."""
-        return np.array([self.tokens.get(name, self.unknown) for name in symbols], np.int32)
-
-    def decode(self, tokens):
-        """Symbols of tokens (L,).
-
-        Raises
-        ------
-        ValueError
-            If a token is out of range.
-        """
-        tokens = np.asarray(tokens)
-        if tokens.size and (
-            tokens.dtype.kind not in "iu" or not 0 <= tokens.min() <= tokens.max() < len(self)
-        ):
-            raise ValueError(f"expected tokens in 0..{len(self) - 1}, got {tokens.tolist()!r:.60}")
-        return [self.names[token] for token in tokens]
 
 
 def normal_order(classes):

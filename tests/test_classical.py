@@ -8,8 +8,9 @@ from piano_files import make_piece, write_pieces
 pytest.importorskip("jsonargparse")
 pytest.importorskip("pooch")
 from encoders.midi import write_midi
-from encoders.note_chords import NoteChords, SymbolVocabulary
+from encoders.note_chords import NoteChords
 from encoders.score import Note, Score, Track
+from encoders.symbol_vocabulary import SymbolVocabulary
 from experiments.classical import composing, data, figures, report, runs, transfer
 from experiments.classical.builds import BUILDS
 from experiments.classical.networks import NETWORK, features, make_network, pitch_features

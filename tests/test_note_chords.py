@@ -12,13 +12,12 @@ from hypothesis import strategies as st
 from encoders.midi import read_midi
 from encoders.note_chords import (
     TYPES,
-    UNKNOWN,
     NoteChords,
-    SymbolVocabulary,
     duration_type,
     normal_order,
 )
 from encoders.score import Note, Score, Track
+from encoders.symbol_vocabulary import UNKNOWN, SymbolVocabulary
 
 KINDS = [(chords, durations) for chords in ("normal", "exact") for durations in ("length", "onset", "none")]
 

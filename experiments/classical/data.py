@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from encoders.midi_collection import read_collection
-from encoders.note_chords import Losses, NoteChords, SymbolVocabulary
+from encoders.note_chords import Losses, NoteChords
+from encoders.symbol_vocabulary import SymbolVocabulary
 from experiments.datasets import cache_folder
 from experiments.errors import UserError
 from experiments.midi_pieces import (

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from encoders.note_chords import NoteChords, SymbolVocabulary
+from encoders.note_chords import NoteChords
+from encoders.symbol_vocabulary import SymbolVocabulary
 from experiments import token_training
 from experiments.classical.builds import BUILDS
 from experiments.classical.networks import NETWORK, make_network
