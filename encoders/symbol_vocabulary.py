@@ -1,4 +1,4 @@
-"""Symbols by name and their tokens: the vocabulary of training pieces, and one token for all that is not in it."""
+"""Symbols by name and their tokens: those of training pieces, and one token for all others."""
 
 import numpy as np
 
