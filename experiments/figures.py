@@ -19,6 +19,8 @@ COLORS = (
     "#cc79a7",
     "#e69f00",
     "#56b4e9",
+    "#6a3d9a",
+    "#5b4a3a",
 )  # told apart by colour-blind readers
 INK, FAINT = "#222222", "#9a9a9a"
 STYLE = {

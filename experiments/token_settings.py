@@ -11,17 +11,9 @@ Share = Annotated[float, Range(least=0, most=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Learning:
-    """A network and how it learns. What is not given comes from a recipe."""
+class Optimising:
+    """How a network learns. What is not given comes from a recipe."""
 
-    hidden: PositiveInt | None = None
-    """Units of each LSTM layer."""
-    layers: PositiveInt | None = None
-    """LSTM layers, one above the other."""
-    embedding: NonNegativeInt | None = None
-    """Numbers by which a token is embedded; 0 for none."""
-    dropout: Probability | None = None
-    """Share of the outputs of each LSTM layer that is dropped while learning."""
     optimizer: Optimizer | None = None
     """sgd, momentum (0.9), adagrad, rmsprop or adam."""
     lr: PositiveFloat | None = None
@@ -32,10 +24,6 @@ class Learning:
     """Adam only, decoupled: each step shrinks the weights by the learning rate times this."""
     batch: PositiveInt | None = None
     """Sequences side by side."""
-    length: PositiveInt | None = None
-    """Tokens of a sequence, from which one step learns."""
-    streams: bool | None = None
-    """Go through all pieces and carry the state from one sequence to the next; else windows anywhere."""
     transpose: Share | None = None
     """Probability with which a piece is learned in another key than its own."""
     steps: PositiveInt | None = None
@@ -56,6 +44,24 @@ class Learning:
     """Seed of the weights, the order of pieces, dropout, and what is composed."""
     overwrite: bool = False
     """Write into a run folder that is there already."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learning(Optimising):
+    """A network and how it learns. What is not given comes from a recipe."""
+
+    hidden: PositiveInt | None = None
+    """Units of each LSTM layer."""
+    layers: PositiveInt | None = None
+    """LSTM layers, one above the other."""
+    embedding: NonNegativeInt | None = None
+    """Numbers by which a token is embedded; 0 for none."""
+    dropout: Probability | None = None
+    """Share of the outputs of each LSTM layer that is dropped while learning."""
+    length: PositiveInt | None = None
+    """Tokens of a sequence, from which one step learns."""
+    streams: bool | None = None
+    """Go through all pieces and carry the state from one sequence to the next; else windows anywhere."""
 
 
 @dataclass(frozen=True)

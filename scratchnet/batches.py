@@ -3,6 +3,7 @@
     RandomWindows   windows that begin anywhere; each begins with a zero state (the habit of MIT's lab)
     Streams         B parallel streams through all sequences, cut into windows, the state carried from one to
                     the next: truncated BPTT
+    Windows         (windows.py) windows of T tokens and the one that follows: one target a window
     judged          whole sequences side by side, filled up at the end, each target exactly once
 
 The first two are endless: `next(batches)` gives a Batch. Inputs x (T, B) and targets y (T, B) are the same
@@ -81,11 +82,11 @@ class RandomWindows:
         set_generator(self.rng, state["generator"])
 
 
-class Streams:
-    """Contiguous streams: in each epoch all sequences in a new order, in a row, cut into B equal stretches.
+class Epochs:
+    """Batches of sequences that are gone through in epochs: what Streams and Windows (windows.py) share.
 
-    The first batch of an epoch is fresh. The few tokens (fewer than T B + 1) that do not fill another batch
-    are left out, at random at the beginning or the end.
+    A subclass has `_arrange`, which makes the batches of an epoch, and `_batch`, which gives one of them;
+    both take chance from `rng` alone.
 
     Parameters
     ----------
@@ -100,11 +101,6 @@ class Streams:
     epoch : how many epochs have begun
     steps : batches in this epoch
     place : how many of these are behind
-
-    Raises
-    ------
-    ValueError
-        If there are fewer than T B + 1 tokens.
     """
 
     def __init__(self, sequences, length, batch, rng):
@@ -115,24 +111,18 @@ class Streams:
         self._begin()
 
     def _begin(self):
-        self.before = generator_state(self.rng)
-        tokens, T, B = self._in_a_row(self.make(self.rng)), self.length, self.batch
-        least = T * B + 1
-        tokens = _expect_tokens(tokens, least, f"{B} streams of {T} tokens and one more")
-        self.steps = (len(tokens) - 1) // (T * B)
-        used = self.steps * T * B
-        first = int(self.rng.integers(len(tokens) - used))
-        self.tokens, self._sum = tokens[first : first + used + 1], None
-        self.x, self.y = self.tokens[:-1].reshape(B, -1), self.tokens[1:].reshape(B, -1)  # views
+        self.before, self._sum = generator_state(self.rng), None
+        self.tokens, self.steps = self._arrange(self.make(self.rng))
         self.place = 0
         self.epoch += 1
 
-    def _in_a_row(self, sequences):
-        if isinstance(sequences, np.ndarray):
-            return sequences
-        parts = (_expect_tokens(sequences[k], 0) for k in self.rng.permutation(len(sequences)))
-        parts = [part for part in parts if len(part)]  # an empty one could be of another type
-        return np.concatenate(parts) if parts else np.zeros(0, int)
+    def _arrange(self, sequences):
+        """(all tokens of the epoch (L,), number of batches)."""
+        raise NotImplementedError
+
+    def _batch(self, place):
+        """The Batch at this place of the epoch."""
+        raise NotImplementedError
 
     def __iter__(self):
         return self
@@ -140,9 +130,8 @@ class Streams:
     def __next__(self):
         if self.place == self.steps:
             self._begin()
-        window = slice(self.place * self.length, (self.place + 1) * self.length)
         self.place += 1
-        return Batch(self.x[:, window].T, self.y[:, window].T, self.place == 1)
+        return self._batch(self.place - 1)
 
     def state_dict(self):
         """What JSON can hold of where it stands: the generator before this epoch, the place in it, the
@@ -174,6 +163,42 @@ class Streams:
         _expect_same(state, self.state_dict(), ("tokens",))
         self.place = _expect_count(state, "place", 0, self.steps)
         set_generator(self.rng, state["generator"])
+
+
+class Streams(Epochs):
+    """Contiguous streams: in each epoch all sequences in a new order, in a row, cut into B equal stretches.
+
+    The first batch of an epoch is fresh. The few tokens (fewer than T B + 1) that do not fill another batch
+    are left out, at random at the beginning or the end.
+
+    Parameters and attributes: see Epochs.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer than T B + 1 tokens.
+    """
+
+    def _arrange(self, sequences):
+        tokens, T, B = self._in_a_row(sequences), self.length, self.batch
+        tokens = _expect_tokens(tokens, T * B + 1, f"{B} streams of {T} tokens and one more")
+        steps = (len(tokens) - 1) // (T * B)
+        used = steps * T * B
+        first = int(self.rng.integers(len(tokens) - used))
+        tokens = tokens[first : first + used + 1]
+        self.x, self.y = tokens[:-1].reshape(B, -1), tokens[1:].reshape(B, -1)  # views
+        return tokens, steps
+
+    def _in_a_row(self, sequences):
+        if isinstance(sequences, np.ndarray):
+            return sequences
+        parts = (_expect_tokens(sequences[k], 0) for k in self.rng.permutation(len(sequences)))
+        parts = [part for part in parts if len(part)]  # an empty one could be of another type
+        return np.concatenate(parts) if parts else np.zeros(0, int)
+
+    def _batch(self, place):
+        window = slice(place * self.length, (place + 1) * self.length)
+        return Batch(self.x[:, window].T, self.y[:, window].T, place == 0)
 
 
 def judged(sequences, batch, heard=1, length=1024):

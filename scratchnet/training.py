@@ -46,11 +46,12 @@ class Trainer:
     Parameters
     ----------
     model : Sequential from tokens (T, B) to logits (T, V, B)
-    batches : RandomWindows or Streams (batches.py)
-    optimizer : of the model's params and grads
+    batches : RandomWindows or Streams (batches.py), or Windows (windows.py)
+    optimizer : of the model's params and grads, or of some of them; the others stay as they are
     clip : largest norm of the gradient; None for no limit
     schedule : Schedule of the learning rate; None for a constant one
-    average : how much of the weights' running mean stays at each step; 0 to judge the weights themselves
+    average : how much of the weights' running mean stays at each step; 0 to judge the weights themselves.
+        Running statistics (batch normalisation) are averaged with them
 
     Attributes
     ----------
@@ -65,7 +66,7 @@ class Trainer:
             raise ValueError(f"expected average in [0, 1), got {average}")
         self.model, self.batches, self.optimizer = model, batches, optimizer
         self.clip, self.schedule, self.average = clip, schedule, average
-        self.mean = {name: w.copy() for name, w in model.params.items()} if average else {}
+        self.mean = {name: w.copy() for name, w in _learned(model).items()} if average else {}
         self.carried = None
         self.best, self.best_weights, self.waited = None, {}, 0
         self.generators = _generators(model)
@@ -88,6 +89,7 @@ class Trainer:
         """
         model, batch = self.model, next(self.batches)
         model.train()
+        running = {name: array.copy() for name, array in model.running.items()}
         fresh = batch.fresh or self.carried is None
         before = model.initial_state(batch.x.shape[1]) if fresh else self.carried
         with np.errstate(over="ignore", invalid="ignore"):  # numbers are looked at
@@ -95,8 +97,10 @@ class Trainer:
             loss, da = softmax_cross_entropy(a, batch.y)
             model.zero_grad()
             model.backward(da, need_dx=False)
-            norm = clip_global_norm(model.grads, self.clip or math.inf)
+            norm = clip_global_norm(self.optimizer.grads, self.clip or math.inf)
         if not (math.isfinite(loss) and math.isfinite(norm)):
+            for name, array in running.items():
+                model.running[name][...] = array
             raise Diverged(f"at step {self.steps + 1} the loss is {loss:g}, the gradient's norm {norm:g}")
         if self.schedule:
             self.schedule.apply(self.optimizer)
@@ -107,8 +111,12 @@ class Trainer:
 
     def _move_mean(self):
         keep = min(self.average, self.steps / (10 + self.steps))  # at first it forgets faster
+        learned = _learned(self.model)
         for name, mean in self.mean.items():
-            mean += mean.dtype.type(1 - keep) * (self.model.params[name] - mean)
+            if mean.dtype.kind == "f":
+                mean += mean.dtype.type(1 - keep) * (learned[name] - mean)
+            else:  # a count
+                mean[...] = learned[name]
 
     def judge(self, batches):
         """Nats a token of other batches, by the mean of the weights; the best weights so far are kept.
@@ -120,10 +128,10 @@ class Trainer:
         Diverged
             If it is no finite number.
         """
-        model = self.model
-        weights = {name: w.copy() for name, w in model.params.items()} if self.mean else {}
+        model, learned = self.model, _learned(self.model)
+        weights = {name: learned[name].copy() for name in self.mean}
         for name, mean in self.mean.items():
-            model.params[name][...] = mean
+            learned[name][...] = mean
         try:
             nats = evaluate(model, batches)
             if not math.isfinite(nats):
@@ -134,7 +142,7 @@ class Trainer:
                 self.best_weights = model.state_dict()
         finally:
             for name, w in weights.items():
-                model.params[name][...] = w
+                learned[name][...] = w
         if self.schedule:
             self.schedule.observe(nats)
         return nats
@@ -236,6 +244,11 @@ def evaluate(model, batches):
     if not count:
         raise ValueError("expected at least one target to be judged by")
     return total / count
+
+
+def _learned(model):
+    """The arrays that make up what was learned: parameters, and running statistics of batch normalisation."""
+    return model.params | model.running
 
 
 def _targets(batch):

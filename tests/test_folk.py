@@ -12,9 +12,10 @@ from encoders.abc_notation import read_tune
 from encoders.abc_transposition import transpose_tune
 from experiments.errors import UserError
 from experiments.folk import composing, data, report, runs
-from experiments.folk.baselines import baselines, best_ngram
+from experiments.folk.baselines import baselines
 from experiments.folk.networks import make_network
 from experiments.folk.settings import Compose, Drawing, Train, complete
+from experiments.token_jobs import best_ngram
 from experiments.token_learning import make_optimizer, make_schedule
 from scratchnet.batches import RandomWindows
 from scratchnet.ngrams import WittenBell

@@ -9,6 +9,7 @@ from abc_tunes import write_tunes
 
 pytest.importorskip("jsonargparse")
 pytest.importorskip("matplotlib")
+from experiments import sweep_runner
 from experiments.errors import UserError
 from experiments.folk import sweep
 from experiments.folk.__main__ import program
@@ -111,7 +112,7 @@ def test_a_lost_run_is_taken_over_from_its_checkpoint(tunes, tmp_path, monkeypat
     }
     with pytest.raises(Killed):
         sweep.learn(settings, run, sweep.load(settings.data), trial)
-    trial.set_user_attr(sweep.SEEN, time.time() - 1000)
+    trial.set_user_attr(sweep_runner.SEEN, time.time() - 1000)
     monkeypatch.setattr(sweep.runs, "make_session", counting)
     assert sweep.work(settings) == 4
     assert len(sweep.finished(sweep.open_study(settings))) == 4
@@ -121,9 +122,11 @@ def test_a_lost_run_is_taken_over_from_its_checkpoint(tunes, tmp_path, monkeypat
 def test_a_run_that_lives_is_left_alone(tunes, tmp_path):
     study = sweep.open_study(config(tunes, tmp_path))
     trial = study.ask()
-    trial.set_user_attr(sweep.SEEN, time.time())
-    sweep.give_back_lost_runs(study)
-    assert [t.number for t in sweep.running(study)] == [trial.number] and len(sweep.waiting(study)) == 3
+    trial.set_user_attr(sweep_runner.SEEN, time.time())
+    sweep_runner.give_back_lost_runs(study)
+    assert [t.number for t in sweep_runner.running(study)] == [trial.number] and len(
+        sweep_runner.waiting(study)
+    ) == 3
 
 
 def work_small(settings):
@@ -132,8 +135,8 @@ def work_small(settings):
     sweep.AXES = FEW
     paper = sweep.PRESETS["paper"]
     sweep.PRESETS["paper"] = type(paper)(8, 20, batch=4, length=20, streams=False)
-    sweep.LOST = 3.0
-    sweep.BEAT = 0.5
+    sweep_runner.LOST = 3.0
+    sweep_runner.BEAT = 0.5
     sweep.work(settings)
 
 
@@ -145,7 +148,7 @@ def test_two_workers_of_which_one_is_killed(tunes, tmp_path):
         worker.start()
     study = sweep.open_study(settings)
     deadline = time.time() + 120
-    while len(sweep.running(study)) < 2 and len(sweep.finished(study)) < 3 and time.time() < deadline:
+    while len(sweep_runner.running(study)) < 2 and len(sweep.finished(study)) < 3 and time.time() < deadline:
         time.sleep(0.05)
     workers[0].kill()
     for worker in workers:
@@ -182,7 +185,7 @@ def test_a_study_of_other_settings(tunes, tmp_path):
 
 
 def test_a_database_that_is_not_there(tunes, tmp_path, capsys):
-    out = ["--out", str(tmp_path / "s"), "--data", str(tunes)]
+    out = ["--out", str(tmp_path / "s"), "--data", str(tunes), "--axes", "optimizer"]
     assert program.main(["sweep", "--storage", "sqlite:////no/such/folder/a.db", *out]) == 2
     told = capsys.readouterr().err
     assert "cannot open the study" in told and told.count("\n") == 1

@@ -36,8 +36,3 @@ def baselines(train, test, characters):
         size = len(compress(all_)) - len(compress(before))
         rows[f"{name}, after the training tunes"] = 8 * size / len(test) * math.log(2)
     return rows
-
-
-def best_ngram(rows):
-    """Name and nats of the best n-gram."""
-    return min(((name, nats) for name, nats in rows.items() if "gram" in name), key=lambda row: row[1])

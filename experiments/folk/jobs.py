@@ -1,7 +1,5 @@
 """What the commands do."""
 
-from pathlib import Path
-
 from encoders.abc_characters import Characters
 from encoders.abc_collection import read_collection
 from encoders.audio import render_midi
@@ -12,14 +10,11 @@ from experiments.folk.data import load
 from experiments.folk.settings import complete
 from experiments.run_folder import RunFolder
 from experiments.settings import expect_resumed
+from experiments.token_jobs import best_ngram, expect_free, free_folder, learn, say
 from scratchnet.files import atomic_open
-from scratchnet.training import Diverged
 
+LEARNING = "folk", "validation tunes", "character"  # what is said of it
 JUDGED = 50  # tunes that the default run draws to be judged
-
-
-def say(text=""):
-    print(text, flush=True)
 
 
 def run_all(config):
@@ -29,7 +24,8 @@ def run_all(config):
     corpus = load(config.data, config.quiet)
     check_primer(begin, corpus.characters)
     run = RunFolder.create(config.out, "folk", config, config.overwrite)
-    learn(runs.make_session(config, corpus, run), corpus, config.quiet)
+    say(corpus.describe())
+    learn(runs.make_session(config, corpus, run), config.quiet, *LEARNING)
     network, characters, _ = runs.load_network(run.folder)
     rng = composing.generator(config.seed)
     kept, drawn = composing.compose(network, characters, begin, config.n, rng, as_drawing(config), config.raw)
@@ -55,23 +51,11 @@ def run_train(config):
         quiet, corpus = config.quiet, load(config.data, config.quiet)
         run = RunFolder.create(config.out, "folk", config, config.overwrite)
         session = runs.make_session(config, corpus, run)
-    learn(session, corpus, quiet)
+    say(corpus.describe())
+    learn(session, quiet, *LEARNING)
     network, _, _ = runs.load_network(run.folder)
     tell(run, corpus, network, None)
     say(f"\nThe run is in {run.folder}. Compose: python -m experiments.folk compose {run.folder}")
-
-
-def learn(session, corpus, quiet):
-    """Train to the end; say with what, and how it went."""
-    trainer = session.trainer
-    say(corpus.describe())
-    say(f"{trainer.model.parameter_count:,} weights, {session.steps} steps")
-    try:
-        session.learn(quiet)
-    except Diverged as error:
-        raise SystemExit(f"folk: error: {error}") from None  # status 1, and one line
-    best = f"step {trainer.best['step']}, {trainer.best['nats']:.3f} nats"
-    say(f"stopped after step {trainer.steps}; the best on validation tunes: {best}")
 
 
 def tell(run, corpus, network, drawn):
@@ -79,7 +63,7 @@ def tell(run, corpus, network, drawn):
     rows = report.nats_table(corpus, network)
     say("\n" + report.as_text(rows))
     run.write_metrics({"nats": rows, "weights": network.parameter_count})
-    name, nats = report.best_ngram(rows)
+    name, nats = best_ngram(rows)
     figures.draw_learning(run.path("learning.png"), run.rows(), {f"{name},\ntest tunes": nats}, "Irish tunes")
     if drawn is not None:
         judged = report.judge_tunes(corpus, drawn)
@@ -103,11 +87,7 @@ def run_compose(config):
     network, characters, _ = runs.load_network(config.run)
     begin = composing.primer(config)
     check_primer(begin, characters)
-    folder = config.out
-    if folder is None:
-        home = config.run if config.run.is_dir() else config.run.parent
-        folder = home / f"composed-{config.seed}"
-    check_free(folder, config.overwrite)
+    folder = free_folder(config)
     rng = composing.generator(config.seed)
     kept, drawn = composing.compose(network, characters, begin, config.n, rng, config, config.raw)
     write_tunes(folder, kept, config, begin, config.wav)
@@ -117,7 +97,7 @@ def run_compose(config):
 
 def run_render(config):
     """`render`."""
-    check_free(config.out, config.overwrite)
+    expect_free(config.out, config.overwrite)
     collection = read_collection(config.abc)
     for path, line, reason in collection.dropped:
         say(f"left out: {path}{f', line {line}' if line else ''}: {reason}")
@@ -142,12 +122,6 @@ def check_primer(begin, characters):
         Characters.encode(characters, begin)
     except ValueError as error:
         raise UserError(f"the beginning of the tunes: {error}") from None
-
-
-def check_free(folder, overwrite):
-    """A UserError if the folder has files that would be replaced."""
-    if not overwrite and Path(folder).is_dir() and any(Path(folder).iterdir()):
-        raise UserError(f"{folder}: the folder is not empty; choose another --out or ask to --overwrite")
 
 
 def write_tunes(folder, kept, config, begin, wav=True):

@@ -4,7 +4,8 @@ import math
 from typing import NamedTuple
 
 from encoders.melody import PARTS, Copies, melody
-from experiments.folk.baselines import baselines, best_ngram
+from experiments.folk.baselines import baselines
+from experiments.token_jobs import best_ngram
 from scratchnet.batches import judged
 from scratchnet.training import evaluate
 

@@ -1,26 +1,16 @@
 """The sweep of the paper: five settings, one at a time, the others as the paper chose them.
 
-All runs are trials of one Optuna study, in a journal file or a database that any number of processes, on any
-number of machines, share: each takes the next run that nobody has begun. A run whose process has been silent
-for a while is given to another, which goes on from its checkpoint where that is at hand.
+Who does which run, and what becomes of one whose process dies: see experiments/sweep_runner.py.
 """
 
-import math
-import multiprocessing
-import re
-import socket
-import threading
-import time
 from dataclasses import replace
 
-from experiments.errors import UserError, import_extra
+from experiments import sweep_runner
 from experiments.folk import runs
 from experiments.folk.data import load
 from experiments.folk.settings import PRESETS, Train, complete
-from experiments.processes import begin_process
 from experiments.run_folder import RunFolder
-from scratchnet.checkpoint import CheckpointError
-from scratchnet.training import Diverged
+from experiments.sweep_runner import Plan
 
 STUDY = "folk"
 AXES = {
@@ -31,9 +21,6 @@ AXES = {
     "batch": (4, 8, 16, 32, 64),
 }
 RATES = {"sgd": 1.0, "momentum": 0.1, "adagrad": 1e-2, "rmsprop": 1e-3, "adam": 1e-3}  # usual ones
-PAUSES = (1.0, 2.0, 0.0)  # seconds, between attempts to open a study
-BEAT, LOST = 10.0, 90.0  # seconds: a run tells that it lives; a run that has been silent is lost
-SEEN, WHO = "seen", "worker"  # what it tells, among a trial's attributes
 
 
 def grid(config):
@@ -67,252 +54,51 @@ def paper_choice(axis, config):
     return config.hidden if axis == "hidden" and config.hidden else getattr(PRESETS["paper"], axis)
 
 
-# ------------------------------------------------------------------------------------------- the study
-
-
-def open_study(config):
-    """The Optuna study, with every run of the grid in it.
-
-    Raises
-    ------
-    UserError
-        If the storage cannot be opened, or holds a sweep of other settings.
-    """
-    for wait in PAUSES:  # where two begin an empty database at once, one of them fails, and finds it made
-        try:
-            study = _open(config)
-            break
-        except ImportError:
-            raise
-        except Exception as error:  # SQLAlchemy's, the driver's, the system's: all mean the same to the user
-            reason = " ".join(str(error).split())[:200]
-            message = f"{place(config)}: cannot open the study ({without_password(reason)})"
-        time.sleep(wait)
-    else:
-        raise UserError(message)
-    wanted = {"steps": config.steps, "hidden": config.hidden, "seed": config.seed}
-    found = study.user_attrs.get("settings", wanted)
-    if found != wanted:
-        name = next(key for key in wanted if wanted[key] != found.get(key))
-        raise UserError(f"the study has {name} {found.get(name)}, not {wanted[name]}; choose another --out")
-    study.set_user_attr("settings", wanted)
-    for run in grid(config):  # Optuna leaves out what is in the study already
-        study.enqueue_trial(run, skip_if_exists=True)
-    return study
-
-
-def place(config):
-    """Where the study is, to be shown."""
-    return without_password(config.storage) if config.storage else config.out
-
-
-def without_password(text):
-    return re.sub(r"(//[^:/@\s]+):[^@\s]*@", r"\1:...@", text)
-
-
-def _open(config):
-    optuna = import_extra("optuna", "sweep")
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    storages = optuna.storages
-    if config.storage:
-        storage = storages.RDBStorage(config.storage)
-    else:
-        config.out.mkdir(parents=True, exist_ok=True)
-        journal = config.out / "journal.log"
-        lock = storages.journal.JournalFileOpenLock(str(journal))
-        storage = storages.JournalStorage(storages.journal.JournalFileBackend(str(journal), lock))
-    pruner = optuna.pruners.MedianPruner(n_warmup_steps=config.steps // 4) if config.prune else None
-    return optuna.create_study(
-        storage=storage, study_name=STUDY, load_if_exists=True, direction="minimize",
-        sampler=optuna.samplers.RandomSampler(seed=0), pruner=pruner or optuna.pruners.NopPruner(),
+def plan_of(config):
+    """The Plan of a Sweep."""
+    return Plan(
+        STUDY, config.out, config.storage, grid(config),
+        {"axis": list(AXES), "value": [value for axis in AXES for value in AXES[axis]]},
+        {"steps": config.steps, "hidden": config.hidden, "seed": config.seed},
+        config.steps // 4 if config.prune else None,
     )  # fmt: skip
 
 
-def give_back_lost_runs(study):
-    """Runs that nobody has been heard of for a while fail, and wait again."""
-    import optuna
-
-    states, now = optuna.trial.TrialState, time.time()
-    for trial in study.get_trials(deepcopy=False, states=(states.RUNNING,)):
-        seen = trial.user_attrs.get(SEEN)
-        if seen is None:
-            seen = trial.datetime_start.timestamp() if trial.datetime_start else now
-        if now - seen < LOST:
-            continue
-        try:  # only one process can end a trial: who comes second is refused
-            ended = study._storage.set_trial_state_values(trial._trial_id, states.FAIL)
-        except Exception:
-            continue
-        if ended is not False:
-            study.enqueue_trial(dict(trial.system_attrs.get("fixed_params", trial.params)))
-
-
-def waiting(study):
-    import optuna
-
-    return study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.WAITING,))
-
-
-def running(study):
-    import optuna
-
-    return study.get_trials(deepcopy=False, states=(optuna.trial.TrialState.RUNNING,))
-
-
-class Taken(Exception):
-    """Another process has this run, or had it."""
-
-
-def is_taken(study, number, run):
-    """Whether an earlier trial is, or was, this run."""
-    import optuna
-
-    states = optuna.trial.TrialState
-    trials = study.get_trials(deepcopy=False, states=(states.RUNNING, states.COMPLETE, states.PRUNED))
-    return any(trial.number < number and trial.params == run for trial in trials)
+def open_study(config):
+    """The Optuna study of a Sweep, with every run in it; UserError if it cannot be opened or is another."""
+    return sweep_runner.open_study(plan_of(config))
 
 
 def finished(study):
     """The finished trials by (axis, value), the last one of each."""
-    import optuna
-
-    states = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
-    trials = study.get_trials(deepcopy=False, states=states)
-    return {(trial.params["axis"], trial.params["value"]): trial for trial in trials}
-
-
-# ------------------------------------------------------------------------------------------- a worker
-
-
-class Heartbeat:
-    """Tells, while a run lasts, that its process lives."""
-
-    def __init__(self, trial):
-        self.trial, self.over = trial, threading.Event()
-        self.thread = threading.Thread(target=self._beat, daemon=True)
-
-    def _beat(self):
-        while True:
-            self.trial.set_user_attr(SEEN, time.time())
-            if self.over.wait(BEAT):
-                return
-
-    def __enter__(self):
-        self.thread.start()
-
-    def __exit__(self, *exception):
-        self.over.set()
-        self.thread.join()
+    return sweep_runner.finished(study, ("axis", "value"))
 
 
 def work(config):
     """Take runs until none is left; how many were done. One worker, one thread."""
-    from scratchnet import team
-
-    team.set_size(1)
-    study, corpus = open_study(config), load(config.data, quiet=True)
-    values = [value for axis in AXES for value in AXES[axis]]
-
-    def objective(trial):
-        run = {
-            "axis": trial.suggest_categorical("axis", list(AXES)),
-            "value": trial.suggest_categorical("value", values),
-        }
-        if is_taken(study, trial.number, run):  # two processes that began together put it in twice
-            raise Taken
-        trial.set_user_attr(WHO, socket.gethostname())
-        with Heartbeat(trial):
-            return learn(config, run, corpus, trial)
-
-    done = 0
-    while True:
-        give_back_lost_runs(study)
-        if waiting(study):
-            study.optimize(objective, n_trials=1, catch=(Taken,))
-            done += 1
-        elif running(study):  # another's, which may yet be lost
-            time.sleep(1.0)
-        else:
-            return done
+    corpus = load(config.data, quiet=True)
+    return sweep_runner.work(plan_of(config), lambda run, trial: learn(config, run, corpus, trial))
 
 
 def learn(config, run, corpus, trial):
     """One run, from its checkpoint if there is one; the held-out loss at its end."""
-    import optuna
-
     settings = settings_of(config, run)
-    try:
-        folder = RunFolder.open(settings.out)
-        session = runs.make_session(settings, corpus, folder)
-        session.resume()
-    except (UserError, CheckpointError):
-        folder = RunFolder.create(settings.out, "folk", settings, overwrite=True)
-        session = runs.make_session(settings, corpus, folder)
-    judge = session.trainer.judge
-    reported = {row["step"] for row in folder.rows() if "held_out" in row}
-
-    def judge_and_report(batches):
-        nats = judge(batches)
-        step = session.trainer.steps
-        if step not in reported:
-            trial.report(nats, step)
-        if config.prune and trial.should_prune():
-            session.steps = step  # the last one
-        return nats
-
-    session.trainer.judge = judge_and_report
-    try:
-        session.learn(quiet=True)
-    except Diverged:
-        return math.inf
-    trial.set_user_attr("curves", curves(folder))  # so that a study tells all, wherever it was run
-    if session.steps < config.steps:
-        raise optuna.TrialPruned
-    return session.trainer.best["nats"]
-
-
-def curves(folder):
-    """Training and held-out loss of a run: {"loss": [[step, nats], ...], "held_out": [...]}."""
-    rows = folder.rows()
-    losses = [[row["step"], row["loss"]] for row in rows if row.get("loss") is not None]
-    every = max(1, len(losses) // 100)
-    return {
-        "loss": losses[every - 1 :: every],
-        "held_out": [[row["step"], row["held_out"]] for row in rows if row.get("held_out") is not None],
-    }
+    session = sweep_runner.resumed(
+        settings.out,
+        lambda folder: runs.make_session(settings, corpus, folder),
+        lambda: RunFolder.create(settings.out, "folk", settings, overwrite=True),
+    )
+    return sweep_runner.learn_session(session, trial, config.prune)
 
 
 def sweep(config, say):
     """`sweep`: all runs, on as many processes as asked for; then figures and a table."""
     from experiments.folk.sweep_report import write_report
 
-    study = open_study(config)
-    total, already = len(grid(config)), len(finished(study))
-    say(f"{total} runs of {config.steps} steps, {already} of them done before; in {place(config)}")
+    study, plan = open_study(config), plan_of(config)
+    total, already = len(plan.grid), len(finished(study))
+    place = sweep_runner.place(plan)
+    say(f"{total} runs of {config.steps} steps, {already} of them done before; in {place}")
     if already < total:
-        in_parallel(config, say)
+        sweep_runner.run_workers(work, config, config.workers, say)
     write_report(config, finished(study), say)
-
-
-def in_parallel(config, say):
-    """Workers in processes of their own; one that is killed does not stop the others."""
-    context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=work_quietly, args=(config,)) for _ in range(config.workers)]
-    try:
-        for process in processes:
-            process.start()
-        for process in processes:
-            process.join()
-    except BaseException:
-        for process in processes:
-            process.terminate()
-        raise
-    lost = sum(process.exitcode != 0 for process in processes)
-    if lost:
-        say(f"{lost} of {len(processes)} workers ended before their time; the same command goes on")
-
-
-def work_quietly(config):
-    """`work`, in a process whose Ctrl-C is the parent's to handle."""
-    begin_process()
-    work(config)

@@ -1,7 +1,5 @@
 """The performances: read, written as tokens, shared out by piece."""
 
-import csv
-import zipfile
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -10,21 +8,11 @@ import numpy as np
 
 from encoders.midi_collection import read_collection
 from encoders.note_duration import NoteDuration
-from experiments.datasets import RemoteFile, cache_folder, fetch
-from experiments.errors import UserError
+from experiments.datasets import cache_folder
+from experiments.midi_pieces import PARTS, SPLIT_SEED, maestro, midi_files, share_out, tables
 from experiments.progress import Progress
 
-MAESTRO = RemoteFile(
-    "maestro/maestro-v3.0.0-midi.zip",
-    "https://storage.googleapis.com/magentadata/datasets/maestro/v3.0.0/maestro-v3.0.0-midi.zip",
-    "70470ee253295c8d2c71e6d9d4a815189e35c89624b76d22fce5a019d5dde12c",
-    1 << 27,
-)
 QUICK_LIMIT = 60  # performances that the quick preset takes of MAESTRO, if nothing is said
-PARTS = ("train", "valid", "test")
-MAESTRO_PARTS = {"train": "train", "validation": "valid", "test": "test"}
-SHARES = (0.8, 0.1, 0.1)
-SPLIT_SEED = 0  # the same pieces are held out in every run, so that runs can be compared
 FEW = 12  # files
 LEAST_NOTES = 32  # of a piece from which something can be learned
 SEMITONES = range(-6, 6)  # by which a piece may be moved
@@ -168,75 +156,6 @@ def as_tokens(encoder, stretches, score):
 def stretched(score, factor):
     """A score whose time is so many times as long: of the same ticks, fewer make a beat."""
     return replace(score, ticks_per_beat=max(1, round(score.ticks_per_beat / factor)))
-
-
-def share_out(pieces, split, dropped):
-    """dict of part -> indices of pieces; UserError if a part would be empty."""
-    if split == "maestro":
-        missing = [piece.path for piece in pieces if piece.part is None]
-        if missing:
-            raise UserError(
-                f"--split maestro: no table of MAESTRO, maestro-*.csv, has a row for {missing[0]}"
-            )
-        parts = {part: [k for k, p in enumerate(pieces) if p.part == part] for part in PARTS}
-    else:
-        titles = sorted({piece.title for piece in pieces})
-        order = np.random.default_rng(SPLIT_SEED).permutation(len(titles))
-        held = max(1, round(SHARES[2] * len(titles))), max(1, round(SHARES[1] * len(titles)))
-        places = dict(zip((titles[k] for k in order), range(len(titles)), strict=True))
-        parts = {part: [] for part in PARTS}
-        for k, piece in enumerate(pieces):
-            place = places[piece.title]
-            part = "test" if place < held[0] else "valid" if place < sum(held) else "train"
-            parts[part].append(k)
-    if not all(parts.values()):
-        why = (
-            f" ({len(dropped)} dropped; the first: {dropped[0].path}: {dropped[0].reason})" if dropped else ""
-        )
-        empty = next(part for part in PARTS if not parts[part])
-        raise UserError(
-            f"expected at least 3 different pieces, some in each part, got {len(pieces)} and none in "
-            f"{empty}{why}"
-        )
-    return parts
-
-
-def midi_files(path):
-    """The path itself, or the MIDI files in a folder, at any depth."""
-    if not path.is_dir():
-        return [path]
-    found = sorted(p for p in path.rglob("*") if p.suffix.lower() in (".mid", ".midi") and p.is_file())
-    return found or [path]
-
-
-def tables(paths):
-    """Rows of MAESTRO's tables in these folders: (folder, file name) -> (title, part)."""
-    found = {}
-    for folder in map(Path, paths):
-        for table in sorted(folder.glob("maestro-*.csv")) if folder.is_dir() else ():
-            try:
-                with open(table, encoding="utf-8", newline="") as file:
-                    for row in csv.DictReader(file):
-                        path = Path(row["midi_filename"])
-                        title = f"{row['canonical_composer']}: {row['canonical_title']}"
-                        found[path.parent.name, path.name] = title, MAESTRO_PARTS[row["split"]]
-            except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
-                raise UserError(f"{table}: cannot be read as MAESTRO's table ({error!r})") from None
-    return found
-
-
-def maestro(quiet):
-    """The folder of MAESTRO's MIDI files, fetched and unpacked once."""
-    archive = fetch(MAESTRO, quiet, "give MIDI files with --data FOLDER")
-    folder = archive.with_name("maestro-v3.0.0")
-    if not (folder / "unpacked").exists():
-        try:
-            with zipfile.ZipFile(archive) as file:
-                file.extractall(archive.parent)
-            (folder / "unpacked").touch()
-        except (OSError, zipfile.BadZipFile) as error:
-            raise UserError(f"{archive}: cannot be unpacked ({error})") from None
-    return folder
 
 
 def _fits(encoder, tokens, semitones):

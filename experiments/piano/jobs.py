@@ -14,15 +14,12 @@ from experiments.piano.data import load
 from experiments.piano.settings import Run, complete
 from experiments.run_folder import RunFolder
 from experiments.settings import expect_resumed
+from experiments.token_jobs import best_ngram, free_folder, learn, network_folders, say
 from scratchnet.files import atomic_open
-from scratchnet.training import Diverged
 
+LEARNING = "piano", "pieces to choose by", "token"  # what is said of it
 HUMAN = 4  # excerpts of test pieces, to be heard beside what networks compose
 SAMPLES = "samples.json"  # what `python -m experiments.listen` plays
-
-
-def say(text=""):
-    print(text, flush=True)
 
 
 def run_all(config):
@@ -42,7 +39,7 @@ def run_all(config):
     for name, settings in runs.networks_of(config).items():
         say(f"\n{name}:")
         session = runs.open_session(settings, corpus, run.path(name))
-        learn(session, quiet)
+        learn(session, quiet, *LEARNING)
         network, encoder, _ = runs.load_network(session.run.folder)
         logs[name] = session.run.rows()
         judged.setdefault(settings.model, []).append(judge_network(session.run, network, corpus))
@@ -52,7 +49,7 @@ def run_all(config):
     run.write_json(SAMPLES, samples)
     rows = report.baselines(corpus)
     tell(run, judged, rows)
-    ngram, nats = report.best_ngram(rows)
+    ngram, nats = best_ngram(rows)
     figures.draw_learning(run.path("learning.png"), logs, {f"{ngram},\ntest": nats})
     say(f"\nEverything is in {run.folder}. Listen: {run.folder / 'samples'}")
 
@@ -73,23 +70,11 @@ def run_train(config):
             config, corpus, RunFolder.create(config.out, "piano", config, config.overwrite)
         )
     say(corpus.describe())
-    learn(session, quiet)
+    learn(session, quiet, *LEARNING)
     run = session.run
     network, _, _ = runs.load_network(run.folder)
     tell(run, {config.model: [judge_network(run, network, corpus)]}, report.baselines(corpus))
     say(f"\nThe run is in {run.folder}. Compose: python -m experiments.piano compose {run.folder}")
-
-
-def learn(session, quiet):
-    """Train to the end; say with what, and how it went."""
-    trainer = session.trainer
-    say(f"{trainer.model.parameter_count:,} weights, {session.steps} steps")
-    try:
-        session.learn(quiet)
-    except Diverged as error:
-        raise SystemExit(f"piano: error: {error}") from None  # status 1, and one line
-    best = f"step {trainer.best['step']}, {trainer.best['nats']:.3f} nats a token"
-    say(f"stopped after step {trainer.steps}; the best on pieces to choose by: {best}")
 
 
 def judge_network(run, network, corpus):
@@ -130,17 +115,6 @@ def run_evaluate(config):
         measured.measure(out, networks, corpus, config, say)
 
 
-def network_folders(path):
-    """The folders of trained networks in a run: itself, or those below it."""
-    run = RunFolder.open(path)
-    if (run.folder / "best.safetensors").is_file():
-        return [run.folder]
-    found = sorted(path.parent for path in run.folder.glob("*/best.safetensors"))
-    if not found:
-        raise UserError(f"{path}: expected a trained run, but there is no best.safetensors in it")
-    return found
-
-
 def same_music(settings, others):
     """Whether two settings name the same music, shared out in the same way."""
     names = ("data", "limit", "split", "pedal", "grid_bpm")
@@ -157,12 +131,7 @@ def run_compose(config):
     """`compose`."""
     network, encoder, _ = runs.load_network(config.run)
     begin = beginning(encoder, config)
-    folder = config.out
-    if folder is None:
-        home = config.run if config.run.is_dir() else config.run.parent
-        folder = home / f"composed-{config.seed}"
-    if not config.overwrite and folder.is_dir() and any(folder.iterdir()):
-        raise UserError(f"{folder}: the folder is not empty; choose another --out or ask to --overwrite")
+    folder = free_folder(config)
     rng = np.random.default_rng([config.seed, 2])
     pieces = composing.draw(network, encoder, begin, config.n, rng, config)
     for number, tokens in enumerate(pieces, 1):

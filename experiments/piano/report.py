@@ -6,11 +6,12 @@ likeliest token.
 """
 
 import math
-from statistics import mean, stdev
+from statistics import mean
 
 import numpy as np
 
 from experiments.piano.runs import held_out
+from experiments.token_jobs import best_ngram, spread
 from scratchnet.batches import IGNORED
 from scratchnet.metrics import class_scores
 from scratchnet.ngrams import WittenBell
@@ -65,17 +66,6 @@ def baselines(corpus):
     for order, nats in enumerate(model.nats(test)):
         rows[f"{order + 1}-gram" if order else "unigram"] = float(nats)
     return rows
-
-
-def best_ngram(rows):
-    """Name and nats of the best n-gram."""
-    return min(((name, nats) for name, nats in rows.items() if "gram" in name), key=lambda row: row[1])
-
-
-def spread(values):
-    """A figure over seeds: its mean, and with more than one value the standard deviation."""
-    text = f"{mean(values):.3f}"
-    return f"{text} ± {stdev(values):.3f}" if len(values) > 1 else text
 
 
 def table(judged, rows):

@@ -1,0 +1,53 @@
+"""Symbols by name and their tokens: those of training pieces, and one token for all others."""
+
+import numpy as np
+
+UNKNOWN = "?"
+
+
+class SymbolVocabulary:
+    """Symbols and their tokens. Token 0 is for all symbols that are not in it.
+
+    Parameters
+    ----------
+    names : iterable of str, the symbols of the training pieces; kept sorted, each once
+
+    Raises
+    ------
+    ValueError
+        If there is none, or one is no text.
+    """
+
+    unknown = 0
+
+    def __init__(self, names):
+        names = list(names)
+        if any(not isinstance(name, str) for name in names):
+            raise ValueError("expected symbols as text")
+        found = sorted({*names} - {UNKNOWN})
+        if not found:
+            raise ValueError("expected at least one symbol, got none")
+        self.names = (UNKNOWN, *found)
+        self.tokens = {name: token for token, name in enumerate(self.names)}
+
+    def __len__(self):
+        return len(self.names)
+
+    def encode(self, symbols):
+        """Tokens (L,), int32, of symbols; 0 for those that are not in it."""
+        return np.array([self.tokens.get(name, self.unknown) for name in symbols], np.int32)
+
+    def decode(self, tokens):
+        """Symbols of tokens (L,).
+
+        Raises
+        ------
+        ValueError
+            If a token is out of range.
+        """
+        tokens = np.asarray(tokens)
+        if tokens.size and (
+            tokens.dtype.kind not in "iu" or not 0 <= tokens.min() <= tokens.max() < len(self)
+        ):
+            raise ValueError(f"expected tokens in 0..{len(self) - 1}, got {tokens.tolist()!r:.60}")
+        return [self.names[token] for token in tokens]

@@ -1,0 +1,1 @@
+"""Classical piano: convolution and recurrence side by side, eight builds."""

@@ -1,0 +1,231 @@
+"""What the commands do."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from encoders.audio import render_midi
+from encoders.midi import write_midi
+from experiments.classical import composing, figures, report, runs
+from experiments.classical.data import load
+from experiments.classical.repetition import in_words, repetition, summary
+from experiments.classical.settings import Run, complete
+from experiments.errors import UserError
+from experiments.run_folder import RunFolder
+from experiments.settings import expect_resumed
+from experiments.token_jobs import best_ngram, free_folder, learn, network_folders, say
+from scratchnet.files import atomic_open
+
+LEARNING = "classical", "pieces to choose by", "symbol"  # what is said of it
+HUMAN = 2  # excerpts of test pieces, to be heard beside what networks compose
+JUDGED_PIECES = 50  # of as many symbols as are composed, by people, for the figures of repetition
+SAMPLES = "samples.json"  # what `python -m experiments.listen` plays
+
+
+def run_all(config):
+    """`python -m experiments.classical`."""
+    resume = config.resume is not None
+    if resume:
+        expect_resumed(config)
+        run, quiet = RunFolder.open(config.resume), config.quiet
+        config = complete(run.config(Run))
+    else:
+        run, quiet = None, config.quiet
+        config = complete(config)
+    runs.expect_builds(config.builds)
+    corpus = load(config)
+    if run is None:
+        run = RunFolder.create(config.out, "classical", config, config.overwrite)
+    say(corpus.describe())
+    judged, curves, samples, repeated = {}, {}, [], {}
+    for build in config.builds:
+        say(f"\n{build}:")
+        settings = runs.train_settings(config, build=build)
+        session = runs.open_session(settings, corpus, run.path(build), resume)
+        learn(session, quiet, *LEARNING)
+        network, _, _, _ = runs.load_network(session.run.folder)
+        judged[build] = [report.judge_run(session, network, corpus)]
+        picture_of_embedding(session.run, network, corpus)
+        curves[build] = [figures.held_out_curve(session.run.rows())]
+        rows, repeated[build] = compose_samples(run, network, corpus, config, build, quiet)
+        samples += rows
+    rows, repeated["human"] = human_samples(run, corpus, config)
+    run.write_json(SAMPLES, samples + rows)
+    run.write_metrics({"repetition": repeated})
+    tell(run, judged, curves, corpus)
+    say(f"\nEverything is in {run.folder}. Listen: {run.folder / 'samples'}")
+
+
+def run_train(config):
+    """`train`."""
+    if config.resume:
+        expect_resumed(config)
+        run, quiet, data = RunFolder.open(config.resume), config.quiet, config.data
+        config = runs.settings_of(run)
+        corpus = load(with_data(config, data))
+        session = runs.make_session(config, corpus, run)
+        session.resume()
+    else:
+        runs.expect_builds([config.build])
+        config = complete(config)
+        quiet, corpus = config.quiet, load(config)
+        run = RunFolder.create(config.out, "classical", config, config.overwrite)
+        session = runs.make_session(config, corpus, run)
+    say(corpus.describe())
+    learn(session, quiet, *LEARNING)
+    network, _, _, _ = runs.load_network(run.folder)
+    found = report.judge_run(session, network, corpus)
+    tell(run, {config.build: [found]}, {config.build: [figures.held_out_curve(run.rows())]}, corpus)
+    picture_of_embedding(run, network, corpus)
+    say(f"\nThe run is in {run.folder}. Compose: python -m experiments.classical compose {run.folder}")
+
+
+def tell(run, judged, curves, corpus):
+    """Print, draw, write the table."""
+    rows = report.baselines(corpus)
+    text = report.table(judged, rows) + "\n\n" + report.verdict(judged, rows)
+    with atomic_open(run.path("table.md")) as file:
+        file.write(text + "\n")
+    run.write_metrics({"builds": judged, "baselines": rows})
+    figures.draw_learning(run.path("learning.png"), curves, *best_ngram(report.baselines(corpus, "valid")))
+    say("\n" + text)
+
+
+def picture_of_embedding(run, network, corpus):
+    """embedding.png, and how alike the vectors of notes by interval; nothing without an embedding."""
+    if "0.weight" not in network.params or type(network.layers[0]).__name__ != "Embedding":
+        return
+    pitches, vectors = note_vectors(network, corpus.encoder, corpus.vocabulary)
+    if len(pitches) < 3:
+        return
+    figures.draw_embedding(run.path("embedding.png"), pitches, vectors, "single notes")
+    alike = figures.similarity_by_interval(pitches, vectors)
+    run.write_metrics({"similarity by semitones": alike})
+    say("\nsimilarity of notes so many semitones apart: ")
+    say(", ".join(f"{d}: {value:+.2f}" for d, value in alike.items() if d <= 14 or d == 24))
+
+
+def note_vectors(network, encoder, vocabulary):
+    """Rising pitches (N,) and the mean vector (N, E) of each pitch's single-note symbols of all lengths."""
+    found = {}
+    for token, name in enumerate(vocabulary.names):
+        pitches, _ = encoder.parse(name)
+        if len(pitches) == 1:
+            found.setdefault(pitches[0], []).append(network.params["0.weight"][token])
+    pitches = sorted(found)
+    return np.array(pitches), np.array([np.mean(found[pitch], axis=0) for pitch in pitches]).reshape(
+        len(pitches), -1
+    )
+
+
+def run_evaluate(config):
+    """`evaluate`."""
+    folders = [folder for path in config.runs for folder in network_folders(path)]
+    judged, curves, first = {}, {}, None
+    for folder in folders:
+        run = RunFolder.open(folder)
+        settings = runs.settings_of(run)
+        network, encoder, vocabulary, _ = runs.load_network(folder)
+        own = load(settings, vocabulary, encoder)
+        corpus = load(with_data(settings, config.data), vocabulary, encoder) if config.data else own
+        if first is None:
+            first = corpus
+            say(corpus.describe())
+        elif vocabulary.names != first.vocabulary.names:
+            raise UserError(f"{folder}: learned from other music than {folders[0]}")
+        session = runs.make_session(settings, own, run)
+        session.resume()
+        found = report.judge_run(session, network, corpus, keep=not config.data)
+        judged.setdefault(settings.build, []).append(found)
+        curves.setdefault(settings.build, []).append(figures.held_out_curve(run.rows()))
+    tell(RunFolder(config.out or config.runs[0]), judged, curves, first)
+
+
+def with_data(config, data):
+    """Settings with the music from somewhere else, if that is given."""
+    return replace(config, data=data) if data else config
+
+
+def run_compose(config):
+    """`compose`."""
+    network, encoder, vocabulary, metadata = runs.load_network(config.run)
+    folder = free_folder(config)
+    rng, window = np.random.default_rng([config.seed, 2]), metadata["config"]["window"]
+    if config.prime:
+        tokens, unknown = composing.primer(encoder, vocabulary, config.prime, window)
+        if unknown:
+            say(f"{unknown} of the {window} symbols of {config.prime} are not known to the network")
+        primers = [tokens] * config.n
+    else:
+        home = config.run if config.run.is_dir() else config.run.parent
+        settings = runs.settings_of(RunFolder.open(home))
+        corpus = load(with_data(settings, config.data), vocabulary, encoder)
+        primers = composing.test_windows(corpus, config.n, rng)
+    drawn = composing.draw(network, vocabulary, primers, rng, config, config.quiet)
+    for number, (given, tokens) in enumerate(zip(primers, drawn.T, strict=True), 1):
+        symbols = vocabulary.decode(tokens)
+        write_piece(folder, f"{number:02}", encoder, vocabulary.decode(given), symbols, config, config.wav)
+        say(f"{number:02}: {in_words(repetition(encoder, symbols))}")
+    say(f"{config.n} pieces of {config.length} symbols are in {folder}")
+
+
+def compose_samples(run, network, corpus, config, build, quiet):
+    """Pieces that begin with windows of test pieces, as files; rows for samples.json, Repetition."""
+    rng = np.random.default_rng([config.seed, 2])
+    if config.prime:
+        primers = [composing.primer(corpus.encoder, corpus.vocabulary, config.prime, config.window)[0]]
+        primers *= config.n
+    else:
+        primers = composing.test_windows(corpus, config.n, rng)
+    drawn = composing.draw(network, corpus.vocabulary, primers, rng, config, quiet)
+    rows, found = [], []
+    for number, (given, tokens) in enumerate(zip(primers, drawn.T, strict=True), 1):
+        name, symbols = f"samples/{build}-{number}", corpus.vocabulary.decode(tokens)
+        given = corpus.vocabulary.decode(given)
+        seconds = write_piece(run.folder, name, corpus.encoder, given, symbols, config)
+        row = {"file": f"{name}.wav", "source": build, "primed": True, "primer_seconds": seconds}
+        rows.append(row)
+        found.append(repetition(corpus.encoder, symbols))
+        say(f"composed {name}: {in_words(found[-1])}")
+    return rows, summary(found)
+
+
+def human_samples(run, corpus, config):
+    """Excerpts of test pieces, as they are written down, as files; rows for samples.json, figures of
+    repetition of many.
+    """
+    rng = np.random.default_rng([config.seed, 3])
+    pieces, found, rows = [corpus.pieces[k] for k in corpus.parts["test"]], [], []
+    for number in range(1, JUDGED_PIECES + 1):
+        piece = pieces[rng.integers(len(pieces))]
+        start = int(rng.integers(max(1, len(piece.symbols) - config.length)))
+        symbols = piece.symbols[start : start + config.length]
+        found.append(repetition(corpus.encoder, symbols))
+        if number <= HUMAN:
+            name = f"samples/human-{number}"
+            write_piece(run.folder, name, corpus.encoder, [], symbols, config)
+            rows.append({"file": f"{name}.wav", "source": "human", "primed": False, "title": piece.title})
+    every = summary(found)
+    say(
+        f"\n{len(found)} excerpts of pieces by people, {config.length} symbols each: {every['stuck']:.0%} "
+        f"are stuck; the same pitches {every['median run']:.0f} times in a row in the median, at most "
+        f"{every['longest run']}; one pattern of four fills {every['median share of one pattern']:.0%}, "
+        f"{every['different']:.0%} of the symbols different"
+    )
+    return rows, every
+
+
+def write_piece(folder, name, encoder, given, composed, config, wav=True):
+    """A piece as symbols, MIDI, sound and piano roll; seconds of what was given in it."""
+    given = given[-composing.WRITTEN :]
+    score, seconds = composing.as_score(encoder, given, composed, config.bpm)
+    midi = Path(folder, f"{name}.mid")
+    midi.parent.mkdir(parents=True, exist_ok=True)
+    write_midi(score, midi)
+    if wav:
+        render_midi(midi, midi.with_suffix(".wav"), config.engine)
+    figures.draw_composition(midi.with_suffix(".png"), score, Path(name).name)
+    with atomic_open(midi.with_suffix(".txt")) as file:
+        file.write(" ".join(composed) + "\n")
+    return seconds

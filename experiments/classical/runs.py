@@ -1,0 +1,157 @@
+"""A network's run: its trainer, its files, the trained network out of them."""
+
+from dataclasses import asdict, fields
+from pathlib import Path
+
+import numpy as np
+
+from encoders.note_chords import NoteChords
+from encoders.symbol_vocabulary import SymbolVocabulary
+from experiments import token_training
+from experiments.classical.builds import BUILDS
+from experiments.classical.networks import NETWORK, make_network
+from experiments.classical.settings import ClassicalRecipe, Train, complete, counted
+from experiments.errors import UserError
+from experiments.run_folder import CHECKPOINT, RunFolder
+from experiments.token_learning import make_optimizer, make_schedule
+from experiments.token_training import Session
+from scratchnet.training import Trainer
+from scratchnet.windows import Windows, judged_windows
+
+RESUME = "python -m experiments.classical train --resume"
+BATCH = 128  # windows that are judged side by side
+
+
+def expect_builds(names):
+    """A UserError that lists the builds if one of the names is none."""
+    for name in names:
+        if name not in BUILDS:
+            raise UserError(f"no build {name!r}; expected one of {', '.join(BUILDS)}")
+
+
+def held_out(corpus, part, most=None):
+    """Batches with the windows of a part, all or so many; targets that nobody could know do not count.
+
+    Raises
+    ------
+    UserError
+        If none of them is known.
+    """
+    unknown = corpus.vocabulary.unknown
+    try:
+        return judged_windows(corpus.sequences(part), corpus.window, BATCH, most, unknown)
+    except ValueError as error:
+        raise UserError(f"no window of the {part} pieces can be judged by: {error}") from None
+
+
+def network_of(config, corpus):
+    """The fresh network of complete settings."""
+    settings = {name: getattr(config, name) for name in NETWORK}
+    rng = np.random.default_rng([config.seed, 0])
+    try:
+        return make_network(settings, corpus.encoder, corpus.vocabulary, rng)
+    except ValueError as error:
+        raise UserError(f"--window: {error}") from None
+
+
+def make_session(config, corpus, run, network=None, frozen=()):
+    """The Session of complete settings.
+
+    Parameters
+    ----------
+    config : Train, complete
+    corpus : Corpus
+    run : RunFolder
+    network : a network to go on with; None for a fresh one
+    frozen : names of parameters that stay as they are
+    """
+    network = network or network_of(config, corpus)
+    config = counted(config, corpus.windows("train"))
+    rng = np.random.default_rng([config.seed, 1])
+    try:
+        batches = Windows(
+            corpus.epoch(config.transpose), config.window, config.batch, rng, config.noise,
+            len(corpus.vocabulary), first=1,
+        )  # fmt: skip
+    except ValueError as error:
+        raise UserError(f"too little music for --window and --batch: {error}") from None
+    trainer = Trainer(
+        network, batches, make_optimizer(config, Thawed(network, frozen)), clip=config.clip,
+        schedule=make_schedule(config), average=config.average,
+    )  # fmt: skip
+    names = [field.name for field in fields(ClassicalRecipe)]
+    about = {
+        "experiment": "classical",
+        "config": {name: getattr(config, name) for name in dict.fromkeys((*NETWORK, *names))},
+        "encoder": corpus.encoder.settings(),
+        "vocabulary": list(corpus.vocabulary.names[1:]),
+        "frozen": sorted(frozen),
+    }
+    return Session(
+        trainer, run, about, held_out(corpus, "valid", config.judged), config.steps,
+        judge_every=config.judge_every, save_every=config.save_every, patience=config.patience,
+        keep=config.keep, command=RESUME,
+    )  # fmt: skip
+
+
+class Thawed:
+    """The params and grads of a network that an optimizer may change."""
+
+    def __init__(self, network, frozen=()):
+        self.params = {name: w for name, w in network.params.items() if name not in frozen}
+        self.grads = {name: network.grads[name] for name in self.params}
+
+
+def open_session(config, corpus, path, resume):
+    """The Session in a folder: a new one, or to resume the one that was begun there, if it was."""
+    if resume and (Path(path) / CHECKPOINT).is_file():
+        session = make_session(config, corpus, RunFolder.open(path))
+        session.resume()
+        return session
+    return make_session(config, corpus, RunFolder.create(path, "classical", config, overwrite=True))
+
+
+def train_settings(config, **changes):
+    """The Train settings of one network of a Run or a Search."""
+    shared = {field.name for field in fields(Train)} - {"build", "out", "resume"}
+    values = {name: value for name, value in asdict(config).items() if name in shared}
+    return Train(**values | changes)
+
+
+def settings_of(run):
+    """The complete settings of a network's run; UserError if they are damaged."""
+    config = complete(run.config(Train))
+    expect_builds([config.build])
+    return config
+
+
+def load_network(path):
+    """The best network of a run folder or best.safetensors, ready to compose.
+
+    Returns
+    -------
+    network : Sequential
+    encoder : NoteChords
+    vocabulary : SymbolVocabulary
+    metadata : dict
+
+    Raises
+    ------
+    UserError, CheckpointError
+        If there is none, or it is damaged or of another kind.
+    """
+
+    def make(metadata):
+        return make_network(metadata["config"], *writing_of(metadata), np.random.default_rng(0))
+
+    network, metadata = token_training.load_network(path, ("config", "encoder", "vocabulary", "best"), make)
+    return network, *writing_of(metadata), metadata
+
+
+def writing_of(metadata):
+    """(NoteChords, SymbolVocabulary) of a run's metadata; ValueError if a symbol is none."""
+    encoder = NoteChords.from_settings(metadata["encoder"])
+    vocabulary = SymbolVocabulary(metadata["vocabulary"])
+    for name in vocabulary.names:
+        encoder.parse(name)
+    return encoder, vocabulary

@@ -1,0 +1,110 @@
+"""Where pieces of music come from, and how they are shared out: MAESTRO or MIDI files of one's own."""
+
+import csv
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from experiments.datasets import RemoteFile, fetch
+from experiments.errors import UserError
+
+MAESTRO = RemoteFile(
+    "maestro/maestro-v3.0.0-midi.zip",
+    "https://storage.googleapis.com/magentadata/datasets/maestro/v3.0.0/maestro-v3.0.0-midi.zip",
+    "70470ee253295c8d2c71e6d9d4a815189e35c89624b76d22fce5a019d5dde12c",
+    1 << 27,
+)
+PARTS = ("train", "valid", "test")
+MAESTRO_PARTS = {"train": "train", "validation": "valid", "test": "test"}
+SHARES = (0.8, 0.1, 0.1)
+SPLIT_SEED = 0  # the same pieces are held out in every run, so that runs can be compared
+
+
+def share_out(pieces, split, dropped):
+    """Pieces in three parts, those of one title in one part.
+
+    Parameters
+    ----------
+    pieces : list of objects with path, title and part ("train", "valid", "test" or None)
+    split : "piece": at random, but always the same; "maestro": as the table says
+    dropped : list of Dropped, for the message
+
+    Returns
+    -------
+    dict of part -> list of indices of pieces
+
+    Raises
+    ------
+    UserError
+        If a part would be empty, or a piece has none.
+    """
+    if split == "maestro":
+        missing = [piece.path for piece in pieces if piece.part is None]
+        if missing:
+            raise UserError(
+                f"--split maestro: no table of MAESTRO, maestro-*.csv, has a row for {missing[0]}"
+            )
+        parts = {part: [k for k, p in enumerate(pieces) if p.part == part] for part in PARTS}
+    else:
+        titles = sorted({piece.title for piece in pieces})
+        order = np.random.default_rng(SPLIT_SEED).permutation(len(titles))
+        held = max(1, round(SHARES[2] * len(titles))), max(1, round(SHARES[1] * len(titles)))
+        places = dict(zip((titles[k] for k in order), range(len(titles)), strict=True))
+        parts = {part: [] for part in PARTS}
+        for k, piece in enumerate(pieces):
+            place = places[piece.title]
+            part = "test" if place < held[0] else "valid" if place < sum(held) else "train"
+            parts[part].append(k)
+    if not all(parts.values()):
+        empty = next(part for part in PARTS if not parts[part])
+        raise UserError(
+            f"expected at least 3 different pieces, some in each part, got {len(pieces)} and none in "
+            f"{empty}{first_dropped(dropped)}"
+        )
+    return parts
+
+
+def first_dropped(dropped):
+    """How many files were dropped and why the first was, to end a message; empty if none was."""
+    if not dropped:
+        return ""
+    return f" ({len(dropped)} dropped; the first: {dropped[0].path}: {dropped[0].reason})"
+
+
+def midi_files(path):
+    """The path itself, or the MIDI files in a folder, at any depth."""
+    if not path.is_dir():
+        return [path]
+    found = sorted(p for p in path.rglob("*") if p.suffix.lower() in (".mid", ".midi") and p.is_file())
+    return found or [path]
+
+
+def tables(paths):
+    """Rows of MAESTRO's tables in these folders: (folder, file name) -> (title, part)."""
+    found = {}
+    for folder in map(Path, paths):
+        for table in sorted(folder.glob("maestro-*.csv")) if folder.is_dir() else ():
+            try:
+                with open(table, encoding="utf-8", newline="") as file:
+                    for row in csv.DictReader(file):
+                        path = Path(row["midi_filename"])
+                        title = f"{row['canonical_composer']}: {row['canonical_title']}"
+                        found[path.parent.name, path.name] = title, MAESTRO_PARTS[row["split"]]
+            except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
+                raise UserError(f"{table}: cannot be read as MAESTRO's table ({error!r})") from None
+    return found
+
+
+def maestro(quiet):
+    """The folder of MAESTRO's MIDI files, fetched and unpacked once."""
+    archive = fetch(MAESTRO, quiet, "give MIDI files with --data FOLDER")
+    folder = archive.with_name("maestro-v3.0.0")
+    if not (folder / "unpacked").exists():
+        try:
+            with zipfile.ZipFile(archive) as file:
+                file.extractall(archive.parent)
+            (folder / "unpacked").touch()
+        except (OSError, zipfile.BadZipFile) as error:
+            raise UserError(f"{archive}: cannot be unpacked ({error})") from None
+    return folder

@@ -1,0 +1,86 @@
+"""What the commands of every experiment on tokens do in the same way."""
+
+from pathlib import Path
+from statistics import mean, stdev
+
+from experiments.errors import UserError
+from experiments.run_folder import BEST, RunFolder
+from scratchnet.training import Diverged
+
+
+def say(text=""):
+    print(text, flush=True)
+
+
+def learn(session, quiet, program, pieces, unit):
+    """Train a Session to the end; say with what, and how it went.
+
+    Parameters
+    ----------
+    quiet : no progress bar
+    program : name of the experiment, for the message if it diverges
+    pieces, unit : by what is judged, and in nats for each of what: "validation tunes", "character"
+
+    Raises
+    ------
+    SystemExit
+        If it diverges: status 1, and one line.
+    """
+    trainer = session.trainer
+    say(f"{trainer.model.parameter_count:,} weights, {session.steps} steps")
+    try:
+        session.learn(quiet)
+    except Diverged as error:
+        raise SystemExit(f"{program}: error: {error}") from None
+    best = f"step {trainer.best['step']}, {trainer.best['nats']:.3f} nats a {unit}"
+    say(f"stopped after step {trainer.steps}; the best on {pieces}: {best}")
+
+
+def network_folders(path):
+    """The folders of trained networks in a run: itself, or those below it.
+
+    Raises
+    ------
+    UserError
+        If there is none.
+    """
+    run = RunFolder.open(path)
+    if (run.folder / BEST).is_file():
+        return [run.folder]
+    found = sorted(path.parent for path in run.folder.glob(f"*/{BEST}"))
+    if not found:
+        raise UserError(f"{path}: expected a trained run, but there is no {BEST} in it")
+    return found
+
+
+def free_folder(config):
+    """Where `compose` writes: --out, or composed-SEED beside the network.
+
+    Raises
+    ------
+    UserError
+        If there are files already, and nobody asked to overwrite.
+    """
+    folder = config.out
+    if folder is None:
+        home = config.run if config.run.is_dir() else config.run.parent
+        folder = home / f"composed-{config.seed}"
+    expect_free(folder, config.overwrite)
+    return folder
+
+
+def expect_free(folder, overwrite):
+    """A UserError if the folder has files that would be replaced."""
+    if not overwrite and Path(folder).is_dir() and any(Path(folder).iterdir()):
+        raise UserError(f"{folder}: the folder is not empty; choose another --out or ask to --overwrite")
+
+
+def best_ngram(rows):
+    """Name and nats of the best n-gram, of a dict of name -> nats."""
+    return min(((name, nats) for name, nats in rows.items() if "gram" in name), key=lambda row: row[1])
+
+
+def spread(values, digits=3):
+    """A figure over seeds: its mean, and with more than one value the standard deviation."""
+    text = f"{mean(values):.{digits}f}"
+    return f"{text} ± {stdev(values):.{digits}f}" if len(values) > 1 else text

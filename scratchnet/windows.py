@@ -1,0 +1,181 @@
+"""Windows of T tokens, each with the one token that follows: one prediction a window.
+
+    Windows             to learn from: every window of every sequence once an epoch, in a new order
+    judged_windows      to be judged by
+    continue_windows    to compose with: each token from the window of the last T tokens
+
+This is for networks that look at a window as a whole (Conv1D without causal padding, Flatten, LastStep) and
+so cannot go on from a state. What a recurrent network learns from T targets in a window, these learn from
+one: the price of the design. No window reaches from one sequence into the next.
+
+Memory: one copy of all tokens, two whole numbers a window, and one batch.
+"""
+
+import numpy as np
+
+from scratchnet.batches import IGNORED, Batch, Epochs
+from scratchnet.sampling import draw
+
+
+class Windows(Epochs):
+    """Batches x (T, B), y (1, B), all of them fresh. The last few windows of an epoch, fewer than B, wait for
+    another.
+
+    Parameters
+    ----------
+    sequences, length, batch, rng : see Epochs; sequences of fewer than T + 1 tokens give no window
+    noise : probability with which each token of x is replaced by any token, in [0, 1); y is as it was
+    vocabulary : V, needed for noise
+    first : the least token that noise draws
+
+    Raises
+    ------
+    ValueError
+        If there are fewer windows than B, or noise is out of range.
+    """
+
+    def __init__(self, sequences, length, batch, rng, noise=0.0, vocabulary=0, first=0):
+        if not 0 <= noise < 1 or (noise and not 0 <= first < vocabulary):
+            raise ValueError(
+                "expected noise in [0, 1), and 0 <= first < vocabulary, "
+                f"got {noise}, {first} and {vocabulary}"
+            )
+        self.noise, self.drawn = noise, (first, vocabulary)
+        super().__init__(sequences, length, batch, rng)
+
+    def _arrange(self, sequences):
+        tokens, starts = windows_of(sequences, self.length)
+        if len(starts) < self.batch:
+            raise ValueError(
+                f"expected at least {self.batch} windows of {self.length} tokens and one more, "
+                f"got {len(starts)}"
+            )
+        self.starts = self.rng.permutation(starts)
+        return tokens, len(starts) // self.batch
+
+    def _batch(self, place):
+        starts = self.starts[place * self.batch : (place + 1) * self.batch]
+        batch = cut_windows(self.tokens, starts, self.length)
+        if not self.noise:
+            return batch
+        x = batch.x.copy()
+        hit = self.rng.random(x.shape) < self.noise
+        x[hit] = self.rng.integers(*self.drawn, np.count_nonzero(hit))
+        return batch._replace(x=x)
+
+
+def judged_windows(sequences, length, batch, most=None, unknown=None):
+    """Batches with every window of every sequence once, or with some of them, evenly spread.
+
+    Parameters
+    ----------
+    sequences : list of arrays of whole numbers
+    length : T
+    batch : B, at most
+    most : so many windows at most; None for all
+    unknown : a token that is no target (but may be heard); None if all are
+
+    Returns
+    -------
+    list of Batch, x (T, B) and y (1, B)
+
+    Raises
+    ------
+    ValueError
+        If there is no window, or none with a target that counts.
+    """
+    if length < 1 or batch < 1 or (most is not None and most < 1):
+        raise ValueError(f"expected length, batch and most >= 1, got {length}, {batch} and {most}")
+    tokens, starts = windows_of(sequences, length)
+    if not len(starts):
+        raise ValueError(f"expected a sequence of at least {length + 1} tokens, got none")
+    if most is not None and most < len(starts):
+        starts = starts[np.linspace(0, len(starts) - 1, most).astype(np.int64)]
+    if unknown is not None and (tokens[starts + length] == unknown).all():
+        raise ValueError("expected a target that is not unknown, got none")
+    batches = []
+    for first in range(0, len(starts), batch):
+        found = cut_windows(tokens, starts[first : first + batch], length)
+        if unknown is not None:
+            found = found._replace(y=np.where(found.y == unknown, IGNORED, found.y))
+        batches.append(found)
+    return batches
+
+
+def windows_of(sequences, length):
+    """All tokens in a row (L,), and where the windows of T tokens with one more begin, (N,)."""
+    sequences = [sequences] if isinstance(sequences, np.ndarray) else sequences
+    arrays = [np.asarray(sequence) for sequence in sequences]
+    for array in arrays:
+        if array.ndim != 1 or (array.dtype.kind not in "iu" and len(array)):
+            raise ValueError(f"expected tokens (L,), whole numbers, got {array.shape} {array.dtype}")
+    arrays = [array for array in arrays if len(array)]
+    ends = np.cumsum([len(array) for array in arrays], dtype=np.int64)
+    spans = [np.arange(end - len(array), end - length) for array, end in zip(arrays, ends, strict=True)]
+    tokens = np.concatenate(arrays) if arrays else np.zeros(0, np.int64)
+    return tokens, np.concatenate([*spans, np.zeros(0, np.int64)])
+
+
+def cut_windows(tokens, starts, length):
+    """The Batch of the windows that begin at `starts` (B,)."""
+    whole = tokens[starts + np.arange(length + 1)[:, None]]
+    return Batch(whole[:-1], whole[-1:])
+
+
+def continue_windows(
+    model, primers, length, rng, mask=None, temperature=1.0, top_k=None, top_p=1.0, progress=None
+):
+    """Compose pieces with a network of windows.
+
+    A piece draws from a generator of its own: the third of three pieces and the third of thirty are the same
+    (but for rounding).
+
+    Parameters
+    ----------
+    model : Sequential from tokens (T, B) to logits (1, V, B)
+    primers : list of arrays of T whole numbers: what each piece follows
+    length : tokens to add to each
+    rng : numpy Generator
+    mask : array of bool (V,), which tokens may be drawn; None for all
+    temperature : above 1 bolder, below 1 more careful
+    top_k : only the so many likeliest tokens can be drawn; None for all
+    top_p : only the likeliest tokens that make up this probability can be drawn
+    progress : function without arguments, called after each token; None for none
+
+    Returns
+    -------
+    int64 array (length, B)
+
+    Raises
+    ------
+    ValueError
+        If primers are not of one length, a setting is out of range, or the network's outputs are not finite.
+    """
+    if not temperature > 0 or not 0 < top_p <= 1 or not (top_k is None or top_k >= 1) or length < 0:
+        raise ValueError(
+            f"expected temperature > 0, 0 < top_p <= 1, top_k >= 1, length >= 0; got {temperature}, {top_p}, "
+            f"{top_k}, {length}"
+        )
+    sizes = {np.shape(primer) for primer in primers}
+    if len(sizes) != 1 or len(next(iter(sizes))) != 1:
+        raise ValueError(f"expected primers (T,) of one length, got {sorted(sizes)}")
+    heard = np.array(primers, np.int64).T
+    T, B = heard.shape
+    u = np.stack([np.random.default_rng(seed).random(length) for seed in rng.integers(2**63, size=B)], axis=1)
+    heard = np.concatenate([heard, np.zeros((length, B), np.int64)])
+    training = model.training
+    model.eval()
+    try:
+        for t in range(length):
+            a = model.forward(heard[t : t + T])[0]
+            if not np.isfinite(a).all():
+                raise ValueError("expected finite outputs of the network, got NaN or infinity")
+            if mask is not None:
+                a = np.where(mask[:, None], a, a.dtype.type(-np.inf))
+            k = np.inf if top_k is None else top_k
+            heard[t + T] = [draw(a[:, n].copy(), temperature, k, top_p, u[t, n]) for n in range(B)]
+            if progress is not None:
+                progress()
+    finally:
+        model.train(training)
+    return heard[T:]
