@@ -40,7 +40,10 @@ class Server:
 
     def __init__(self, *arguments, port=0):
         command = [sys.executable, "-m", "experiments.listen", *map(str, arguments), "--port", str(port)]
+        # A shell's background jobs, and what they start, do not hear Ctrl-C unless told to.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        signal.signal(signal.SIGINT, before)
         self.said = ""
         for line in self.process.stdout:
             self.said += line
