@@ -3,6 +3,7 @@
     RandomWindows   windows that begin anywhere; each begins with a zero state (the habit of MIT's lab)
     Streams         B parallel streams through all sequences, cut into windows, the state carried from one to
                     the next: truncated BPTT
+    Pieces          (pieces.py) such streams in which each sequence begins with a zero state
     Windows         (windows.py) windows of T tokens and the one that follows: one target a window
     judged          whole sequences side by side, filled up at the end, each target exactly once
 
@@ -26,13 +27,14 @@ IGNORED = -100  # a target that does not count; see softmax_cross_entropy
 class Batch(NamedTuple):
     """What a network hears, x (T, B), and shall say, y (T, B).
 
-    fresh : whether it begins with a zero state, not the one after the batch before
+    fresh : whether it begins with a zero state, not the one after the batch before; one bool, or one for each
+        sequence (B,)
     lengths : steps of each sequence (B,); None for T
     """
 
     x: np.ndarray
     y: np.ndarray
-    fresh: bool = True
+    fresh: bool | np.ndarray = True
     lengths: np.ndarray | None = None
 
 
@@ -83,7 +85,7 @@ class RandomWindows:
 
 
 class Epochs:
-    """Batches of sequences that are gone through in epochs: what Streams and Windows (windows.py) share.
+    """Batches of sequences that are gone through in epochs: what Streams, Pieces and Windows share.
 
     A subclass has `_arrange`, which makes the batches of an epoch, and `_batch`, which gives one of them;
     both take chance from `rng` alone.

@@ -90,8 +90,7 @@ class Trainer:
         model, batch = self.model, next(self.batches)
         model.train()
         running = {name: array.copy() for name, array in model.running.items()}
-        fresh = batch.fresh or self.carried is None
-        before = model.initial_state(batch.x.shape[1]) if fresh else self.carried
+        before = self._before(batch)
         with np.errstate(over="ignore", invalid="ignore"):  # numbers are looked at
             a, after = model.forward(batch.x, before, batch.lengths)
             loss, da = softmax_cross_entropy(a, batch.y)
@@ -108,6 +107,17 @@ class Trainer:
         self.carried = after
         self._move_mean()
         return Step(self.steps, float(loss), norm, self.optimizer.lr, _targets(batch))
+
+    def _before(self, batch):
+        """The state with which the sequences of a batch begin."""
+        start = self.model.initial_state(batch.x.shape[1])
+        if self.carried is None or np.all(batch.fresh):
+            return start
+        if not np.any(batch.fresh):
+            return self.carried
+        return tuple(
+            np.where(batch.fresh, zero, part) for zero, part in zip(start, self.carried, strict=True)
+        )
 
     def _move_mean(self):
         keep = min(self.average, self.steps / (10 + self.steps))  # at first it forgets faster

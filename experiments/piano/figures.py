@@ -85,9 +85,11 @@ def draw_attention(path, network, encoder, tokens, title):
     uniform[np.triu_indices(len(notes), 1)] = np.nan
     with new_figure(path, (8, 8.6)) as figure:
         upper, lower = figure.subplots(2, 1, height_ratios=(1, 4), sharex=True)
-        upper.scatter(range(len(notes)), pitches, c=np.nanmean(uniform, axis=0), cmap="viridis", s=14)
+        low, high = np.nanpercentile(uniform, (2, 98))  # the first notes have few others beside them
+        colours = {"cmap": "viridis", "vmin": low, "vmax": high}
+        upper.scatter(range(len(notes)), pitches, c=np.nanmean(uniform, axis=0), s=14, **colours)
         upper.set(ylabel="pitch (MIDI)", title=title)
-        image = lower.imshow(uniform, cmap="viridis", aspect="auto", interpolation="nearest")
+        image = lower.imshow(uniform, aspect="auto", interpolation="nearest", **colours)
         lower.set(xlabel="note that is looked at", ylabel="note that is played")
         figure.colorbar(
             image, ax=[upper, lower], label="weight, in parts of that in a plain mean", shrink=0.8

@@ -13,7 +13,8 @@ from experiments.piano.settings import PianoRecipe, Train, complete
 from experiments.run_folder import RunFolder
 from experiments.token_learning import make_optimizer, make_schedule
 from experiments.token_training import Session
-from scratchnet.batches import RandomWindows, Streams, judged
+from scratchnet.batches import RandomWindows, judged
+from scratchnet.pieces import Pieces
 from scratchnet.training import Trainer
 
 RESUME = "python -m experiments.piano train --resume"
@@ -50,7 +51,7 @@ def make_batches(config, corpus, rng):
         if not config.streams:
             tokens = np.concatenate(corpus.sequences("train"))
             return RandomWindows(tokens, config.length, config.batch, rng)
-        return Streams(corpus.epoch(config.transpose, config.stretch), config.length, config.batch, rng)
+        return Pieces(corpus.epoch(config.transpose, config.stretch), config.length, config.batch, rng)
     except ValueError as error:
         raise UserError(
             f"too little music for --length {config.length} and --batch {config.batch}: {error}"
