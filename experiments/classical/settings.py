@@ -190,7 +190,7 @@ class ClassicalRecipe:
 
     width: float = 1.0
     head: str = "last"
-    epochs: float = 8.0
+    epochs: float = 6.0
     noise: float = 0.0
     judged: int = 600
     optimizer: str = "adam"
