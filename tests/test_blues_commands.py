@@ -127,7 +127,9 @@ def test_train(trained):
     assert set(rows[0]) == {"choruses", "loss", "chord_loss", "chord_errors", "melody_loss"}
 
 
-@pytest.mark.parametrize("flags", ["--recipe paper", "--recipe icann --gross-error 0.5", "--melody-blocks 6"])
+@pytest.mark.parametrize(
+    "flags", ["--recipe paper", "--recipe icann --gross-error 0.5", "--recipe kalman", "--melody-blocks 6"]
+)
 def test_train_in_other_ways(tmp_path, capsys, flags):
     run = train(tmp_path / "run", *flags.split(), learn=2)
     assert set(content(run.folder)) == TRAINED
