@@ -382,7 +382,7 @@ BAD_FLAGS = {
     "evaluate FOLDER/none": "FOLDER/none: no such run folder",
     "evaluate RUN --choruses 0": "--choruses: expected an integer >= 1, got 0",
     "train --resume FOLDER/none": "FOLDER/none: no such run folder",
-    "train --recipe soup": "--recipe: expected one of default, paper, icann, got soup",
+    "train --recipe soup": "--recipe: expected one of default, paper, icann, kalman, got soup",
     "train --learn 0": "--learn: expected an integer >= 1",
     "train --steps-per-bar 12": "--steps-per-bar: expected one of 8, 16, 32, got 12",
     "train --melody-blocks many": "--melody-blocks: expected an integer >= 1, got many",
