@@ -22,7 +22,7 @@ q > 0 keep the covariances positive definite, in double precision.
 
 Two ways to form the error of a sigmoid output y = sigmoid(a) with target t:
 
-    difference   e = t - y                          C = dy/dw = y (1 - y) da/dw                 as the paper
+    difference   e = t - y                          C = dy/dw = y (1 - y) da/dw                 the usual one
     entropy      e = sign(t - y) sqrt(2 E)          C = (t - y)/e da/dw
 
 In the second, E is the unit's cross-entropy above that of a perfect answer; half the sum of the e^2 is what
