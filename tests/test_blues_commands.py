@@ -127,7 +127,9 @@ def test_train(trained):
     assert set(rows[0]) == {"choruses", "loss", "chord_loss", "chord_errors", "melody_loss"}
 
 
-@pytest.mark.parametrize("flags", ["--recipe paper", "--recipe icann --gross-error 0.5", "--melody-blocks 6"])
+@pytest.mark.parametrize(
+    "flags", ["--recipe paper", "--recipe icann --gross-error 0.5", "--recipe kalman", "--melody-blocks 6"]
+)
 def test_train_in_other_ways(tmp_path, capsys, flags):
     run = train(tmp_path / "run", *flags.split(), learn=2)
     assert set(content(run.folder)) == TRAINED
@@ -380,7 +382,7 @@ BAD_FLAGS = {
     "evaluate FOLDER/none": "FOLDER/none: no such run folder",
     "evaluate RUN --choruses 0": "--choruses: expected an integer >= 1, got 0",
     "train --resume FOLDER/none": "FOLDER/none: no such run folder",
-    "train --recipe soup": "--recipe: expected one of default, paper, icann, got soup",
+    "train --recipe soup": "--recipe: expected one of default, paper, icann, kalman, got soup",
     "train --learn 0": "--learn: expected an integer >= 1",
     "train --steps-per-bar 12": "--steps-per-bar: expected one of 8, 16, 32, got 12",
     "train --melody-blocks many": "--melody-blocks: expected an integer >= 1, got many",

@@ -21,6 +21,8 @@ SETTINGS = {
     "full BPTT": Train(learn=10),
     "gaps, more blocks": Train(learn=8, endings="gap", melody_blocks=6, seed=3),
     "online": Train(recipe="paper", learn=3),
+    "Kalman filter": Train(recipe="kalman", learn=3),
+    "Kalman filter, gross error": Train(recipe="kalman", learn=3, gross_error=0.7),
     "online, standardised, gross error": Train(recipe="icann", learn=3, gross_error=0.7, endings="onset"),
 }
 
@@ -69,7 +71,9 @@ def test_a_resumed_run_ends_bit_by_bit_as_one_that_was_never_interrupted(tmp_pat
 
 
 @pytest.mark.parametrize(
-    "settings", [Train(learn=8), Train(recipe="paper", learn=3)], ids=["full BPTT", "online"]
+    "settings",
+    [Train(learn=8), Train(recipe="paper", learn=3), Train(recipe="kalman", learn=3)],
+    ids=["full BPTT", "online", "Kalman filter"],
 )
 def test_looking_at_the_network_does_not_disturb_learning(settings):
     """Held-out pieces for the one, playing alone for the other: what follows is as if nothing had been."""
@@ -80,7 +84,7 @@ def test_looking_at_the_network_does_not_disturb_learning(settings):
     assert_same_network(watched.network, alone.network)
 
 
-@pytest.mark.parametrize("recipe", ["default", "paper"])
+@pytest.mark.parametrize("recipe", ["default", "paper", "kalman"])
 def test_a_trial_of_the_chords_does_not_disturb_learning(recipe):
     recipe = RECIPES[recipe]
     pieces = make_pieces(recipe, 0, with_melody=False)

@@ -42,28 +42,34 @@ def learn_chords(recipe, seed=0, form=BluesFormat(), limit=None, gross_error=Non
         of 1000 that are right
     network, pieces
     """
+    learner = chord_learner(recipe, seed, form, limit, gross_error)
+    return learn_alone(learner, seed, progress), learner.network, learner.pieces
+
+
+def chord_learner(recipe, seed=0, form=BluesFormat(), limit=None, gross_error=None):
+    """A fresh Learner of the chords; parameters as for `learn_chords`."""
     pieces = make_pieces(recipe, seed, form, with_melody=False)
     network = make_network(recipe, chord_wiring(recipe, form), np.random.default_rng([seed, 0]))
-    learner = make_learner(
+    return make_learner(
         replace(recipe, batch=1), network, pieces, limit or recipe.chord_choruses, seed, gross_error
     )
-    return learn_alone(learner, seed, progress), network, pieces
 
 
-def learn_alone(learner, seed, progress=None):
+def learn_alone(learner, seed, progress=None, seconds=0.0):
     """Let any learner of the chords go on until its network plays them by itself, or its choruses are over.
 
-    Returns the row that `learn_chords` describes.
+    `progress` is called where an interrupted run could go on: after a trial that failed, not after success.
+    `seconds` have passed before. Returns the row that `learn_chords` describes.
     """
     network, pieces = learner.network, learner.pieces
     learner.warm_up()
-    success, began = False, time.perf_counter()
+    success, began = False, time.perf_counter() - seconds
     while not success and not learner.done:
         before = learner.learned
         count, loss = learner.advance()
         if before // CHECK != learner.learned // CHECK:
             success = trial(learner) == learner.recipe.repeats
-        if progress:
+        if progress and not success:
             progress(count, loss)
     row = {
         "seed": seed,

@@ -1,6 +1,7 @@
 """What the commands do."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,9 @@ import numpy as np
 from encoders.audio import render_midi, sampled_engine
 from encoders.blues import PIECES
 from experiments.blues import composing, figures, runs
-from experiments.blues.chords import learn_chords
 from experiments.blues.evaluation import evaluate
 from experiments.blues.recipes import RECIPES
-from experiments.blues.settings import Run, Train
+from experiments.blues.settings import Chords, Run, Train
 from experiments.errors import UserError, import_extra
 from experiments.progress import Progress
 from experiments.run_folder import CONFIG, RunFolder
@@ -59,6 +59,7 @@ def train_and_draw(config):
     network, pieces = learner.network, learner.pieces
     recipe = RECIPES[settings.recipe]
     way = "online, truncated gradient" if recipe.online else "full BPTT, Adam"
+    way += ", Kalman filter" if recipe.kalman else ""
     say(f"{network.parameter_count} weights, {learner.choruses} choruses, recipe {settings.recipe}: {way}")
     if recipe.chords_first and learner.learned == 0:
         runs.save(learner, run, None)  # an interrupted run can be resumed, here from the beginning
@@ -224,41 +225,15 @@ def run_evaluate(config):
 
 def run_chords(config):
     """`chords`."""
-    run = RunFolder.create(config.out, "blues-chords", config, config.overwrite)
-    recipe, form, rows = RECIPES[config.recipe], runs.form_of(config), []
-    learned = None  # the last that did
-    say(f"{'seed':>4} {'success':>8} {'choruses':>9} {'steps':>11} {'seconds':>8} {'goes on':>8}")
-    for seed in range(config.seed, config.seed + config.seeds):
-        limit = config.limit or recipe.chord_choruses
-        with Progress(limit, f"seed {seed}", "chorus", config.quiet) as bar:
-            row, network, pieces = learn_chords(
-                recipe,
-                seed,
-                form,
-                limit,
-                config.gross_error,
-                lambda count, loss, bar=bar: bar.update(count, loss=loss),
-            )
-        rows.append(row)
-        learned = (network, pieces) if row["success"] else learned
-        run.log(**row)
-        say(f"{seed:4} {'yes' if row['success'] else 'no':>8} {row['choruses']:9,} {row['steps']:11,} "
-            f"{row['seconds']:8.1f} {row['goes_on']:8}")  # fmt: skip
-    right = [row for row in rows if row["success"]]
-    summary = {"recipe": config.recipe, "succeeded": len(right), "seeds": len(rows), "rows": rows}
-    if right:
-        summary["median_steps"] = int(np.median([row["steps"] for row in right]))
-        network, pieces = learned
-        figures.draw_gates(
-            run.path("gates.png"),
-            network,
-            pieces,
-            pieces.chords,
-            "Experiment 1: gates and cell states over a chorus",
-        )
-    run.write_metrics({"experiment 1": summary})
-    say(f"{len(right)} of {len(rows)} networks play the twelve bars by themselves.")
-    say(f"The run is in {run.folder}.")
+    from experiments.blues.chord_runs import run_seeds
+
+    if config.resume:
+        expect_resumed(config)
+        run = RunFolder.open(config.resume)
+        settings = replace(run.config(Chords), quiet=config.quiet)
+    else:
+        run, settings = RunFolder.create(config.out, "blues-chords", config, config.overwrite), config
+    run_seeds(settings, run, say)
 
 
 def run_compare(config):

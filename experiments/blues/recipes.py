@@ -23,16 +23,28 @@ RULES = {"next chord": "threshold", "chord onset": "threshold", "next note": "on
 
 
 @dataclass(frozen=True)
+class Kalman:
+    """Settings of the decoupled extended Kalman filter; see scratchnet/kalman.py."""
+
+    measurement_noise: tuple = (100.0, 3.0)
+    process_noise: tuple = (1e-2, 1e-6)
+    covariance: float = 100.0
+    error: str = "entropy"
+    anneal: int = 1000  # choruses
+
+
+@dataclass(frozen=True)
 class Recipe:
     """How a network is made and trained.
 
     `online`: the report's way, one stream, weights changed after every time step, truncated gradient,
-    momentum. Otherwise full BPTT over `length` choruses from a zero state, `batch` of them at a time, and
-    Adam, its rate falling along half a cosine to `final` of it.
+    momentum; or with `kalman`, a filter in the place of learning rate and momentum. Otherwise full BPTT over
+    `length` choruses from a zero state, `batch` of them at a time, and Adam, its rate falling along half a
+    cosine to `final` of it.
     """
 
     online: bool
-    lr: float
+    lr: float = 0.0
     gate_biases: tuple = REPORT_BIASES
     output_bias: float = 0.5
     standardise: bool = False  # inputs to mean 0, standard deviation 1
@@ -40,6 +52,7 @@ class Recipe:
     scale: float = 0.1  # initial weights are uniform in [-scale, scale]
     repeats: int = 4  # choruses in a row that a network must play alone to succeed in experiment 1
     momentum: float = 0.0  # online only
+    kalman: Kalman | None = None  # online only
     batch: int = 1  # the rest for BPTT only
     length: int = 2
     final: float = 0.01
@@ -62,6 +75,9 @@ RECIPES = {
     "icann": Recipe(
         online=True, lr=1e-5, momentum=0.9, gate_biases=ICANN_BIASES, standardise=True,
         choruses=1_000_000, chord_choruses=2_000_000,
+    ),
+    "kalman": Recipe(
+        online=True, kalman=Kalman(), choruses=20_000, chord_choruses=10_000,
     ),
 }  # fmt: skip
 

@@ -28,9 +28,9 @@ class Format:
 class Training(Format):
     """Learning chords and melody (Experiment 2)."""
 
-    recipe: Literal["default", "paper", "icann"] = "default"
+    recipe: Literal["default", "paper", "icann", "kalman"] = "default"
     """default: full BPTT and Adam; paper: online, truncated gradient, momentum, as the report; icann: as its
-    ICANN version.
+    ICANN version; kalman: as the report, with a Kalman filter instead of momentum.
     """
     seed: NonNegativeInt = 0
     """Seed of the weights, the pieces and what is composed."""
@@ -128,7 +128,7 @@ class Repeat(Training):
 class Chords(Format):
     """Experiment 1."""
 
-    recipe: Literal["default", "paper", "icann"] = "default"
+    recipe: Literal["default", "paper", "icann", "kalman"] = "default"
     """How to learn, as for train."""
     seeds: PositiveInt = 10
     """How many networks to train, one after the other."""
@@ -138,6 +138,8 @@ class Chords(Format):
     """Give up after so many choruses; if not given, the recipe's number."""
     gross_error: Annotated[float, Range(above=0, most=1)] | None = None
     """Online recipes: reset and begin anew when an output is wrong by more than this."""
+    resume: Path | None = None
+    """Go on with this interrupted run, with its own settings."""
     out: Path | None = None
     """The run folder; if not given, runs/blues-chords-DATE-TIME."""
     overwrite: bool = False

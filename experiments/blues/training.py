@@ -1,10 +1,13 @@
 """Learning from pieces, by batches (full BPTT) or online (the report's way); exact to resume."""
 
+from dataclasses import asdict
+
 import numpy as np
 
 from encoders.blues import BluesFormat
 from experiments.blues.data import Pieces
 from scratchnet.checkpoint import generator_state, restore_generator
+from scratchnet.kalman import DecoupledKalman
 from scratchnet.losses import sigmoid_cross_entropy
 from scratchnet.optimizers import Adam, clip_global_norm
 
@@ -129,9 +132,7 @@ class OnlineLearner(Learner):
         total, seen, at, steps = 0.0, 0, 0, self.pieces.form.steps
         while at < len(x):
             stop = at + steps - at % steps
-            y, loss, _ = self.network.learn_online(
-                x[at:stop], t[at:stop], self.recipe.lr, self.recipe.momentum, self.gross_error
-            )
+            y, loss, _ = self.learn(x[at:stop], t[at:stop])
             total, seen, at = total + loss, seen + len(y), at + len(y)
             if np.abs(y[-1] - t[at - 1]).max() > self.gross_error:
                 self.network.reset()
@@ -139,12 +140,34 @@ class OnlineLearner(Learner):
         self.learned += count
         return count, total / seen
 
+    def learn(self, x, t):
+        """Go on with the stream; what `CellBlocks.learn_online` returns."""
+        return self.network.learn_online(x, t, self.recipe.lr, self.recipe.momentum, self.gross_error)
+
+
+class KalmanLearner(OnlineLearner):
+    """The same stream, with a Kalman filter in the place of momentum."""
+
+    def __init__(self, network, pieces, recipe, choruses, rng, gross_error=None):
+        super().__init__(network, pieces, recipe, choruses, rng, gross_error)
+        settings = asdict(recipe.kalman)
+        anneal = settings.pop("anneal") * pieces.form.steps
+        self.kalman = DecoupledKalman(network, anneal=anneal, **settings)
+
+    def memory(self):
+        """The stream's arrays and the filter's."""
+        return super().memory() | {f"kalman/{name}": array for name, array in self.kalman.memory.items()}
+
+    def learn(self, x, t):
+        return self.kalman.learn(x, t, self.gross_error)
+
 
 def make_learner(recipe, network, pieces, choruses, seed, gross_error=None):
     """The learner that the recipe asks for."""
     rng = np.random.default_rng([seed, 1])
     if recipe.online:
-        return OnlineLearner(network, pieces, recipe, choruses, rng, gross_error)
+        kind = KalmanLearner if recipe.kalman else OnlineLearner
+        return kind(network, pieces, recipe, choruses, rng, gross_error)
     return BatchLearner(network, pieces, recipe, choruses, rng)
 
 
