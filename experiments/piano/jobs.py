@@ -27,9 +27,9 @@ def run_all(config):
     if config.resume:
         expect_resumed(config)
         run, quiet = RunFolder.open(config.resume), config.quiet
-        config = complete(run.config(Run))
+        config, go_on = complete(run.config(Run)), True
     else:
-        run, quiet = None, config.quiet
+        run, quiet, go_on = None, config.quiet, False
         config = complete(config)
     corpus = load(config, config.stretch)
     if run is None:
@@ -38,7 +38,7 @@ def run_all(config):
     judged, logs, samples = {}, {}, []
     for name, settings in runs.networks_of(config).items():
         say(f"\n{name}:")
-        session = runs.open_session(settings, corpus, run.path(name))
+        session = runs.open_session(settings, corpus, run.path(name), go_on)
         learn(session, quiet, *LEARNING)
         network, encoder, _ = runs.load_network(session.run.folder)
         logs[name] = session.run.rows()

@@ -10,7 +10,7 @@ from experiments import token_training
 from experiments.errors import UserError
 from experiments.piano.networks import NETWORK, make_network
 from experiments.piano.settings import PianoRecipe, Train, complete
-from experiments.run_folder import RunFolder
+from experiments.run_folder import CHECKPOINT, RunFolder
 from experiments.token_learning import make_optimizer, make_schedule
 from experiments.token_training import Session
 from scratchnet.batches import RandomWindows, judged
@@ -73,14 +73,14 @@ def make_session(config, corpus, run):
     )  # fmt: skip
 
 
-def open_session(config, corpus, path):
-    """The Session in a folder: a new one, or the one that was begun there."""
-    if (Path(path) / "checkpoint.safetensors").is_file():
+def open_session(config, corpus, path, go_on):
+    """The Session in a folder: a new one or, to `go_on`, the one that was begun there."""
+    if go_on and (Path(path) / CHECKPOINT).is_file():
         run = RunFolder.open(path)
         session = make_session(config, corpus, run)
         session.resume()
         return session
-    return make_session(config, corpus, RunFolder.create(path, "piano", config, config.overwrite))
+    return make_session(config, corpus, RunFolder.create(path, "piano", config, overwrite=True))
 
 
 def networks_of(config):
