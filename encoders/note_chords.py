@@ -29,13 +29,14 @@ What gets lost (`losses` measures it):
 - Differences of length within a chord; loudness, tempo, meter, pedal; drums.
 """
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 
 from encoders.score import Note, Score, Track
+from encoders.stored_settings import StoredSettings
 from encoders.symbol_vocabulary import UNKNOWN
 from encoders.time_grid import tones
 
@@ -67,7 +68,7 @@ class Losses(NamedTuple):
 
 
 @dataclass(frozen=True)
-class NoteChords:
+class NoteChords(StoredSettings):
     """The encoder and its settings.
 
     Parameters
@@ -101,24 +102,6 @@ class NoteChords:
         if not 0 <= self.together <= 4:
             raise ValueError(f"together must be in 0..4, got {self.together!r}")
         object.__setattr__(self, "together", float(self.together))
-
-    def settings(self):
-        """The settings as a dict, for a checkpoint."""
-        return asdict(self)
-
-    @classmethod
-    def from_settings(cls, settings):
-        """The encoder of `settings()`.
-
-        Raises
-        ------
-        ValueError
-            If they are not such settings.
-        """
-        expected = {field.name for field in fields(cls)}
-        if not isinstance(settings, dict) or set(settings) != expected:
-            raise ValueError(f"expected settings {', '.join(sorted(expected))}, got {settings!r:.200}")
-        return cls(**settings)
 
     def symbols(self, score):
         """The names of a score's symbols, in order of time.

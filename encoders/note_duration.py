@@ -21,31 +21,32 @@ points this encoder differs, each of which would lose music or play it wrong:
 Sources: the paper's section on data; musicautobot (A. Shaw, 2019) for the numbers of the tokens.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from operator import index
 from typing import NamedTuple
 
 import numpy as np
 
+from encoders.note_duration_tokens import (
+    BOS,
+    D0,
+    END,
+    LONGEST_DURATION,
+    N0,
+    PAD,
+    PITCHES,
+    SEP,
+    VOCABULARY,
+    may_follow,
+    parse,
+    text,
+)
 from encoders.score import Note, Score, Track
+from encoders.stored_settings import StoredSettings
 from encoders.time_grid import TimeGrid, tones
 
-LONGEST_DURATION = 160  # d0 to d160 are in the vocabulary; d0 is never used
-PITCHES = 128
 TICKS = 480  # a quarter note of decoded scores, nearly: a whole number to a step
-
-SPECIAL = tuple("xxbos xxpad xxeos xxs2scls3 xxmask xxcseq xxmseq xxnscls xxsep".split())
-VOCABULARY = (
-    *SPECIAL,
-    *(f"n{pitch}" for pitch in range(PITCHES)),
-    *(f"d{steps}" for steps in range(LONGEST_DURATION + 1)),
-    *(f"mt{tempo}" for tempo in range(10)),
-    *(f"dummy{k}" for k in range(4)),  # to a multiple of eight
-)
-NUMBERS = {name: token for token, name in enumerate(VOCABULARY)}
-BOS, PAD, END, SEP = (NUMBERS[name] for name in ("xxbos", "xxpad", "xxeos", "xxsep"))
-N0, D0 = NUMBERS["n0"], NUMBERS["d0"]
 
 
 class GridNotes(NamedTuple):
@@ -57,7 +58,7 @@ class GridNotes(NamedTuple):
 
 
 @dataclass(frozen=True)
-class NoteDuration:
+class NoteDuration(StoredSettings):
     """The encoder and its settings.
 
     Parameters
@@ -112,24 +113,6 @@ class NoteDuration:
 
     def __len__(self):
         return len(VOCABULARY)
-
-    def settings(self):
-        """The settings as a dict of numbers, for a checkpoint."""
-        return asdict(self)
-
-    @classmethod
-    def from_settings(cls, settings):
-        """The encoder of `settings()`.
-
-        Raises
-        ------
-        ValueError
-            If they are not such settings.
-        """
-        expected = set(cls.__dataclass_fields__)
-        if not isinstance(settings, dict) or set(settings) != expected:
-            raise ValueError(f"expected settings {', '.join(sorted(expected))}, got {settings!r:.200}")
-        return cls(**settings)
 
     # Onto the grid
 
@@ -298,23 +281,8 @@ class NoteDuration:
 
     @cached_property
     def allowed(self):
-        """Whether a token (row) may be followed by another (column): array of bool (V, V), read-only.
-
-        A note is followed by its duration, a separator by one of 1 to 160 steps; the opening and a duration
-        by a note, a separator or the end. After the end comes filling. Rows of tokens that no piece has
-        (xxmask, d0, pitches out of range) are empty. Whatever keeps to it can be decoded.
-        """
-        allowed = np.zeros((len(VOCABULARY), len(VOCABULARY)), bool)
-        notes = slice(N0 + self.lowest, N0 + self.highest + 1)
-        durations = slice(D0 + 1, D0 + LONGEST_DURATION + 1)
-        allowed[BOS, PAD] = allowed[END, PAD] = True
-        allowed[notes, D0 + 1 : D0 + self.longest + 1] = True
-        allowed[SEP, durations] = True
-        for row in (PAD, durations):
-            allowed[row, notes] = True
-            allowed[row, [SEP, END]] = True
-        allowed.flags.writeable = False
-        return allowed
+        """Whether a token (row) may be followed by another (column): `may_follow` with these settings."""
+        return may_follow(self.lowest, self.highest, self.longest)
 
     def transpose(self, tokens, semitones):
         """Tokens with every note moved.
@@ -347,23 +315,8 @@ class NoteDuration:
 
     # For the eye
 
-    def text(self, tokens):
-        """Tokens by name, with a space between: "xxbos xxpad n72 d2"."""
-        return " ".join(VOCABULARY[token] for token in np.asarray(tokens, np.int64))
-
-    def parse(self, text):
-        """The inverse of `text`: names, with space of any kind between, to tokens (L,).
-
-        Raises
-        ------
-        ValueError
-            If a word is no name; the message says which and where.
-        """
-        words = text.split()
-        for place, word in enumerate(words, 1):
-            if word not in NUMBERS:
-                raise ValueError(f"expected names like n60, d4 or xxsep, got {word!r:.40} as word {place}")
-        return np.array([NUMBERS[word] for word in words], np.int64)
+    text = staticmethod(text)
+    parse = staticmethod(parse)
 
 
 def _in_order(steps, durations, pitches):

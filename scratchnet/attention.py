@@ -202,9 +202,7 @@ class Attention(Layer):
         ValueError
             If a shape differs, or there was no forward pass to go back.
         """
-        if self._kept is None:
-            raise ValueError("expected a forward pass before each backward pass")
-        x, y, e, a, S_first, S, ends = self._kept
+        x, y, e, a, S_first, S, ends = self.last_pass()
         T, H, B = x.shape
         dy = expect(dy, "dy", f"{T}, {2 * H}, {B}", (T, 2 * H, B), self.dtype, finite=False)
         A, K = np.zeros((H, B), self.dtype), np.zeros((self._rows, B), self.dtype)

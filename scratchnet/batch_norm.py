@@ -228,9 +228,7 @@ class BatchNorm(Layer):
         ValueError
             If the shape differs, or there was no forward pass.
         """
-        if self._kept is None:
-            raise ValueError("expected a forward pass before the backward pass")
-        x, mask, ends, mean, center, deviation, training = self._kept
+        x, mask, ends, mean, center, deviation, training = self.last_pass()
         dy = expect(dy, "dy", ", ".join(map(str, x.shape)), x.shape, self.dtype, finite=False)
         dy = cut(dy, ends)
         dbeta, product = np.zeros((2, self.num_features))

@@ -15,6 +15,7 @@ copy of them, in a row, in the sequences' own integers (np.uint8 is enough for 2
 """
 
 import zlib
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import numpy as np
@@ -56,7 +57,7 @@ class RandomWindows:
 
     def __init__(self, tokens, length, batch, rng):
         _expect_sizes(length, batch)
-        self.tokens = _expect_tokens(tokens, length + 1)
+        self.tokens = expect_sequence(tokens, length + 1)
         self.length, self.batch, self.rng, self._sum = length, batch, rng, None
 
     def __iter__(self):
@@ -84,7 +85,7 @@ class RandomWindows:
         set_generator(self.rng, state["generator"])
 
 
-class Epochs:
+class Epochs(ABC):
     """Batches of sequences that are gone through in epochs: what Streams, Pieces and Windows share.
 
     A subclass has `_arrange`, which makes the batches of an epoch, and `_batch`, which gives one of them;
@@ -118,13 +119,13 @@ class Epochs:
         self.place = 0
         self.epoch += 1
 
+    @abstractmethod
     def _arrange(self, sequences):
         """(all tokens of the epoch (L,), number of batches)."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _batch(self, place):
         """The Batch at this place of the epoch."""
-        raise NotImplementedError
 
     def __iter__(self):
         return self
@@ -183,7 +184,7 @@ class Streams(Epochs):
 
     def _arrange(self, sequences):
         tokens, T, B = self._in_a_row(sequences), self.length, self.batch
-        tokens = _expect_tokens(tokens, T * B + 1, f"{B} streams of {T} tokens and one more")
+        tokens = expect_sequence(tokens, T * B + 1, f"{B} streams of {T} tokens and one more")
         steps = (len(tokens) - 1) // (T * B)
         used = steps * T * B
         first = int(self.rng.integers(len(tokens) - used))
@@ -194,7 +195,7 @@ class Streams(Epochs):
     def _in_a_row(self, sequences):
         if isinstance(sequences, np.ndarray):
             return sequences
-        parts = (_expect_tokens(sequences[k], 0) for k in self.rng.permutation(len(sequences)))
+        parts = (expect_sequence(sequences[k], 0) for k in self.rng.permutation(len(sequences)))
         parts = [part for part in parts if len(part)]  # an empty one could be of another type
         return np.concatenate(parts) if parts else np.zeros(0, int)
 
@@ -228,7 +229,7 @@ def judged(sequences, batch, heard=1, length=1024):
     _expect_sizes(length, batch)
     if heard < 1:
         raise ValueError(f"expected heard >= 1, got {heard}")
-    sequences = [_expect_tokens(sequence, heard + 1) for sequence in sequences]
+    sequences = [expect_sequence(sequence, heard + 1) for sequence in sequences]
     if not sequences:
         raise ValueError("expected at least one sequence to be judged by")
     order = sorted(range(len(sequences)), key=lambda k: len(sequences[k]))
@@ -250,7 +251,19 @@ def checksum(tokens):
     return zlib.crc32(np.ascontiguousarray(tokens))
 
 
-def _expect_tokens(tokens, least, meaning=None):
+def expect_sequence(tokens, least, meaning=None):
+    """A sequence of tokens (L,) as an array.
+
+    Parameters
+    ----------
+    least : the least L
+    meaning : what so many are needed for, for the message
+
+    Raises
+    ------
+    ValueError
+        If the shape differs, they are not whole numbers, or there are too few.
+    """
     tokens = np.asarray(tokens)
     if tokens.ndim != 1 or (tokens.dtype.kind not in "iu" and len(tokens)):
         raise ValueError(f"expected tokens (L,), whole numbers, got {tokens.shape} {tokens.dtype}")

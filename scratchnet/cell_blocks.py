@@ -313,7 +313,7 @@ class CellBlocks(OnlineLearning, ClosedLoop, BlockWeights):
         da : array (T, K, B), derivative of the loss by what `forward` returned
         dstate : (ds, dy), derivative by the final state; None for zeros
         """
-        W, V, u, z, net, s, y, hs, zo = self._kept
+        W, V, u, z, net, s, y, hs, zo = self.last_pass()
         w, (T, _, B) = self.wiring, z.shape
         D, J, C = w.input_size, w.block_count, w.cell_count
         da = expect(da, "da", f"{T}, {w.output_size}, {B}", (T, w.output_size, B), self.dtype)
@@ -350,7 +350,7 @@ class CellBlocks(OnlineLearning, ClosedLoop, BlockWeights):
         dict of arrays (T, units, B): "input gate", "forget gate", "cell input", "output gate", "state",
         "cell output"
         """
-        _, _, _, _, net, s, y, _, _ = self._kept
+        _, _, _, _, net, s, y, _, _ = self.last_pass()
         J, C = self.wiring.block_count, self.wiring.cell_count
         parts = np.split(net, [J, 2 * J, 2 * J + C], axis=1)
         return dict(zip(("input gate", "forget gate", "cell input", "output gate"), parts, strict=True)) | {

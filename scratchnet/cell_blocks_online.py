@@ -233,6 +233,22 @@ def learn_peepholes(n, i, f, do, start, stop, J, momentum, change):
         w[u_o] += change * v[u_o]
 
 
+@kernel(inline=True)
+def compare(n, t, y, now):
+    """y[now] (K,) becomes what the outputs are; how far they are off the targets t[now].
+
+    Returns (the largest error, number of outputs wrong by 1/2 or more, cross-entropy in nats).
+    """
+    first = n.units.size - t.shape[1]
+    worst, wrong = 0.0, 0
+    for k in range(t.shape[1]):
+        y[now, k] = n.units[first + k]
+        error = abs(t[now, k] - y[now, k])
+        worst = max(worst, error)
+        wrong += error >= 0.5
+    return worst, wrong, cross_entropy(n, t, now)
+
+
 @kernel
 def run(n, x, t, y, lr, momentum, change, gross_error):
     """A whole stream, learning after every step.
@@ -241,17 +257,12 @@ def run(n, x, t, y, lr, momentum, change, gross_error):
     by more than gross_error. Returns (steps done, cross-entropy in nats, number of outputs wrong by 1/2 or
     more).
     """
-    first = n.units.size - t.shape[1]
     loss, wrong = 0.0, 0
     for now in range(x.shape[0]):
         step(n, x, now)
-        worst = 0.0
-        for k in range(t.shape[1]):
-            y[now, k] = n.units[first + k]
-            error = abs(t[now, k] - y[now, k])
-            worst = max(worst, error)
-            wrong += error >= 0.5
-        loss += cross_entropy(n, t, now)
+        worst, misses, entropy = compare(n, t, y, now)
+        wrong += misses
+        loss += entropy
         learn_outputs(n, t, now, lr, momentum, change)
         for j in range(n.first_cell.size - 1):
             learn_block(n, j, lr, momentum, change)

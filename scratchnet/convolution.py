@@ -24,6 +24,8 @@ State. A causal convolution can go on where it stopped: its state is the last K 
 none: their state is the empty tuple.
 """
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 
 from scratchnet.layer import Layer, check_dtype, cut, expect, expect_lengths, expect_tokens, is_tokens
@@ -31,7 +33,7 @@ from scratchnet.layer import Layer, check_dtype, cut, expect, expect_lengths, ex
 PADDINGS = ("valid", "same", "causal")
 
 
-class Convolution(Layer):
+class Convolution(Layer, ABC):
     """Base class of the convolutions. A subclass has parameters and the three methods at the end.
 
     Parameters
@@ -140,9 +142,7 @@ class Convolution(Layer):
         ValueError
             If a shape differs, or there was no forward pass.
         """
-        if self._kept is None:
-            raise ValueError("expected a forward pass before the backward pass")
-        x, back, ends, tokens, state_given, going_on = self._kept
+        x, back, ends, tokens, state_given, going_on = self.last_pass()
         B, D, before = x.shape[-1], self.input_size, self.kernel_size - 1
         shape = int(self.lengths_after(len(x) - before * going_on)), self.output_size, B
         dy = expect(dy, "dy", ", ".join(map(str, shape)), shape, self.dtype, finite=False)
@@ -199,14 +199,14 @@ class Convolution(Layer):
         shape = (self.kernel_size - 1, self.input_size, B)
         return expect(state[0], name, ", ".join(map(str, shape)), shape, self.dtype, finite=name == "state")
 
+    @abstractmethod
     def convolve(self, x, back, y):
         """Fill y (T', C, B) from x (T, D, B), or tokens (T, B) in 0 .. D, where D stands for no token."""
-        raise NotImplementedError
 
+    @abstractmethod
     def add_gradients(self, dy, x, back):
         """Add the gradients of the parameters to `grads`."""
-        raise NotImplementedError
 
+    @abstractmethod
     def input_gradient(self, dy, back, dx):
         """Fill dx (T, D, B)."""
-        raise NotImplementedError

@@ -87,10 +87,9 @@ class Embedding(Layer):
         ValueError
             If the shape differs, or there was no forward pass.
         """
-        if self._kept is None:
-            raise ValueError("expected a forward pass before the backward pass")
-        T, B, E = *self._kept.shape, self.embedding_dim
+        x, E = self.last_pass(), self.embedding_dim
+        T, B = x.shape
         dy = expect(dy, "dy", f"{T}, {E}, {B}", (T, E, B), self.dtype, finite=False)
         dWT = np.zeros((E, self.num_embeddings), self.dtype)
-        add_outer(dy, self._kept, dWT)
+        add_outer(dy, x, dWT)
         self.grads["weight"] += dWT.T

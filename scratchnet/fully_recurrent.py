@@ -272,7 +272,7 @@ class FullyRecurrent(Layer):
         dx : array (T, D, B)
         dstate : (dy0,), derivative by the initial state (H, B); returned only if forward was given a state
         """
-        z = self._kept
+        z = self.last_pass()
         D, H, K, (T, Z, B) = self.input_size, self.units, self.output_size, (len(z) - 1, *z.shape[1:])
         da_out = expect(da, "da", f"{T}, {K}, {B}", (T, K, B), self.dtype)
         (dy,) = self.initial_state(B) if dstate is None else dstate

@@ -33,11 +33,8 @@ class Head(Layer):
             raise ValueError(f"expected x (T, D, B), none of them 0, got {x.shape}")
         return x
 
-    def _expect_dy(self, dy, size):
-        if self._kept is None:
-            raise ValueError("expected a forward pass before the backward pass")
-        (_, _, B), dtype = self._kept[:2]
-        return expect(dy, "dy", f"1, {size}, {B}", (1, size, B), dtype, finite=False)
+    def _expect_dy(self, dy, shape, dtype):
+        return expect(dy, "dy", ", ".join(map(str, shape)), shape, dtype, finite=False)
 
 
 class Flatten(Head):
@@ -76,8 +73,9 @@ class Flatten(Head):
         ValueError
             If the shape differs, or there was no forward pass.
         """
-        T, D, _ = self._kept[0] if self._kept else (0, 0, 0)
-        return self._expect_dy(dy, T * D).reshape(self._kept[0])
+        shape, dtype = self.last_pass()
+        T, D, B = shape
+        return self._expect_dy(dy, (1, T * D, B), dtype).reshape(shape)
 
 
 class LastStep(Head):
@@ -117,8 +115,8 @@ class LastStep(Head):
         ValueError
             If the shape differs, or there was no forward pass.
         """
-        dy = self._expect_dy(dy, self._kept[0][1] if self._kept else 0)
-        shape, dtype, last = self._kept
+        shape, dtype, last = self.last_pass()
+        dy = self._expect_dy(dy, (1, *shape[1:]), dtype)
         dx = np.zeros(shape, dtype)
         dx[last, :, np.arange(shape[2])] = dy[0].T
         return dx

@@ -41,7 +41,7 @@ from scratchnet.cell_blocks_jacobian import (
     fill_factors,
     make_factors,
 )
-from scratchnet.cell_blocks_online import cross_entropy, step
+from scratchnet.cell_blocks_online import compare, step
 from scratchnet.jit import kernel
 from scratchnet.kalman_update import Filter, update
 from scratchnet.layer import expect
@@ -102,17 +102,12 @@ def run(n, F, G, M, together, x, t, y, entropy, r, q, anneal, before, gross_erro
     F, G: Factors of units and of groups, the same unless all weights are together. r, q: (first, last).
     before: updates that were made earlier.
     """
-    first = n.units.size - t.shape[1]
     loss, wrong = 0.0, 0
     for now in range(x.shape[0]):
         step(n, x, now)
-        worst = 0.0
-        for k in range(t.shape[1]):
-            y[now, k] = n.units[first + k]
-            error = abs(t[now, k] - y[now, k])
-            worst = max(worst, error)
-            wrong += error >= 0.5
-        loss += cross_entropy(n, t, now)
+        worst, misses, nats = compare(n, t, y, now)
+        wrong += misses
+        loss += nats
         carry_partials(n)
         fill_factors(n, F)
         form_errors(n, t, now, entropy, M.scale, M.e)

@@ -95,6 +95,18 @@ class Layer:
         for name, param in own.items():
             param[...] = values[name]
 
+    def last_pass(self):
+        """What `forward` kept for `backward`.
+
+        Raises
+        ------
+        ValueError
+            If there was no forward pass to go back.
+        """
+        if self._kept is None:
+            raise ValueError("expected a forward pass before the backward pass")
+        return self._kept
+
     def buffer(self, name, shape):
         """An array that is kept from call to call, and made anew when the shape changes."""
         buffer = self._buffers.get(name)

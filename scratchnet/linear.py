@@ -95,9 +95,7 @@ class Linear(Layer):
         ValueError
             If the shape differs, or there was no forward pass.
         """
-        if self._kept is None:
-            raise ValueError("expected a forward pass before the backward pass")
-        x, K = self._kept, self.output_size
+        x, K = self.last_pass(), self.output_size
         T, B = len(x), x.shape[-1]
         dy = expect(dy, "dy", f"{T}, {K}, {B}", (T, K, B), self.dtype, finite=False)
         add_outer(dy, x, self.grads["weight"], self.grads["bias"])

@@ -69,6 +69,5 @@ class Lookup(Layer):
         ValueError
             If the shape differs, or there was no forward pass.
         """
-        if self._kept is None:
-            raise ValueError("expected a forward pass before the backward pass")
-        expect(dy, "dy", ", ".join(map(str, self._kept)), self._kept, self.dtype, finite=False)
+        shape = self.last_pass()
+        expect(dy, "dy", ", ".join(map(str, shape)), shape, self.dtype, finite=False)

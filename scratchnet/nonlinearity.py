@@ -113,9 +113,7 @@ class Nonlinearity(Layer):
         ValueError
             If the shape differs, or there was no forward pass.
         """
-        if self._kept is None:
-            raise ValueError("expected a forward pass before the backward pass")
-        y = self._kept
+        y = self.last_pass()
         dy = expect(dy, "dy", ", ".join(map(str, y.shape)), y.shape, y.dtype, finite=False)
         dx = np.empty_like(y)
         self._run(backward, y, dy, dx)

@@ -7,7 +7,7 @@ beginnings, and from zero, where composing sets out, none.
 
 import numpy as np
 
-from scratchnet.batches import IGNORED, Batch, Epochs, _expect_tokens
+from scratchnet.batches import IGNORED, Batch, Epochs, expect_sequence
 
 
 class Pieces(Epochs):
@@ -31,7 +31,7 @@ class Pieces(Epochs):
     def _arrange(self, sequences):
         T, B = self.length, self.batch
         sequences = [sequences] if isinstance(sequences, np.ndarray) else sequences
-        pieces = [_expect_tokens(sequences[k], 2) for k in self.rng.permutation(len(sequences))]
+        pieces = [expect_sequence(sequences[k], 2) for k in self.rng.permutation(len(sequences))]
         counts = [-(-(len(piece) - 1) // T) for piece in pieces]
         W = sum(counts)
         if W < B:

@@ -20,6 +20,8 @@ are zero, whatever stands in x there, the final state is that of the last step o
 Kernels: each cell's own file. Here is only the frame around them.
 """
 
+from abc import ABC, abstractmethod
+
 import numpy as np
 
 from scratchnet.jit import kernel
@@ -78,7 +80,7 @@ def net_input(W_ih, W_hh, b, x, h, z, lo, hi):
         add_product(W_hh[first : first + size], h, rows)
 
 
-class Recurrent(Layer):
+class Recurrent(Layer, ABC):
     """Base class of the recurrent layers. A subclass has `gates`, `states` and the two methods of one layer.
 
     Parameters
@@ -194,15 +196,15 @@ class Recurrent(Layer):
         ValueError
             If a shape differs, or there was no forward pass to go back.
         """
-        if not self._kept:
-            raise ValueError("expected a forward pass before each backward pass")
-        H, (T, B) = self.hidden_size, (len(self._kept[0][1]), len(self._ends))
+        kept, H = self.last_pass(), self.hidden_size
+        T, B = len(kept[0][1]), len(self._ends)
         dy = expect(dy, "dy", f"{T}, {H}, {B}", (T, H, B), self.dtype, finite=False)
         last = self.initial_state(B) if dstate is None else self._expect_state(dstate, "dstate", B)
+        self._kept = None
         dy = cut(dy, self._ends)
         dfirst = [np.empty_like(part) for part in last]
         for layer in reversed(range(self.num_layers)):
-            W_ih, x, h, memory, mask = self._kept.pop()
+            W_ih, x, h, memory, mask = kept.pop()
             dy = dy if mask is None else dy * mask
             dnet, dstart = self.layer_backward(layer, dy, h, memory, [part[layer] for part in last])
             for part, array in zip(dfirst, dstart, strict=True):
@@ -217,6 +219,7 @@ class Recurrent(Layer):
                 apply(transpose(W_ih), dnet, np.zeros(x.shape[1], self.dtype), dy)
         return (dy, tuple(dfirst)) if self._state_given else dy
 
+    @abstractmethod
     def layer_forward(self, layer, W_ih, x, h, start):
         """One layer over the whole sequence.
 
@@ -232,8 +235,8 @@ class Recurrent(Layer):
         tuple of what `layer_backward` needs beside h; the further arrays of the state come first, each
         (T + 1, H, B)
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def layer_backward(self, layer, dy, h, memory, last):
         """One layer, backwards; adds the gradients of all its parameters but W_ih and b_ih.
 
@@ -248,7 +251,6 @@ class Recurrent(Layer):
         dnet : array (T, G H, B), derivative by the net input W_ih x + b_ih
         dstart : list of derivatives by the initial state, each (H, B)
         """
-        raise NotImplementedError
 
     def _outputs(self, T, B):
         """A fresh array for h: its user may keep it."""

@@ -136,11 +136,10 @@ class Sequential(Layer):
         dstate : tuple of arrays, derivative by the final state; None for zeros
         need_dx : whether to compute the derivative by the input x
         """
-        if self._kept is None:
-            raise ValueError("expected a forward pass before each backward pass")
+        ran = self.last_pass()
         parts = self._parts(dstate, "dstate")
         first = []
-        for number, layer in reversed(self._kept):
+        for number, layer in reversed(ran):
             used = need_dx or any(below.params for below in self.layers[:number])
             options = {} if used or not layer.skips_dx else {"need_dx": False}
             part = parts[number]

@@ -13,7 +13,7 @@ Memory: one copy of all tokens, two whole numbers a window, and one batch.
 
 import numpy as np
 
-from scratchnet.batches import IGNORED, Batch, Epochs
+from scratchnet.batches import IGNORED, Batch, Epochs, expect_sequence
 from scratchnet.sampling import draw
 
 
@@ -105,11 +105,7 @@ def judged_windows(sequences, length, batch, most=None, unknown=None):
 def windows_of(sequences, length):
     """All tokens in a row (L,), and where the windows of T tokens with one more begin, (N,)."""
     sequences = [sequences] if isinstance(sequences, np.ndarray) else sequences
-    arrays = [np.asarray(sequence) for sequence in sequences]
-    for array in arrays:
-        if array.ndim != 1 or (array.dtype.kind not in "iu" and len(array)):
-            raise ValueError(f"expected tokens (L,), whole numbers, got {array.shape} {array.dtype}")
-    arrays = [array for array in arrays if len(array)]
+    arrays = [array for array in (expect_sequence(s, 0) for s in sequences) if len(array)]
     ends = np.cumsum([len(array) for array in arrays], dtype=np.int64)
     spans = [np.arange(end - len(array), end - length) for array, end in zip(arrays, ends, strict=True)]
     tokens = np.concatenate(arrays) if arrays else np.zeros(0, np.int64)

@@ -18,6 +18,7 @@ from experiments.classical.repetition import in_words, repetition, summary
 from experiments.classical.settings import BUILDS as NAMED
 from experiments.classical.settings import Compose, Train, complete, counted
 from experiments.errors import UserError
+from experiments.run_folder import RunFolder
 from scratchnet.batches import IGNORED
 from scratchnet.lstm import LSTM
 
@@ -345,7 +346,7 @@ def test_frozen_layers_stay(corpus, folder, tmp_path):
     frozen = transfer.frozen_names(model, 2)
     assert {name.partition(".")[0] for name in frozen} == {"0", "3"}
     before = model.state_dict()
-    session = runs.make_session(config, corpus, runs.RunFolder(tmp_path), model, frozen)
+    session = runs.make_session(config, corpus, RunFolder(tmp_path), model, frozen)
     session.learn(quiet=True)
     for name, array in model.state_dict().items():
         assert np.array_equal(array, before[name]) == (name in frozen)

@@ -317,11 +317,11 @@ def test_the_input_gradient_can_be_left_out(layer, rng):
 
 def test_one_backward_pass_for_each_forward_pass(layer, rng):
     dy = rng.standard_normal((T, H, B))
-    with pytest.raises(ValueError, match="forward pass before each backward pass"):
+    with pytest.raises(ValueError, match="forward pass before the backward pass"):
         layer.backward(dy)
     layer.forward(rng.standard_normal((T, D, B)))
     layer.backward(dy)
-    with pytest.raises(ValueError, match="forward pass before each backward pass"):
+    with pytest.raises(ValueError, match="forward pass before the backward pass"):
         layer.backward(dy)
 
 

@@ -1,6 +1,6 @@
 """What the commands do."""
 
-from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from experiments.errors import UserError
 from experiments.run_folder import RunFolder
 from experiments.settings import expect_resumed
 from experiments.token_jobs import best_ngram, free_folder, learn, network_folders, say
+from experiments.token_learning import open_session, train_session, with_data
 from scratchnet.files import atomic_open
 
 LEARNING = "classical", "pieces to choose by", "symbol"  # what is said of it
@@ -42,7 +43,8 @@ def run_all(config):
     for build in config.builds:
         say(f"\n{build}:")
         settings = runs.train_settings(config, build=build)
-        session = runs.open_session(settings, corpus, run.path(build), resume)
+        make = partial(runs.make_session, settings, corpus)
+        session = open_session(make, run.path(build), "classical", settings, resume)
         learn(session, quiet, *LEARNING)
         network, _, _, _ = runs.load_network(session.run.folder)
         judged[build] = [report.judge_run(session, network, corpus)]
@@ -59,21 +61,11 @@ def run_all(config):
 
 def run_train(config):
     """`train`."""
-    if config.resume:
-        expect_resumed(config)
-        run, quiet, data = RunFolder.open(config.resume), config.quiet, config.data
-        config = runs.settings_of(run)
-        corpus = load(with_data(config, data))
-        session = runs.make_session(config, corpus, run)
-        session.resume()
-    else:
-        runs.expect_builds([config.build])
-        config = complete(config)
-        quiet, corpus = config.quiet, load(config)
-        run = RunFolder.create(config.out, "classical", config, config.overwrite)
-        session = runs.make_session(config, corpus, run)
+    runs.expect_builds([config.build])
+    session, corpus, config = train_session(config, "classical", runs, load)
+    run = session.run
     say(corpus.describe())
-    learn(session, quiet, *LEARNING)
+    learn(session, config.quiet, *LEARNING)
     network, _, _, _ = runs.load_network(run.folder)
     found = report.judge_run(session, network, corpus)
     tell(run, {config.build: [found]}, {config.build: [figures.held_out_curve(run.rows())]}, corpus)
@@ -140,11 +132,6 @@ def run_evaluate(config):
         judged.setdefault(settings.build, []).append(found)
         curves.setdefault(settings.build, []).append(figures.held_out_curve(run.rows()))
     tell(RunFolder(config.out or config.runs[0]), judged, curves, first)
-
-
-def with_data(config, data):
-    """Settings with the music from somewhere else, if that is given."""
-    return replace(config, data=data) if data else config
 
 
 def run_compose(config):

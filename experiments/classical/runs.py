@@ -1,21 +1,16 @@
 """A network's run: its trainer, its files, the trained network out of them."""
 
 from dataclasses import asdict, fields
-from pathlib import Path
 
 import numpy as np
 
 from encoders.note_chords import NoteChords
 from encoders.symbol_vocabulary import SymbolVocabulary
-from experiments import token_training
+from experiments import token_learning, token_training
 from experiments.classical.builds import BUILDS
 from experiments.classical.networks import NETWORK, make_network
 from experiments.classical.settings import ClassicalRecipe, Train, complete, counted
 from experiments.errors import UserError
-from experiments.run_folder import CHECKPOINT, RunFolder
-from experiments.token_learning import make_optimizer, make_schedule
-from experiments.token_training import Session
-from scratchnet.training import Trainer
 from scratchnet.windows import Windows, judged_windows
 
 RESUME = "python -m experiments.classical train --resume"
@@ -75,10 +70,6 @@ def make_session(config, corpus, run, network=None, frozen=()):
         )  # fmt: skip
     except ValueError as error:
         raise UserError(f"too little music for --window and --batch: {error}") from None
-    trainer = Trainer(
-        network, batches, make_optimizer(config, Thawed(network, frozen)), clip=config.clip,
-        schedule=make_schedule(config), average=config.average,
-    )  # fmt: skip
     names = [field.name for field in fields(ClassicalRecipe)]
     about = {
         "experiment": "classical",
@@ -87,11 +78,8 @@ def make_session(config, corpus, run, network=None, frozen=()):
         "vocabulary": list(corpus.vocabulary.names[1:]),
         "frozen": sorted(frozen),
     }
-    return Session(
-        trainer, run, about, held_out(corpus, "valid", config.judged), config.steps,
-        judge_every=config.judge_every, save_every=config.save_every, patience=config.patience,
-        keep=config.keep, command=RESUME,
-    )  # fmt: skip
+    held, learned = held_out(corpus, "valid", config.judged), Thawed(network, frozen)
+    return token_learning.make_session(config, network, batches, run, about, held, RESUME, learned)
 
 
 class Thawed:
@@ -100,15 +88,6 @@ class Thawed:
     def __init__(self, network, frozen=()):
         self.params = {name: w for name, w in network.params.items() if name not in frozen}
         self.grads = {name: network.grads[name] for name in self.params}
-
-
-def open_session(config, corpus, path, resume):
-    """The Session in a folder: a new one, or to resume the one that was begun there, if it was."""
-    if resume and (Path(path) / CHECKPOINT).is_file():
-        session = make_session(config, corpus, RunFolder.open(path))
-        session.resume()
-        return session
-    return make_session(config, corpus, RunFolder.create(path, "classical", config, overwrite=True))
 
 
 def train_settings(config, **changes):

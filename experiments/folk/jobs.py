@@ -9,8 +9,8 @@ from experiments.folk import composing, figures, report, runs
 from experiments.folk.data import load
 from experiments.folk.settings import complete
 from experiments.run_folder import RunFolder
-from experiments.settings import expect_resumed
 from experiments.token_jobs import best_ngram, expect_free, free_folder, learn, say
+from experiments.token_learning import train_session
 from scratchnet.files import atomic_open
 
 LEARNING = "folk", "validation tunes", "character"  # what is said of it
@@ -39,20 +39,10 @@ def run_all(config):
 
 def run_train(config):
     """`train`."""
-    if config.resume:
-        expect_resumed(config)
-        run, quiet, data = RunFolder.open(config.resume), config.quiet, config.data
-        config = runs.settings_of(run)
-        corpus = load(data or config.data, quiet)
-        session = runs.make_session(config, corpus, run)
-        session.resume()
-    else:
-        config = complete(config)
-        quiet, corpus = config.quiet, load(config.data, config.quiet)
-        run = RunFolder.create(config.out, "folk", config, config.overwrite)
-        session = runs.make_session(config, corpus, run)
+    session, corpus, config = train_session(config, "folk", runs, lambda c: load(c.data, c.quiet))
+    run = session.run
     say(corpus.describe())
-    learn(session, quiet, *LEARNING)
+    learn(session, config.quiet, *LEARNING)
     network, _, _ = runs.load_network(run.folder)
     tell(run, corpus, network, None)
     say(f"\nThe run is in {run.folder}. Compose: python -m experiments.folk compose {run.folder}")

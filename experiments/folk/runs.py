@@ -5,37 +5,16 @@ from dataclasses import fields
 import numpy as np
 
 from encoders.abc_characters import Characters
-from experiments import token_training
+from experiments import token_learning, token_training
 from experiments.errors import UserError
 from experiments.folk.networks import NETWORK, make_network
 from experiments.folk.report import held_out
 from experiments.folk.settings import Run, Train, complete
 from experiments.run_folder import CONFIG
-from experiments.token_learning import make_optimizer, make_schedule
 from experiments.token_settings import Recipe
-from experiments.token_training import Session
 from scratchnet.batches import RandomWindows, Streams
-from scratchnet.training import Trainer
 
 RESUME = "python -m experiments.folk train --resume"
-
-
-def make_trainer(config, corpus):
-    """The Trainer of complete settings, before its first step."""
-    network = make_network(
-        {name: getattr(config, name) for name in NETWORK},
-        len(corpus.characters),
-        np.random.default_rng([config.seed, 0]),
-        config.dropout,
-    )
-    return Trainer(
-        network,
-        make_batches(config, corpus, np.random.default_rng([config.seed, 1])),
-        make_optimizer(config, network),
-        clip=config.clip,
-        schedule=make_schedule(config),
-        average=config.average,
-    )
 
 
 def make_batches(config, corpus, rng):
@@ -63,16 +42,20 @@ def make_batches(config, corpus, rng):
 
 def make_session(config, corpus, run):
     """The Session of complete settings."""
+    network = make_network(
+        {name: getattr(config, name) for name in NETWORK},
+        len(corpus.characters),
+        np.random.default_rng([config.seed, 0]),
+        config.dropout,
+    )
+    batches = make_batches(config, corpus, np.random.default_rng([config.seed, 1]))
     about = {
         "experiment": "folk",
         "config": {field.name: getattr(config, field.name) for field in fields(Recipe)},
         "vocabulary": corpus.characters.characters,
     }
-    return Session(
-        make_trainer(config, corpus), run, about, held_out(corpus, "valid"), config.steps,
-        judge_every=config.judge_every, save_every=config.save_every, patience=config.patience,
-        keep=config.keep, command=RESUME,
-    )  # fmt: skip
+    held = held_out(corpus, "valid")
+    return token_learning.make_session(config, network, batches, run, about, held, RESUME)
 
 
 def settings_of(run):

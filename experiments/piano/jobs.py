@@ -1,6 +1,7 @@
 """What the commands do."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from experiments.piano.settings import Run, complete
 from experiments.run_folder import RunFolder
 from experiments.settings import expect_resumed
 from experiments.token_jobs import best_ngram, free_folder, learn, network_folders, say
+from experiments.token_learning import open_session, train_session, with_data
 from scratchnet.files import atomic_open
 
 LEARNING = "piano", "pieces to choose by", "token"  # what is said of it
@@ -38,7 +40,8 @@ def run_all(config):
     judged, logs, samples = {}, {}, []
     for name, settings in runs.networks_of(config).items():
         say(f"\n{name}:")
-        session = runs.open_session(settings, corpus, run.path(name), go_on)
+        make = partial(runs.make_session, settings, corpus)
+        session = open_session(make, run.path(name), "piano", settings, go_on)
         learn(session, quiet, *LEARNING)
         network, encoder, _ = runs.load_network(session.run.folder)
         logs[name] = session.run.rows()
@@ -56,22 +59,10 @@ def run_all(config):
 
 def run_train(config):
     """`train`."""
-    if config.resume:
-        expect_resumed(config)
-        run, quiet, data = RunFolder.open(config.resume), config.quiet, config.data
-        config = runs.settings_of(run)
-        corpus = load(with_data(config, data), config.stretch)
-        session = runs.make_session(config, corpus, run)
-        session.resume()
-    else:
-        config = complete(config)
-        quiet, corpus = config.quiet, load(config, config.stretch)
-        session = runs.make_session(
-            config, corpus, RunFolder.create(config.out, "piano", config, config.overwrite)
-        )
-    say(corpus.describe())
-    learn(session, quiet, *LEARNING)
+    session, corpus, config = train_session(config, "piano", runs, lambda c: load(c, c.stretch))
     run = session.run
+    say(corpus.describe())
+    learn(session, config.quiet, *LEARNING)
     network, _, _ = runs.load_network(run.folder)
     tell(run, {config.model: [judge_network(run, network, corpus)]}, report.baselines(corpus))
     say(f"\nThe run is in {run.folder}. Compose: python -m experiments.piano compose {run.folder}")
@@ -120,11 +111,6 @@ def same_music(settings, others):
     names = ("data", "limit", "split", "pedal", "grid_bpm")
     limited = settings.data is not None or (settings.preset == "quick") == (others.preset == "quick")
     return limited and all(getattr(settings, name) == getattr(others, name) for name in names)
-
-
-def with_data(config, data):
-    """Settings with the music from somewhere else, if that is given."""
-    return replace(config, data=data) if data else config
 
 
 def run_compose(config):

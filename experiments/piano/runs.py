@@ -1,21 +1,16 @@
 """A network's run: its trainer, its files, the trained network out of them."""
 
 from dataclasses import asdict, fields
-from pathlib import Path
 
 import numpy as np
 
 from encoders.note_duration import NoteDuration
-from experiments import token_training
+from experiments import token_learning, token_training
 from experiments.errors import UserError
 from experiments.piano.networks import NETWORK, make_network
 from experiments.piano.settings import PianoRecipe, Train, complete
-from experiments.run_folder import CHECKPOINT, RunFolder
-from experiments.token_learning import make_optimizer, make_schedule
-from experiments.token_training import Session
 from scratchnet.batches import RandomWindows, judged
 from scratchnet.pieces import Pieces
-from scratchnet.training import Trainer
 
 RESUME = "python -m experiments.piano train --resume"
 HEARD = 2  # tokens that begin every piece: they are given
@@ -25,24 +20,6 @@ BATCH = 16  # pieces that are judged side by side
 def held_out(corpus, part):
     """Batches in which each piece of a part is predicted from its first note to its end."""
     return judged(corpus.sequences(part), BATCH, heard=HEARD)
-
-
-def make_trainer(config, corpus):
-    """The Trainer of complete settings, before its first step."""
-    network = make_network(
-        {name: getattr(config, name) for name in NETWORK},
-        len(corpus.encoder),
-        np.random.default_rng([config.seed, 0]),
-        config.dropout,
-    )
-    return Trainer(
-        network,
-        make_batches(config, corpus, np.random.default_rng([config.seed, 1])),
-        make_optimizer(config, network),
-        clip=config.clip,
-        schedule=make_schedule(config),
-        average=config.average,
-    )
 
 
 def make_batches(config, corpus, rng):
@@ -60,27 +37,21 @@ def make_batches(config, corpus, rng):
 
 def make_session(config, corpus, run):
     """The Session of complete settings."""
+    network = make_network(
+        {name: getattr(config, name) for name in NETWORK},
+        len(corpus.encoder),
+        np.random.default_rng([config.seed, 0]),
+        config.dropout,
+    )
+    batches = make_batches(config, corpus, np.random.default_rng([config.seed, 1]))
     names = [field.name for field in fields(PianoRecipe)]
     about = {
         "experiment": "piano",
         "config": {name: getattr(config, name) for name in ("model", *names)},
         "encoder": corpus.encoder.settings(),
     }
-    return Session(
-        make_trainer(config, corpus), run, about, held_out(corpus, "valid"), config.steps,
-        judge_every=config.judge_every, save_every=config.save_every, patience=config.patience,
-        keep=config.keep, command=RESUME,
-    )  # fmt: skip
-
-
-def open_session(config, corpus, path, go_on):
-    """The Session in a folder: a new one or, to `go_on`, the one that was begun there."""
-    if go_on and (Path(path) / CHECKPOINT).is_file():
-        run = RunFolder.open(path)
-        session = make_session(config, corpus, run)
-        session.resume()
-        return session
-    return make_session(config, corpus, RunFolder.create(path, "piano", config, overwrite=True))
+    held = held_out(corpus, "valid")
+    return token_learning.make_session(config, network, batches, run, about, held, RESUME)
 
 
 def networks_of(config):
