@@ -42,7 +42,11 @@ class Session:
     judge_every, save_every, log_every : steps
     patience : stop after so many judgements without a better one; 0 never
     keep : how many of the last checkpoints stay under names of their own
-    command : the command line that goes on with this run, for the message after Ctrl-C
+    command : the command line that goes on with this run, but for its folder
+
+    Attributes
+    ----------
+    again : the whole command line, for the message after Ctrl-C
     """
 
     def __init__(
@@ -52,7 +56,8 @@ class Session:
         self.trainer, self.run, self.held_out = trainer, run, held_out
         self.about = as_stored(about)
         self.steps, self.judge_every, self.save_every = steps, judge_every, save_every
-        self.patience, self.keep, self.log_every, self.command = patience, keep, log_every, command
+        self.patience, self.keep, self.log_every = patience, keep, log_every
+        self.again = go_on_with(command, run.folder)
         self.recent = []  # losses since the last row of the log
         self.saved = None
 
@@ -132,8 +137,7 @@ class Session:
                 self.save()
             if interrupt.is_set():
                 where = f"step {trainer.steps} of {self.steps} is saved in {self.run.checkpoint}"
-                again = f"{self.command} {shlex.quote(str(self.run.folder))}"
-                raise KeyboardInterrupt(f"{where}; go on with: {again}")
+                raise KeyboardInterrupt(f"{where}; go on with: {self.again}")
 
     def save(self):
         """Write the checkpoint; the log reaches the disk before it."""
@@ -161,6 +165,11 @@ class Session:
     def best(self):
         """Path of the best weights."""
         return self.run.folder / BEST
+
+
+def go_on_with(command, folder):
+    """A command line that ends in a folder, ready to be copied."""
+    return f"{command} {shlex.quote(str(folder))}"
 
 
 def earlier(run):

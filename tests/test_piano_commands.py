@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ pytest.importorskip("pooch")
 from encoders.midi import read_midi, write_midi
 from encoders.score import Note, Score, Track
 from experiments.piano.__main__ import program
+from scratchnet.training import Trainer
 
 SMALL = "--hidden 10 --batch 4 --length 24 --steps 30 --judge-every 15 --quiet".split()
 
@@ -80,6 +82,18 @@ def test_a_run_of_several_goes_on_where_it_stopped(trained, pieces, tmp_path, ca
     best = "attention-0/best.safetensors"
     assert (run / best).read_bytes() == (trained / best).read_bytes()
     assert (run / "table.md").read_text() == (trained / "table.md").read_text()
+
+
+def test_ctrl_c_in_a_run_of_several_says_how_all_go_on(pieces, tmp_path, monkeypatch, capsys):
+    def interrupted_step(trainer, real=Trainer.step):
+        if trainer.steps == 5:
+            signal.raise_signal(signal.SIGINT)
+        return real(trainer)
+
+    run = tmp_path / "run"
+    monkeypatch.setattr(Trainer, "step", interrupted_step)
+    assert piano(*SMALL, "--data", pieces, "--models", "rnn", "lstm", "--out", run) == 130
+    assert f"go on with: python -m experiments.piano --resume {run}\n" in capsys.readouterr().err
 
 
 def test_going_on_is_as_if_it_had_not_stopped(trained, pieces, tmp_path, capsys):

@@ -217,7 +217,9 @@ def test_the_best_is_all_that_composing_needs(tmp_path):
         network, metadata = load_network(path, ["network", "vocabulary"], make_network)
         assert metadata["vocabulary"] == VOCABULARY and metadata["network"] == {"hidden": 5, "keys": [1, 2]}
         assert not network.training
-        assert evaluate(network, make_session(None).held_out) == metadata["best"]["nats"] == lowest
+        assert (
+            evaluate(network, make_session(RunFolder(folder)).held_out) == metadata["best"]["nats"] == lowest
+        )
 
 
 def test_a_network_that_was_not_judged_yet(tmp_path):

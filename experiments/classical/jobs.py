@@ -16,6 +16,7 @@ from experiments.run_folder import RunFolder
 from experiments.settings import expect_resumed
 from experiments.token_jobs import best_ngram, free_folder, learn, network_folders, say
 from experiments.token_learning import open_session, train_session, with_data
+from experiments.token_training import go_on_with
 from scratchnet.files import atomic_open
 
 LEARNING = "classical", "pieces to choose by", "symbol"  # what is said of it
@@ -45,6 +46,7 @@ def run_all(config):
         settings = runs.train_settings(config, build=build)
         make = partial(runs.make_session, settings, corpus)
         session = open_session(make, run.path(build), "classical", settings, resume)
+        session.again = go_on_with("python -m experiments.classical --resume", run.folder)
         learn(session, quiet, *LEARNING)
         network, _, _, _ = runs.load_network(session.run.folder)
         judged[build] = [report.judge_run(session, network, corpus)]

@@ -17,6 +17,7 @@ from experiments.run_folder import RunFolder
 from experiments.settings import expect_resumed
 from experiments.token_jobs import best_ngram, free_folder, learn, network_folders, say
 from experiments.token_learning import open_session, train_session, with_data
+from experiments.token_training import go_on_with
 from scratchnet.files import atomic_open
 
 LEARNING = "piano", "pieces to choose by", "token"  # what is said of it
@@ -42,6 +43,7 @@ def run_all(config):
         say(f"\n{name}:")
         make = partial(runs.make_session, settings, corpus)
         session = open_session(make, run.path(name), "piano", settings, go_on)
+        session.again = go_on_with("python -m experiments.piano --resume", run.folder)
         learn(session, quiet, *LEARNING)
         network, encoder, _ = runs.load_network(session.run.folder)
         logs[name] = session.run.rows()
