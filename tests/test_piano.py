@@ -35,6 +35,19 @@ def network(kind="lstm", H=8):
     return net
 
 
+@pytest.mark.parametrize("kind", ["attention", "vector-attention"])
+def test_attention_begins_as_the_network_without_and_learns_from_its_first_step(kind, rng):
+    tokens = rng.integers(0, len(ENCODER), (7, 2))
+    net, plain = network(kind), network("lstm")
+    plain.layers[0].load_state_dict(net.layers[0].state_dict())
+    plain.layers[1].params["weight"][:] = net.layers[2].params["weight"][:, :8]
+    plain.layers[1].params["bias"][:] = net.layers[2].params["bias"]
+    a = net.forward(tokens)
+    np.testing.assert_allclose(a, plain.forward(tokens), rtol=1e-5, atol=1e-6)
+    net.backward(np.ones_like(a))
+    assert (net.layers[2].grads["weight"][:, 8:] != 0).all()
+
+
 def test_the_corpus(corpus):
     assert [len(corpus.parts[part]) for part in data.PARTS] == [10, 1, 1]
     assert sorted(sum(corpus.parts.values(), [])) == list(range(12))

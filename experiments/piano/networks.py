@@ -5,6 +5,8 @@ x(t) token -> [embedding ->] RNN, GRU or LSTM: h(t) -> [attention: h(t), c(t) ->
 p(token k comes next | tokens 1 .. t) = softmax(a(t))_k, over those that may follow
 """
 
+import numpy as np
+
 from scratchnet.attention import Attention
 from scratchnet.dropout import Dropout
 from scratchnet.embedding import Embedding
@@ -22,10 +24,13 @@ NETWORK = (
     "embedding",
 )  # the settings that decide names and shapes of the weights
 SCORES = {"attention": "scalar", "vector-attention": "vector"}
+SPREAD = (
+    3.0  # deviation of an embedding's first numbers; with PyTorch's 1 tokens look too much alike at first
+)
 
 
 def make_network(settings, vocabulary, rng, dropout=0.0):
-    """A network with fresh weights.
+    """A network with fresh weights. One with attention begins as the one without: the context counts nothing.
 
     Parameters
     ----------
@@ -35,10 +40,16 @@ def make_network(settings, vocabulary, rng, dropout=0.0):
     """
     kind, H, E = settings["model"], settings["hidden"], settings["embedding"]
     below = [Embedding(vocabulary, E, rng)] if E else []
+    for embedding in below:
+        embedding.params["weight"] *= SPREAD
     layer = {"rnn": RNN, "gru": GRU}.get(kind, LSTM)
     recurrent = layer(E or vocabulary, H, rng, num_layers=settings["layers"], dropout=dropout)
     if layer is LSTM:
         set_forget_bias(recurrent, 1.0)
     above = [Attention(H, rng, SCORES[kind])] if kind in SCORES else []
     above += [Dropout(dropout, rng)] if dropout else []
-    return Sequential([*below, recurrent, *above, Linear(2 * H if kind in SCORES else H, vocabulary, rng)])
+    choice = Linear(H, vocabulary, rng)
+    if kind in SCORES:
+        choice, without = Linear(2 * H, vocabulary, rng), choice
+        choice.params["weight"][:] = np.pad(without.params["weight"], ((0, 0), (0, H)))
+    return Sequential([*below, recurrent, *above, choice])
