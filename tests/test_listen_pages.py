@@ -324,6 +324,21 @@ def test_pages_need_nothing_from_elsewhere(app):
         assert not re.search(r"\son\w+=|style=", text)  # the policy would not let them run
 
 
+def test_a_full_disk_is_said_and_the_answer_can_come_again(app, monkeypatch, caplog):
+    client = begin(app)
+    piece = pieces_of(client)[0]["id"]
+
+    def refuse(*answer):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(app.study, "rate", refuse)
+        answer = rate(client, piece)
+    assert answer.status_code == 503 and answer.json["error"].startswith("Nothing can be stored")
+    assert [record.getMessage() for record in caplog.records] == ["study.sqlite: database or disk is full"]
+    assert rate(client, piece).json == {"score": 3, "stamp": 1}
+
+
 def test_wrong_methods_and_paths_get_a_page(app):
     client = begin(app)
     assert client.get("/begin").status_code == 405 == client.get("/rate").status_code

@@ -14,6 +14,7 @@ sent tells whose a piece is. Requests that change something must come from the p
 
 import math
 import re
+import sqlite3
 from urllib.parse import urlsplit
 
 from experiments.errors import import_extra
@@ -58,7 +59,7 @@ def make_app(study, audio, kinds, number, minutes, seed=0):
         If flask is not installed.
     """
     flask = import_extra("flask", "listen")
-    from werkzeug.exceptions import HTTPException
+    from werkzeug.exceptions import HTTPException, ServiceUnavailable
 
     app = flask.Flask("experiments.listen")
     app.config["MAX_CONTENT_LENGTH"] = MOST_REQUEST_BYTES
@@ -89,6 +90,12 @@ def make_app(study, audio, kinds, number, minutes, seed=0):
         if request.path == "/rate":
             return {"error": error.description}, error.code
         return flask.render_template("message.html", title=error.name, text=error.description), error.code
+
+    @app.errorhandler(sqlite3.OperationalError)
+    def explain_disk(error):
+        """A full or broken disk. The page tries again; whoever runs the test sees one line."""
+        app.logger.error("study.sqlite: %s", error)
+        return explain(ServiceUnavailable("Nothing can be stored just now. Please try again later."))
 
     @app.errorhandler(Full)
     def explain_full(error):
