@@ -17,16 +17,12 @@ from scratchnet.lstm import LSTM
 from scratchnet.rnn import RNN
 from scratchnet.sequential import Sequential
 
-NETWORK = (
-    "model",
-    "hidden",
-    "layers",
-    "embedding",
-)  # the settings that decide names and shapes of the weights
+# the settings that decide names and shapes of the weights
+NETWORK = ("model", "hidden", "layers", "embedding")
 SCORES = {"attention": "scalar", "vector-attention": "vector"}
-SPREAD = (
-    3.0  # deviation of an embedding's first numbers; with PyTorch's 1 tokens look too much alike at first
-)
+# Deviation of an embedding's first numbers. With PyTorch's 1 tokens look much alike to gates at first, and an
+# LSTM takes twice the steps; units without gates are better off with it.
+SPREAD = {RNN: 1.0, GRU: 3.0, LSTM: 3.0}
 
 
 def make_network(settings, vocabulary, rng, dropout=0.0):
@@ -40,9 +36,9 @@ def make_network(settings, vocabulary, rng, dropout=0.0):
     """
     kind, H, E = settings["model"], settings["hidden"], settings["embedding"]
     below = [Embedding(vocabulary, E, rng)] if E else []
-    for embedding in below:
-        embedding.params["weight"] *= SPREAD
     layer = {"rnn": RNN, "gru": GRU}.get(kind, LSTM)
+    for embedding in below:
+        embedding.params["weight"] *= SPREAD[layer]
     recurrent = layer(E or vocabulary, H, rng, num_layers=settings["layers"], dropout=dropout)
     if layer is LSTM:
         set_forget_bias(recurrent, 1.0)
