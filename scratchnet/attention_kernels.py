@@ -9,7 +9,7 @@ import numpy as np
 
 from scratchnet.activations import exp, tanh
 from scratchnet.jit import kernel
-from scratchnet.product import add_product
+from scratchnet.product import add_product, dot
 from scratchnet.recurrent import flat
 from scratchnet.team import barrier, share
 
@@ -102,15 +102,6 @@ def add_score_row(w, dnet, dx):
     """dx += w dnet, for one number w."""
     for n in range(dnet.size):
         dx[n] += w * dnet[n]
-
-
-@kernel(inline=True)
-def dot(a, b):
-    """The sum of a * b."""
-    total = a.dtype.type(0)
-    for k in range(a.size):
-        total += a[k] * b[k]
-    return total
 
 
 # --------------------------------------------------------------------------------------- the scalar form

@@ -33,6 +33,7 @@ from scratchnet.product import (
     PAD,
     add_outer,
     add_product,
+    dot,
     gather,
     sum_of,
     transpose,
@@ -40,6 +41,8 @@ from scratchnet.product import (
 )
 from scratchnet.team import barrier, share
 from scratchnet.tile import PANEL, multiply_panel
+
+NARROW = 2  # inputs
 
 
 @kernel
@@ -123,6 +126,21 @@ def backward_weights(p, P, dy, x, back, stride, dW, db, packed, blocks, count):
         barrier(count, P, meeting)
 
 
+@kernel
+def backward_weights_narrow(p, P, dy, x, back, stride, dW, db):
+    """As backward_weights, for few inputs, of which panels would be nearly empty: dy is read row by row."""
+    lo, hi = share(p, P, dy.shape[1])
+    for t in range(len(dy)):
+        for m in range(lo, hi):
+            row = dy[t, m]
+            db[m] += sum_of(row)
+            for k in range(len(dW)):
+                u = t * stride - back + k
+                if 0 <= u < len(x):
+                    for d in range(x.shape[1]):
+                        dW[k, m, d] += dot(row, x[u, d])
+
+
 class Conv1D(Convolution):
     """Convolution over time; `torch.nn.Conv1d` with (T, features, B) for (B, features, T).
 
@@ -192,6 +210,9 @@ class Conv1D(Convolution):
         db = self.grads["bias"] if "bias" in self.grads else np.zeros(C, self.dtype)
         if x.ndim == 2 or numba.config.DISABLE_JIT:
             self._add_gradients_by_tap(dy, x, back, dW, db)
+        elif self.input_size <= NARROW:
+            workers = workers_for(dy.size * K * self.input_size)
+            team.run(backward_weights_narrow, dy, x, back, self.stride, dW, db, workers=workers)
         else:
             panel = PANEL // x.itemsize
             steps = min(len(dy), max(1, BLOCK_TERMS // B))

@@ -144,6 +144,15 @@ def sum_of(a):
     return total
 
 
+@kernel(inline=True)
+def dot(a, b):
+    """The sum of a * b."""
+    total = a.dtype.type(0)
+    for k in range(a.size):
+        total += a[k] * b[k]
+    return total
+
+
 @kernel
 def _add_outer(p, P, dz, x, G, g, packed, blocks, count):
     """G += sum_t dz(t) x(t)^T, g += sum_t,b dz(t); a worker does a share of the rows of G.

@@ -28,6 +28,7 @@ from scratchnet.conv1d import Conv1D
 from scratchnet.convolution import Convolution
 from scratchnet.jit import kernel
 from scratchnet.layer import Layer
+from scratchnet.product import dot
 from scratchnet.team import share
 
 LITTLE = 2**18  # multiplications; with fewer, waking a second thread takes longer than it saves
@@ -38,14 +39,6 @@ def add_scaled(w, x, y):
     """y += w x."""
     for n in range(x.size):
         y[n] += w * x[n]
-
-
-@kernel(inline=True)
-def dot(x, y):
-    total = x.dtype.type(0)
-    for n in range(x.size):
-        total += x[n] * y[n]
-    return total
 
 
 @kernel

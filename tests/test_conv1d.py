@@ -103,11 +103,12 @@ def test_forward_is_the_textbook_loop(kind, padding, stride, K, T, B, seed):
     np.testing.assert_allclose(y, expected, rtol=0, atol=1e-13)
 
 
+@pytest.mark.parametrize("D", [1, 2, D])  # of few inputs the weights have a kernel of their own
 @given(st.sampled_from(PADDINGS), st.integers(1, 4), st.integers(1, 5), st.integers(5, 9), st.integers(0, 99))
 @settings(max_examples=15, deadline=None, derandomize=True)
-def test_backward_is_the_textbook_loop(padding, stride, K, T, seed):
+def test_backward_is_the_textbook_loop(D, padding, stride, K, T, seed):
     rng = np.random.default_rng(seed)
-    layer, x = make("plain", padding, stride, K), inputs("plain", rng, T)
+    layer, x = make("plain", padding, stride, K, D), inputs("plain", rng, T, D=D)
     dy = rng.standard_normal(layer.forward(x).shape)
     _, dW, db, dx = naive(layer, x, dy)
     np.testing.assert_allclose(layer.backward(dy), dx, rtol=0, atol=1e-13)
@@ -303,6 +304,8 @@ def test_no_kernel_promotes_float32(rng):
     for kind in KINDS:
         layer = make(kind, dtype=np.float32)
         layer.backward(layer.forward(inputs(kind, rng)))
+    narrow = make("plain", D=1, dtype=np.float32)
+    narrow.backward(narrow.forward(inputs("plain", rng, D=1)))
     modules = conv1d, separable_conv1d
     found = promotions(*modules)
     assert found == {kernel.__name__: [] for module in modules for kernel in own_kernels(module)}
