@@ -1,7 +1,7 @@
 """How good: the paper's Figure 2 beside ours, and what a network has to beat."""
 
 import math
-from statistics import mean
+from statistics import mean, median
 
 import numpy as np
 
@@ -139,7 +139,7 @@ def table(judged, rows):
             *(f"{spread([100 * s[part]['accuracy'] for s in seeds], 1)} %" for part in ("train", "test")),
             "{:.0%}, {:.0%}".format(*PUBLISHED[build]) if build in PUBLISHED else "",
             f"{mean(seed['best_step'] for seed in seeds):.0f} of {seeds[0]['steps']}",
-            f"{mean(seed['seconds'] for seed in seeds):.0f}",
+            f"{median(seed['seconds'] for seed in seeds):.0f}",
         ]
         lines.append(f"| {build} | {' | '.join(cells)} |")
     name, nats = best_ngram(rows)
