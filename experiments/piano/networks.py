@@ -21,7 +21,7 @@ from scratchnet.sequential import Sequential
 NETWORK = ("model", "hidden", "layers", "embedding")
 SCORES = {"attention": "scalar", "vector-attention": "vector"}
 # Deviation of an embedding's first numbers. With PyTorch's 1 tokens look much alike to gates at first, and an
-# LSTM takes twice the steps; units without gates are better off with it.
+# LSTM takes twice the steps; to units without gates it makes no difference.
 SPREAD = {RNN: 1.0, GRU: 3.0, LSTM: 3.0}
 
 
