@@ -218,3 +218,21 @@ def label_bars(column, T, bar_length, labels):
         above.tick_params(length=0, pad=2)
         above.spines["top"].set_visible(False)
         column[0].set_title(column[0].get_title(loc="left"), fontsize=9.5, fontweight="normal", pad=18)
+
+
+def held_out_curve(rows):
+    """[[step, nats], ...] of the rows of a log."""
+    return [[row["step"], row["held_out"]] for row in rows if row.get("held_out") is not None]
+
+
+def mean_curves(curves):
+    """The mean over seeds, as far as all of them go, for `draw_curve`.
+
+    curves : dict of name -> list, one for each seed, of [[x, y], ...]
+    """
+    series = {}
+    for name, seeds in curves.items():
+        count = min(map(len, seeds))
+        if count:
+            series[name] = tuple(np.mean([seed[:count] for seed in seeds], axis=0).T)
+    return series

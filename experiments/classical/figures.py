@@ -3,7 +3,7 @@
 import numpy as np
 
 from encoders.piano_roll import draw_piano_roll
-from experiments.figures import draw_curve, new_figure
+from experiments.figures import draw_curve, mean_curves, new_figure
 
 NAMES = "C C♯ D E♭ E F F♯ G G♯ A B♭ B".split()
 
@@ -14,25 +14,14 @@ def draw_learning(path, curves, ngram, nats):
     curves : dict of build -> list, one for each seed, of [[step, nats], ...]; the mean is drawn
     ngram, nats : the best n-gram, and its loss on the same pieces
     """
-    series = {}
-    for build, seeds in curves.items():
-        count = min(map(len, seeds))
-        if count:
-            points = np.mean([seed[:count] for seed in seeds], axis=0)
-            series[build] = tuple(points.T)
     draw_curve(
         path,
-        series,
+        mean_curves(curves),
         {ngram: nats},
         xlabel="step",
         ylabel="nats a symbol",
         title="Classical piano: pieces to choose by",
     )
-
-
-def held_out_curve(rows):
-    """[[step, nats], ...] of the rows of a log."""
-    return [[row["step"], row["held_out"]] for row in rows if row.get("held_out") is not None]
 
 
 def draw_composition(path, score, title):

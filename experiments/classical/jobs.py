@@ -12,6 +12,7 @@ from experiments.classical.data import load
 from experiments.classical.repetition import in_words, repetition, summary
 from experiments.classical.settings import Run, complete
 from experiments.errors import UserError
+from experiments.figures import held_out_curve
 from experiments.run_folder import RunFolder
 from experiments.settings import expect_resumed
 from experiments.token_jobs import best_ngram, free_folder, learn, network_folders, say
@@ -51,7 +52,7 @@ def run_all(config):
         network, _, _, _ = runs.load_network(session.run.folder)
         judged[build] = [report.judge_run(session, network, corpus)]
         picture_of_embedding(session.run, network, corpus)
-        curves[build] = [figures.held_out_curve(session.run.rows())]
+        curves[build] = [held_out_curve(session.run.rows())]
         rows, repeated[build] = compose_samples(run, network, corpus, config, build, quiet)
         samples += rows
     rows, repeated["human"] = human_samples(run, corpus, config)
@@ -70,7 +71,7 @@ def run_train(config):
     learn(session, config.quiet, *LEARNING)
     network, _, _, _ = runs.load_network(run.folder)
     found = report.judge_run(session, network, corpus)
-    tell(run, {config.build: [found]}, {config.build: [figures.held_out_curve(run.rows())]}, corpus)
+    tell(run, {config.build: [found]}, {config.build: [held_out_curve(run.rows())]}, corpus)
     picture_of_embedding(run, network, corpus)
     say(f"\nThe run is in {run.folder}. Compose: python -m experiments.classical compose {run.folder}")
 
@@ -132,7 +133,7 @@ def run_evaluate(config):
         session.resume()
         found = report.judge_run(session, network, corpus, keep=not config.data)
         judged.setdefault(settings.build, []).append(found)
-        curves.setdefault(settings.build, []).append(figures.held_out_curve(run.rows()))
+        curves.setdefault(settings.build, []).append(held_out_curve(run.rows()))
     tell(RunFolder(config.out or config.runs[0]), judged, curves, first)
 
 

@@ -3,21 +3,16 @@
 import numpy as np
 
 from encoders.piano_roll import draw_piano_roll
-from experiments.figures import COLORS, draw_curve, new_figure
+from experiments.figures import COLORS, draw_curve, mean_curves, new_figure
 from scratchnet.attention import Attention
 
 LOOKED_AT = 160  # tokens in the picture of attention
 
 
-def draw_learning(path, logs, levels):
-    """Nats a token against steps. logs: dict of network -> rows of its log.jsonl."""
-    series = {}
-    for name, rows in logs.items():
-        points = [(row["step"], row["held_out"]) for row in rows if row.get("held_out") is not None]
-        if points:
-            series[name] = tuple(np.array(points, float).T)
+def draw_learning(path, curves, levels):
+    """Nats a token against steps. curves: dict of model -> list, one for each seed, of [[step, nats]]."""
     title = "Piano: pieces to choose by"
-    draw_curve(path, series, levels, xlabel="step", ylabel="nats a token", title=title)
+    draw_curve(path, mean_curves(curves), levels, xlabel="step", ylabel="nats a token", title=title)
 
 
 def draw_scores(path, judged):

@@ -10,6 +10,7 @@ from encoders.audio import render_midi
 from encoders.midi import write_midi
 from encoders.score import Score, Track
 from experiments.errors import UserError
+from experiments.figures import held_out_curve
 from experiments.piano import composing, figures, measured, report, runs
 from experiments.piano.data import load
 from experiments.piano.settings import Run, complete
@@ -38,7 +39,7 @@ def run_all(config):
     if run is None:
         run = RunFolder.create(config.out, "piano", config, config.overwrite)
     say(corpus.describe())
-    judged, logs, samples = {}, {}, []
+    judged, curves, samples = {}, {}, []
     for name, settings in runs.networks_of(config).items():
         say(f"\n{name}:")
         make = partial(runs.make_session, settings, corpus)
@@ -46,7 +47,7 @@ def run_all(config):
         session.again = go_on_with("python -m experiments.piano --resume", run.folder)
         learn(session, quiet, *LEARNING)
         network, encoder, _ = runs.load_network(session.run.folder)
-        logs[name] = session.run.rows()
+        curves.setdefault(settings.model, []).append(held_out_curve(session.run.rows()))
         judged.setdefault(settings.model, []).append(judge_network(session.run, network, corpus))
         if settings.seed == config.seed:
             samples += compose_samples(run, network, encoder, corpus, config, settings.model)
@@ -55,7 +56,7 @@ def run_all(config):
     rows = report.baselines(corpus)
     tell(run, judged, rows)
     ngram, nats = best_ngram(rows)
-    figures.draw_learning(run.path("learning.png"), logs, {f"{ngram},\ntest": nats})
+    figures.draw_learning(run.path("learning.png"), curves, {f"{ngram},\ntest": nats})
     say(f"\nEverything is in {run.folder}. Listen: {run.folder / 'samples'}")
 
 
