@@ -42,10 +42,11 @@ def _times_matrix(W, x, z):
 
 
 @kernel(inline=True)
-def _dot(w, x):
-    total = w.dtype.type(0)
-    for k in range(w.size):
-        total += w[k] * x[k]
+def dot(a, b):
+    """The sum of a * b."""
+    total = a.dtype.type(0)
+    for k in range(a.size):
+        total += a[k] * b[k]
     return total
 
 
@@ -54,7 +55,7 @@ def _times_vector(W, x, z):
     if x.size == 0:
         return
     for m in range(W.shape[0]):
-        z[m] += _dot(W[m], x)
+        z[m] += dot(W[m], x)
 
 
 @kernel(inline=True)
@@ -141,15 +142,6 @@ def sum_of(a):
     total = a.dtype.type(0)
     for k in range(a.size):
         total += a[k]
-    return total
-
-
-@kernel(inline=True)
-def dot(a, b):
-    """The sum of a * b."""
-    total = a.dtype.type(0)
-    for k in range(a.size):
-        total += a[k] * b[k]
     return total
 
 

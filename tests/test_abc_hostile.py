@@ -72,7 +72,7 @@ def test_time_is_linear(piece):
 def irish(data_folder):
     path = data_folder / "irish_mit" / "irish.abc"
     if not path.exists():
-        pytest.skip("needs irish_mit")
+        pytest.skip(f"no irish_mit/irish.abc among the corpora in {data_folder}")
     return path.read_text(encoding="utf-8")
 
 

@@ -489,7 +489,7 @@ def test_other_bad_input_is_refused(layer, rng):
 @pytest.mark.parametrize("with_state", [False, True])
 def test_parity_with_torch(layer, rng, with_state):
     """Autograd through the softmax written out, (T, T) scores with the future masked."""
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="compares with PyTorch, which is no dependency")
 
     def theirs(array):
         return torch.from_numpy(np.array(array)).requires_grad_()

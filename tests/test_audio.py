@@ -230,11 +230,11 @@ def test_without_symusic_the_extra_is_named(tmp_path, monkeypatch):
 @pytest.mark.parametrize("engine", ["fluidsynth", "symusic"])
 def test_sampled_engines_are_brought_to_full_loudness(tmp_path, engine):
     if engine == "symusic":
-        pytest.importorskip("symusic")
+        pytest.importorskip("symusic", reason="needs the extra 'audio'")
     elif shutil.which("fluidsynth") is None:
-        pytest.skip("no fluidsynth on the PATH")
+        pytest.skip("needs the program fluidsynth on the PATH")
     if sampled_engine() is None:
-        pytest.skip("no soundfont")
+        pytest.skip("a sampled instrument needs a soundfont on this machine")
     write_midi(SCORE, tmp_path / "a.mid")
     assert render_midi(tmp_path / "a.mid", tmp_path / "a.wav", engine) == engine
     sound = load(tmp_path / "a.wav")

@@ -286,7 +286,7 @@ def test_what_does_not_fit_is_refused(layer, rng):
 @pytest.mark.parametrize("affine", [True, False])
 @pytest.mark.parametrize("training", [True, False])
 def test_parity_with_torch(training, affine, momentum, rng):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="compares with PyTorch, which is no dependency")
     layer = settled(rng, affine=affine, momentum=momentum, eps=1e-4)
     theirs = torch.nn.BatchNorm1d(D, 1e-4, momentum, affine, dtype=torch.float64)
     assert list(theirs.state_dict()) == list(layer.state_dict())

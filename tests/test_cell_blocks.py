@@ -515,7 +515,7 @@ def test_record_shows_the_last_forward(rng):
 
 @pytest.mark.torch
 def test_one_cell_blocks_are_the_lstm_of_today(rng):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="compares with PyTorch, which is no dependency")
     D, H, K, T, B = 3, 4, 2, 6, 3
     wiring = Wiring(
         inputs={"in": D},

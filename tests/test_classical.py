@@ -5,8 +5,8 @@ import pytest
 from classical_files import write_corpus
 from piano_files import make_piece, write_pieces
 
-pytest.importorskip("jsonargparse")
-pytest.importorskip("pooch")
+pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("pooch", reason="needs the extra 'data'")
 from encoders.midi import write_midi
 from encoders.note_chords import NoteChords
 from encoders.score import Note, Score, Track

@@ -9,9 +9,9 @@ import pytest
 from classical_files import write_corpus
 from piano_files import make_piece
 
-pytest.importorskip("jsonargparse")
-pytest.importorskip("matplotlib")
-pytest.importorskip("pooch")
+pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("matplotlib", reason="needs the extra 'experiments'")
+pytest.importorskip("pooch", reason="needs the extra 'data'")
 from encoders.midi import read_midi, write_midi
 from experiments.classical.__main__ import program
 from scratchnet.checkpoint import load_checkpoint, save_checkpoint

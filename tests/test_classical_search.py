@@ -5,14 +5,14 @@ import json
 import pytest
 from classical_files import write_corpus
 
-pytest.importorskip("jsonargparse")
-pytest.importorskip("matplotlib")
+pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("matplotlib", reason="needs the extra 'experiments'")
 from experiments import sweep_runner
 from experiments.classical import search
 from experiments.classical.settings import Search, complete
 from experiments.errors import UserError
 
-pytest.importorskip("optuna")
+pytest.importorskip("optuna", reason="needs the extra 'sweep'")
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
 

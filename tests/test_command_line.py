@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("jsonargparse")
+pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
 from experiments.command_line import Program
 from experiments.errors import UserError
 from experiments.settings import NonNegativeInt, PositiveInt

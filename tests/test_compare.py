@@ -247,7 +247,7 @@ def test_ways_of_one_side():
 @pytest.mark.torch
 @pytest.mark.parametrize("name", CASES)
 def test_agreement_with_pytorch(name, monkeypatch):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="compares with PyTorch, which is no dependency")
     monkeypatch.setattr(torch.backends.mkldnn, "enabled", torch.backends.mkldnn.enabled)
     threads, case = torch.get_num_threads(), shrink(CASES[name])
     try:

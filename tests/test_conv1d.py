@@ -391,7 +391,7 @@ def test_what_does_not_fit_is_refused(rng):
 @pytest.mark.parametrize("form", FORMS, ids=str)
 @pytest.mark.parametrize("kind", KINDS)
 def test_parity_with_torch(kind, form, bias, rng):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="compares with PyTorch, which is no dependency")
     padding, stride = form
     layer = make(kind, padding, stride, bias=bias)
     options = {"bias": bias, "dtype": torch.float64}
@@ -425,7 +425,7 @@ def test_parity_with_torch(kind, form, bias, rng):
 @pytest.mark.torch
 @pytest.mark.filterwarnings("ignore:Using padding='same'")  # with an even kernel it makes a copy
 def test_same_padding_is_torchs(rng):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="compares with PyTorch, which is no dependency")
     for K in (2, 3, 4, 5):
         layer, x = make("plain", "same", K=K), inputs("plain", rng)
         theirs = torch.nn.Conv1d(D, C, K, padding="same", dtype=torch.float64)

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-pytest.importorskip("pooch")
+pytest.importorskip("pooch", reason="needs the extra 'data'")
 from experiments import datasets
 from experiments.datasets import RemoteFile, cache_folder, fetch
 from experiments.errors import UserError

@@ -142,7 +142,7 @@ def test_what_does_not_fit_is_refused(rng):
 @pytest.mark.torch
 def test_torch_agrees_on_the_mean_size_and_in_evaluation():
     """The generators differ; what they draw has the same two values."""
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="compares with PyTorch, which is no dependency")
     x = np.ones((50, 40, 30))
     theirs = torch.nn.Dropout(0.25)
     values = set(np.unique(Dropout(0.25, np.random.default_rng(0)).forward(x)))

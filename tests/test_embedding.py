@@ -139,7 +139,7 @@ def test_the_number_of_workers_does_not_matter(rng):
 
 @pytest.mark.torch
 def test_parity_with_torch(layer, tokens, rng):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="compares with PyTorch, which is no dependency")
     theirs = torch.nn.Embedding(V, E, dtype=torch.float64)
     assert {name: tuple(p.shape) for name, p in theirs.named_parameters()} == {"weight": (V, E)}
     layer.load_state_dict({name: p.numpy() for name, p in theirs.state_dict().items()})

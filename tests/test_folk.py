@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from abc_tunes import make_tunes, write_tunes
 
-pytest.importorskip("jsonargparse")
+pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
 from encoders.abc_characters import END, Characters
 from encoders.abc_notation import read_tune
 from encoders.abc_transposition import transpose_tune

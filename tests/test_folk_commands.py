@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from abc_tunes import write_tunes
 
-pytest.importorskip("jsonargparse")
-pytest.importorskip("matplotlib")
+pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("matplotlib", reason="needs the extra 'experiments'")
 from encoders.abc_notation import read_tune, split_tunes
 from encoders.midi import read_midi
 from experiments.folk.__main__ import program

@@ -7,8 +7,8 @@ import time
 import pytest
 from abc_tunes import write_tunes
 
-pytest.importorskip("jsonargparse")
-pytest.importorskip("matplotlib")
+pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("matplotlib", reason="needs the extra 'experiments'")
 from experiments import sweep_runner
 from experiments.errors import UserError
 from experiments.folk import sweep
@@ -16,7 +16,7 @@ from experiments.folk.__main__ import program
 from experiments.folk.settings import Sweep
 from experiments.processes import begin_process
 
-optuna = pytest.importorskip("optuna")
+optuna = pytest.importorskip("optuna", reason="needs the extra 'sweep'")
 FEW = {"optimizer": ("momentum", "adam"), "length": (10, 20)}
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 

@@ -222,7 +222,7 @@ def test_what_does_not_fit_is_refused_and_nothing_is_changed(rng):
 
 @pytest.mark.torch
 def test_torch_draws_from_the_same_ranges(rng):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="compares with PyTorch, which is no dependency")
     torch.manual_seed(0)
     of = torch.nn.init
     for name, make in (

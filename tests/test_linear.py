@@ -123,7 +123,7 @@ def test_other_bad_input_is_refused(layer, rng):
 
 @pytest.mark.torch
 def test_parity_with_torch(layer, rng):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="compares with PyTorch, which is no dependency")
     theirs = torch.nn.Linear(D, K, dtype=torch.float64)
     assert {name: tuple(p.shape) for name, p in theirs.named_parameters()} == {
         name: p.shape for name, p in layer.params.items()

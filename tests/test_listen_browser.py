@@ -7,10 +7,10 @@ import signal
 import pytest
 from listening import Server, write_run, write_tone
 
-pytest.importorskip("jsonargparse")
-pytest.importorskip("flask")
-pytest.importorskip("waitress")
-pytest.importorskip("playwright")
+pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("flask", reason="needs the extra 'listen'")
+pytest.importorskip("waitress", reason="needs the extra 'listen'")
+pytest.importorskip("playwright", reason="needs the extra 'browser'")
 from playwright.sync_api import expect, sync_playwright
 
 from experiments.listen.storage import Study

@@ -14,9 +14,9 @@ import urllib.request
 import pytest
 from listening import ROOT, Server, write_run, write_tone
 
-pytest.importorskip("jsonargparse")
-pytest.importorskip("flask")
-pytest.importorskip("waitress")
+pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("flask", reason="needs the extra 'listen'")
+pytest.importorskip("waitress", reason="needs the extra 'listen'")
 import experiments.listen.jobs as jobs
 from experiments.listen.__main__ import program
 from experiments.listen.storage import Study

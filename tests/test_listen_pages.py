@@ -8,7 +8,7 @@ import wave
 import pytest
 from listening import SAME_SITE, write_tone
 
-pytest.importorskip("flask")
+pytest.importorskip("flask", reason="needs the extra 'listen'")
 from flask.testing import FlaskClient
 
 from experiments.listen.pages import make_app

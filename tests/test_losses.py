@@ -101,7 +101,7 @@ def test_shapes_that_differ_are_refused(a, t):
 
 @pytest.mark.torch
 def test_torch_agrees(rng):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="compares with PyTorch, which is no dependency")
     a, t = 5 * rng.normal(size=(4, 3, 2)), rng.random((4, 3, 2))
     logits = torch.tensor(a, requires_grad=True)
     theirs = torch.nn.BCEWithLogitsLoss(reduction="sum")(logits, torch.tensor(t)) / (4 * 2)
@@ -360,7 +360,7 @@ def test_no_kernel_promotes_float32(tokens, rng):
 
 @pytest.mark.torch
 def test_torch_agrees_on_softmax(tokens, rng):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="compares with PyTorch, which is no dependency")
     a, w = 5 * rng.normal(size=(T, V, B)), rng.random((T, B))
     tokens[2, 1] = tokens[0, 0] = -100
     for weights in (None, w):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from measured_music import BEAT, piece, tune
 
-pytest.importorskip("jsonargparse")
-pytest.importorskip("matplotlib")
+pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("matplotlib", reason="needs the extra 'experiments'")
 from encoders.abc_notation import write_tune
 from encoders.midi import write_midi
 from experiments.errors import UserError

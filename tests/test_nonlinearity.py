@@ -95,7 +95,7 @@ def test_what_does_not_fit_is_refused():
 @pytest.mark.torch
 @pytest.mark.parametrize("kind", NAIVE)
 def test_parity_with_torch(kind, rng):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="compares with PyTorch, which is no dependency")
     x, dy = rng.standard_normal((2, T, D, B))
     x[0] = 0
     theirs, layer = torch.from_numpy(x).requires_grad_(), Nonlinearity(kind)

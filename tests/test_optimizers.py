@@ -415,7 +415,7 @@ def test_no_kernel_promotes_float32(rng):
 @pytest.mark.torch
 @options
 def test_torch_agrees(rule, numbers, rng):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="compares with PyTorch, which is no dependency")
     theirs = {key: value for key, value in numbers.items() if key not in ("decay", "decoupled")}
     kind = {"sgd": "SGD", "adagrad": "Adagrad", "rmsprop": "RMSprop", "adam": "Adam"}[rule]
     kind = "AdamW" if numbers.get("decoupled") else kind
@@ -435,7 +435,7 @@ def test_torch_agrees(rule, numbers, rng):
 
 @pytest.mark.torch
 def test_the_defaults_are_torchs(rng):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="compares with PyTorch, which is no dependency")
     for make, theirs in (
         (lambda p, g: Adagrad(p, g), torch.optim.Adagrad),
         (lambda p, g: RMSprop(p, g), torch.optim.RMSprop),
@@ -455,7 +455,7 @@ def test_the_defaults_are_torchs(rng):
 
 @pytest.mark.torch
 def test_torch_clips_alike(rng):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="compares with PyTorch, which is no dependency")
     _, grads = some_params(rng)
     for grad in grads.values():
         grad[...] = rng.normal(size=grad.shape)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from piano_files import SIXTEENTH, make_piece, write_pieces
 
-pytest.importorskip("jsonargparse")
-pytest.importorskip("pooch")
+pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("pooch", reason="needs the extra 'data'")
 from encoders.note_duration import NoteDuration
 from encoders.score import Note, Score, Track
 from experiments.errors import UserError

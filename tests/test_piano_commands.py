@@ -10,9 +10,9 @@ import time
 import pytest
 from piano_files import make_piece, write_pieces
 
-pytest.importorskip("jsonargparse")
-pytest.importorskip("matplotlib")
-pytest.importorskip("pooch")
+pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("matplotlib", reason="needs the extra 'experiments'")
+pytest.importorskip("pooch", reason="needs the extra 'data'")
 from encoders.midi import read_midi, write_midi
 from encoders.score import Note, Score, Track
 from experiments.piano.__main__ import program

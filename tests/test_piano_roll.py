@@ -6,7 +6,7 @@ import pytest
 from encoders.piano_roll import COLOURS, MAX_BARS, draw_piano_roll
 from encoders.score import Note, Score, Track
 
-pytest.importorskip("matplotlib")
+pytest.importorskip("matplotlib", reason="needs the extra 'experiments'")
 
 MELODY = [Note(i * 480, 480, 60 + i % 12, 20 + i) for i in range(96)]  # 24 bars of 4/4
 SCORE = Score(480, [Track("melody", MELODY), Track("_bass$", [Note(0, 96 * 480, 43)])])

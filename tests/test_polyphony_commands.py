@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from polyphony_files import write_mat
 
-pytest.importorskip("jsonargparse")
-pytest.importorskip("matplotlib")
+pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("matplotlib", reason="needs the extra 'experiments'")
 from encoders.midi import read_midi
 from experiments.polyphony import jobs, table, training
 from experiments.polyphony.__main__ import program
@@ -310,7 +310,7 @@ def test_nonsense_is_refused_in_one_line(trained, data, tmp_path, refused, comma
 
 
 def test_without_a_network_it_says_how_to_pass_data(refused, monkeypatch, tmp_path):
-    pytest.importorskip("pooch")
+    pytest.importorskip("pooch", reason="needs the extra 'data'")
     import requests
 
     def get(*arguments, **options):

@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-pytest.importorskip("tqdm")
+pytest.importorskip("tqdm", reason="needs the extra 'experiments'")
 import experiments.errors
 import experiments.progress
 from experiments.progress import Progress

@@ -39,7 +39,7 @@ def test_the_examples_run_and_say_what_they_promise():
 
 @pytest.mark.torch
 def test_the_weights_travel(tmp_path, monkeypatch):
-    pytest.importorskip("torch")
+    pytest.importorskip("torch", reason="compares with PyTorch, which is no dependency")
     monkeypatch.chdir(tmp_path)
     text = PAGES[0].read_text(encoding="utf-8")
     train, *_ = re.findall(r"```python\n(.*?)```", text, re.S)

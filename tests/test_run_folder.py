@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("jsonargparse")
+pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
 import experiments.run_folder
 from experiments.errors import UserError
 from experiments.run_folder import RunFolder

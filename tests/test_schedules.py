@@ -178,7 +178,7 @@ def test_the_base_class_is_not_a_schedule():
 
 @pytest.mark.torch
 def test_torch_agrees(rng):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="compares with PyTorch, which is no dependency")
     of = torch.optim.lr_scheduler
     pairs = (
         (StepDecay(3, 0.3), lambda o: of.StepLR(o, 3, 0.3)),
@@ -208,7 +208,7 @@ def test_torch_agrees(rng):
 
 @pytest.mark.torch
 def test_torch_finds_the_same_plateaus(rng):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="compares with PyTorch, which is no dependency")
     theirs = torch.optim.SGD([torch.zeros(1, requires_grad=True)], 1.0)
     scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
         theirs, factor=0.5, patience=2, threshold=0.1, threshold_mode="abs", min_lr=0.03, eps=0

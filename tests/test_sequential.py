@@ -364,7 +364,7 @@ def test_bad_input_is_refused(network, rng):
 
 @pytest.mark.torch
 def test_parity_with_torch(rng):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="compares with PyTorch, which is no dependency")
     network = Sequential([RNN(D, H, rng, dtype=np.float64), Linear(H, K, rng, dtype=np.float64)])
     theirs = torch.nn.Sequential(
         torch.nn.RNN(D, H, dtype=torch.float64), torch.nn.Linear(H, K, dtype=torch.float64)
@@ -389,7 +389,7 @@ def test_parity_with_torch(rng):
 @pytest.mark.parametrize("training", [True, False])
 def test_convolution_and_recurrence_as_torch(training, rng):
     """Names, outputs and gradients of a network with running statistics and one prediction a window."""
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="compares with PyTorch, which is no dependency")
     nn, options = torch.nn, {"dtype": torch.float64}
 
     class Network(nn.Sequential):

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 import pytest
 
-pytest.importorskip("jsonargparse")
+pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
 from experiments.errors import UserError
 from experiments.settings import (
     Fraction,

@@ -14,8 +14,8 @@ import numba
 import numpy as np
 import pytest
 
-pytest.importorskip("tqdm")
-pytest.importorskip("jsonargparse")
+pytest.importorskip("tqdm", reason="needs the extra 'experiments'")
+pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
 from tiny_session import BATCH, STEPS, VOCABULARY, begin_or_go_on, make_network, make_session
 
 import experiments.progress

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-pytest.importorskip("jsonargparse")
-pytest.importorskip("matplotlib")
+pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("matplotlib", reason="needs the extra 'experiments'")
 import experiments.blues.chords
 import experiments.blues.data
 import experiments.blues.jobs
