@@ -1,10 +1,30 @@
-"""What several test modules share."""
+"""What several test modules share, and the profiles of hypothesis.
+
+A test says the same in every run, on every machine: `fixed` draws the same examples each time. `search` draws
+new ones (`--hypothesis-profile=search`); what it finds becomes an `@example` of its test.
+"""
 
 import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
+from hypothesis.internal.conjecture import providers
+
+settings.register_profile("fixed", deadline=None, derandomize=True, database=None)
+settings.register_profile("search", deadline=None, derandomize=False, database=None, print_blob=True)
+settings.load_profile("fixed")
+
+
+def pytest_configure(config):
+    """Let `fixed` examples not depend on which modules other tests have imported before.
+
+    Hypothesis draws constants from the source of the modules that it finds imported.
+    """
+    if config.getoption("--hypothesis-profile") != "search":
+        nothing = providers.Constants()
+        providers._get_local_constants = lambda: nothing
 
 
 @pytest.fixture

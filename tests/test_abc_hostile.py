@@ -18,7 +18,7 @@ from encoders.score import Score
 ALPHABET = "ABCDEFGabcdefgz^_=,'0123456789/|:[](){}<>-!\"+~.&*%\\ \nXKLMQTV#xyZ$"
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, suppress_health_check=list(HealthCheck))
 @given(st.text(st.sampled_from(ALPHABET), max_size=120) | st.text(max_size=60))
 def test_any_text_is_read_or_refused(body):
     for text in (body, HEAD + body):

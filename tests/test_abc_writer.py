@@ -40,7 +40,7 @@ def scores(draw):
     )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(scores())
 def test_there_and_back(score):
     text = write_tune(score, "100% here\nand there")

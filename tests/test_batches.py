@@ -207,7 +207,7 @@ def test_what_does_not_fit_is_refused(make, message):
         make()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     sizes=st.lists(st.integers(3, 25), min_size=1, max_size=9),
     batch=st.integers(1, 5),

@@ -186,7 +186,7 @@ def test_any_byte_flipped(tmp_path, content, flip):
     assert refused > 100
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(garbage=st.binary(max_size=200), length=st.integers(0, 300))
 def test_garbage(tmp_path_factory, garbage, length):
     path = tmp_path_factory.getbasetemp() / "garbage"

@@ -90,7 +90,7 @@ def naive(layer, x, dy=None):
     st.integers(1, 3),
     st.integers(0, 99),
 )
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=15)
 def test_forward_is_the_textbook_loop(kind, padding, stride, K, T, B, seed):
     layer, x = make(kind, padding, stride, K), inputs(kind, np.random.default_rng(seed), T, B)
     if padding == "valid" and T < K:
@@ -105,7 +105,7 @@ def test_forward_is_the_textbook_loop(kind, padding, stride, K, T, B, seed):
 
 @pytest.mark.parametrize("D", [1, 2, D])  # of few inputs the weights have a kernel of their own
 @given(st.sampled_from(PADDINGS), st.integers(1, 4), st.integers(1, 5), st.integers(5, 9), st.integers(0, 99))
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=15)
 def test_backward_is_the_textbook_loop(D, padding, stride, K, T, seed):
     rng = np.random.default_rng(seed)
     layer, x = make("plain", padding, stride, K, D), inputs("plain", rng, T, D=D)

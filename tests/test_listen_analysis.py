@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -42,13 +42,14 @@ def test_the_listener_is_the_unit():
 
 
 @given(st.lists(st.floats(0, 5), min_size=2, max_size=12))
+@example([0.0, 0.0, 8.35e-11])
 def test_intervals_are_scipys(values):
     mean, low, high = t_interval(values)
     if len(set(values)) > 1 and high - low > 1e-9:
         expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
         assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-9)
-    else:
-        assert low == pytest.approx(mean) == pytest.approx(high)
+    else:  # scipy warns of numbers that are nearly equal
+        assert low <= mean <= high <= low + 1e-9
 
 
 def test_few_listeners():
@@ -70,7 +71,7 @@ def test_signed_ranks_by_hand():
 @given(
     st.lists(st.floats(0.01, 5).map(lambda x: round(x, 3)), min_size=2, max_size=13, unique=True), st.data()
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_signed_ranks_without_ties_are_scipys_exact_ones(sizes, data):
     signs = data.draw(st.lists(st.sampled_from([-1, 1]), min_size=len(sizes), max_size=len(sizes)))
     differences = [sign * size for sign, size in zip(signs, sizes, strict=True)]
@@ -131,7 +132,7 @@ answers = st.dictionaries(
 
 
 @given(answers)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_answers_make_a_report_without_warnings(tmp_path_factory, scores):
     ratings = rated(scores)
     rows, pairs = means(ratings), comparisons(ratings)

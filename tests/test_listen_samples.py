@@ -163,7 +163,7 @@ entries = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(json_values | entries, max_size=3) | json_values)
 def test_any_json_is_read_or_refused(tmp_path, content):
     write_tone(tmp_path / "a.wav", 0.5)
@@ -265,7 +265,7 @@ def test_what_is_too_big(tmp_path):
     assert "at most 200 MB" in refusal(take_in, path, tmp_path)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.tuples(st.integers(0, 43), st.integers(0, 255)), min_size=1, max_size=4), st.integers(0, 8044)
 )

@@ -47,7 +47,7 @@ kinds_of_pieces = st.lists(st.integers(1, 5), min_size=1, max_size=6).map(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(kinds_of_pieces, st.integers(1, 30), st.integers(0, 9), st.integers(1, 12))
 def test_what_is_dealt_is_balanced(kinds, number, seed, listeners):
     times, orders = Counter(), []

@@ -34,7 +34,7 @@ def test_distances_by_hand():
     assert len(within(x[:1])) == 0 and between(x[:1], y[:1]).tolist() == [0]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(arrays(np.float64, (5, 3), elements=values))
 def test_each_distance_leaves_one_out(x):
     slow = [np.linalg.norm(x[i] - x[j]) for i in range(5) for j in range(i + 1, 5)]
@@ -114,7 +114,7 @@ def test_without_samples_or_numbers_nothing_is_known():
         assert np.isnan(kl_divergence(a, b, two_grids=True))
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(samples, samples)
 def test_bounds(a, b):
     overlap, kl = overlap_and_kl(a, b)
@@ -124,7 +124,7 @@ def test_bounds(a, b):
     assert kl >= 2 * (1 - overlap) ** 2 - 1e-3
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(samples, st.floats(0.01, 100))
 def test_equal_sets_are_alike_and_units_do_not_matter(a, scale):
     assert overlap_and_kl(a, a) == pytest.approx((1, 0), abs=1e-9)
@@ -153,7 +153,7 @@ def test_frechet_beside_a_matrix_root(rng):
     assert frechet_feature_distance(x, y, shrink=False) == pytest.approx(expected)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     arrays(np.float64, st.tuples(st.integers(2, 8), st.just(4)), elements=values),
     arrays(np.float64, st.tuples(st.integers(2, 8), st.just(4)), elements=values),

@@ -119,7 +119,7 @@ def test_options_are_checked(options):
         extract(tune(60), **options)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(scores(), st.sampled_from(["highest", "notes"]))
 def test_as_the_slow_versions(score, line):
     found, notes = extract(score, line, rests=True), slow.tones(score)
@@ -141,7 +141,7 @@ def test_as_the_slow_versions(score, line):
     assert (found.note_length_transition_matrix == matrix).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(scores(), st.integers(-24, 24))
 def test_transposition_turns_histograms_and_leaves_intervals(score, semitones):
     found, moved = extract(score), extract(score.transpose(semitones))
@@ -153,13 +153,13 @@ def test_transposition_turns_histograms_and_leaves_intervals(score, semitones):
         np.testing.assert_allclose(after, before, rtol=1e-12, atol=1e-12, err_msg=name)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(scores(), st.integers(2, 9), st.sampled_from(["whole", "bar"]))
 def test_resolution_changes_nothing(score, times, unit):
     same(extract(score, rests=True, unit=unit), extract(finer(score, times), rests=True, unit=unit))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(scores(fewest=1))
 def test_vectors_are_finite_and_shares_sum_to_one(score):
     found = vectors(extract(score))

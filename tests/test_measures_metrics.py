@@ -124,7 +124,7 @@ def test_of_silence_most_is_unknown():
     assert all(found[name] == 0 for name in known)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(scores(), st.integers(0, 4))
 def test_as_the_slow_versions(score, threshold):
     found, notes, roll = metrics.all_metrics(score), slow.tones(score), slow.roll(score)
@@ -147,7 +147,7 @@ def test_as_the_slow_versions(score, threshold):
     assert found["scale_consistency"] == approx(max(rates) if notes else math.nan)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(scores())
 def test_groove_as_the_slow_version(score):
     bars = slow.onsets_of_bars(score) if score.end else []
@@ -162,7 +162,7 @@ def test_groove_as_the_slow_version(score):
     assert repetition.grooving_similarity(score) == approx(np.mean(pairs) if pairs else math.nan)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(odd_scores())
 def test_no_piece_is_too_odd(score):
     found = metrics.all_metrics(score) | repetition.all_repetition(score)
@@ -174,7 +174,7 @@ def test_no_piece_is_too_odd(score):
     measure([score])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(scores(), st.integers(2, 9), st.integers(-24, 24))
 def test_neither_resolution_nor_key_changes_a_metric(score, times, semitones):
     before = metrics.all_metrics(score) | repetition.all_repetition(score)
@@ -211,7 +211,7 @@ def test_a_scale_is_not_stuck():
     assert not repetition.is_stuck(music)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.integers(60, 62), min_size=1, max_size=25), st.integers(1, 5))
 def test_repetition_as_the_slow_versions(pitches, n):
     music = tune(*pitches)
@@ -224,7 +224,7 @@ def test_repetition_as_the_slow_versions(pitches, n):
     assert repetition.top_gram_share(music, n) == approx(expected)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(scores(fewest=1), st.integers(1, 6))
 def test_entropy_of_bars_as_the_slow_version(score, k):
     bars = slow.bars_of(score)
@@ -263,7 +263,7 @@ def test_changes_come_along():
     assert moved.seconds(moved.end) == pytest.approx(music.seconds(music.end), rel=0.02)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(scores(), st.sampled_from([1, 4, 6]))
 def test_what_is_on_the_grid_stays(score, steps):
     once = on_grid(score, steps)
@@ -289,7 +289,7 @@ def test_silence_before_the_first_bar_is_no_bar():
     assert len(first_bars(music, 3).notes()) == 2 and first_bars(music, 3).keys == ((0, "G"), (72, "D"))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(scores(), st.integers(1, 5))
 def test_first_bars_are_bars_of_the_piece(score, bars):
     cut = first_bars(score, bars)

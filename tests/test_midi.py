@@ -86,7 +86,7 @@ def scores(draw):
     )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@settings(max_examples=60)
 @given(scores())
 def test_any_score_survives_a_round_trip(tmp_path_factory, score):
     path = tmp_path_factory.mktemp("midi") / "score.mid"
@@ -473,7 +473,7 @@ def test_a_pedal_in_a_track_of_its_own(tmp_path):
     assert times_and_pitches(read_midi(path, pedal=True)) == [(0, 20, 60), (20, 30, 60)]
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@settings(max_examples=200)
 @given(
     st.lists(st.tuples(st.integers(0, 30), st.integers(0, 10), st.integers(60, 62)), min_size=1, max_size=12),
     st.lists(st.tuples(st.integers(0, 40), st.booleans()), max_size=8),

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from encoders.abc_characters import Characters, stream
@@ -44,7 +44,6 @@ def naive(train, test, order, V):
 sequences = st.lists(st.lists(st.integers(0, 3), max_size=12), min_size=1, max_size=4)
 
 
-@settings(deadline=None)
 @given(sequences.filter(any), sequences, st.integers(0, 4))
 def test_against_the_formula(train, test, order):
     model = WittenBell(order, 4).fit(train)

@@ -108,7 +108,7 @@ def symbols(draw, encoder):
 def test_symbols_come_back(chords, durations):
     encoder = NoteChords(chords, durations)
 
-    @settings(max_examples=60, deadline=None, derandomize=True, database=None)
+    @settings(max_examples=60)
     @given(symbols(encoder))
     def check(names):
         music = encoder.score(names)
@@ -120,7 +120,7 @@ def test_symbols_come_back(chords, durations):
     check()
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.tuples(st.integers(0, 400), st.integers(1, 900), st.integers(0, 127)), min_size=1, max_size=30
@@ -172,7 +172,7 @@ def test_the_shortest_note_and_no_drums():
         NoteChords().losses(Score(480, [drums]))
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@settings(max_examples=60)
 @given(st.sets(st.integers(0, 127), min_size=1, max_size=5), st.integers(-40, 40), st.sampled_from(KINDS))
 def test_transposition(pitches, by, kind):
     encoder = NoteChords(*kind)

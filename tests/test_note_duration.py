@@ -101,7 +101,7 @@ def test_the_vocabulary():
     ]  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None, derandomize=True, database=None)
+@settings(max_examples=150)
 @given(scores(), encoders)
 def test_any_score_comes_back_as_quantised(music, encoder):
     tokens, grid = encoder.encode(music), encoder.quantise(music)
@@ -127,7 +127,7 @@ def sentences(draw):
     return tokens
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@settings(max_examples=200)
 @given(sentences())
 def test_every_sample_under_the_mask_decodes(tokens):
     encoder = NoteDuration(lowest=21, highest=108, longest=100)

@@ -26,7 +26,7 @@ def windows(sequences=PIECES, length=4, batch=3, seed=0, **options):
     return Windows(sequences, length, batch, np.random.default_rng(seed), **options)
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, database=None)
+@settings(max_examples=60)
 @given(
     sizes=st.lists(st.integers(0, 20), min_size=1, max_size=6),
     length=st.integers(1, 6),
