@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from encoders.abc_events import AbcError
 from encoders.abc_notation import Tune, file_header, read_tune, split_tunes
+from scratchnet.files import is_regular
 
 MOST_BYTES = 50_000_000  # of a file; the largest collections are some ten million
 MOST_CHARACTERS = 100_000  # of a tune
@@ -74,7 +75,7 @@ def read_collection(paths):
 
 def _files(path):
     """The path itself, or if it is a folder the .abc files below it."""
-    if not path.is_dir():
+    if not os.path.isdir(path):
         return [path]
     found = []
     for folder, folders, names in os.walk(path):  # does not follow links, which might go round
@@ -86,10 +87,12 @@ def _files(path):
 def _text(path):
     """The text of a file; ValueError says why there is none."""
     try:
-        if not path.is_file():
-            raise ValueError("no such file" if not path.exists() else "not a file")
+        if not is_regular(path):
+            raise ValueError("not a file")
         with open(path, "rb") as file:
             content = file.read(MOST_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise ValueError("no such file") from None
     except OSError as error:
         raise ValueError(f"cannot be read ({error.strerror})") from None
     if len(content) > MOST_BYTES:

@@ -22,7 +22,7 @@ from encoders import midi_events, midi_pedal, midi_reader, score, score_bytes
 from encoders.midi_reader import MAX_BYTES, parse
 from encoders.score_bytes import pack, unpack
 from encoders.workers import in_workers
-from scratchnet.files import atomic_open
+from scratchnet.files import atomic_open, is_regular
 
 SUFFIXES = (".mid", ".midi")  # of files in folders, in small letters or capitals
 
@@ -156,10 +156,12 @@ def _read(path, pedal, convert, cache):
 def _content(path):
     """The bytes of a file; ValueError says why there are none."""
     try:
-        if not path.is_file():  # reading a pipe would wait for ever
-            raise ValueError("no such file" if not path.exists() else "not a file")
+        if not is_regular(path):
+            raise ValueError("not a file")
         with open(path, "rb") as file:
             return file.read(MAX_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise ValueError("no such file") from None
     except OSError as error:
         raise ValueError(_why(error)) from None
 

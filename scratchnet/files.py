@@ -4,6 +4,7 @@ import contextlib
 import glob
 import os
 import secrets
+import stat
 from pathlib import Path
 
 
@@ -34,6 +35,19 @@ def atomic_path(path):
     finally:
         with contextlib.suppress(OSError):  # what went wrong before matters more
             temporary.unlink()
+
+
+def is_regular(path):
+    """Whether this is a file with an end: no folder, and no pipe or device, which one might read for ever.
+
+    Unlike Path.is_file it says the same on all versions of Python where nothing can be looked at.
+
+    Raises
+    ------
+    OSError
+        If there is none, its name is too long, or it may not be looked at.
+    """
+    return stat.S_ISREG(os.stat(path).st_mode)
 
 
 def leftovers(path):

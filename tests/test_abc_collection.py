@@ -1,5 +1,8 @@
 """Folders of ABC files, good and bad."""
 
+import errno
+import os
+
 import pytest
 
 from encoders import abc_collection
@@ -53,6 +56,17 @@ def test_a_tune_that_cannot_sound_is_dropped(tmp_path):
     path.write_text(TUNE.format(1, "odd").replace("A", "A/9973"))
     assert reasons(read_collection([path])) == [
         ("a.abc", 1, "expected lengths in ticks of 1/" + str(480 * 9973) + " of a quarter note")
+    ]
+
+
+def test_what_is_no_file(tmp_path):
+    (tmp_path / "round.abc").symlink_to("round.abc")
+    long = tmp_path / f"{'x' * 300}.abc"
+    found = reasons(read_collection([tmp_path / "none.abc", tmp_path / "round.abc", long]))
+    assert [reason for _, _, reason in found] == [
+        "no such file",
+        f"cannot be read ({os.strerror(errno.ELOOP)})",
+        f"cannot be read ({os.strerror(errno.ENAMETOOLONG)})",
     ]
 
 

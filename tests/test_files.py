@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from scratchnet.files import atomic_open, atomic_path, leftovers
+from scratchnet.files import atomic_open, atomic_path, is_regular, leftovers
 
 
 def names(folder):
@@ -167,3 +167,14 @@ def test_what_killed_writers_left(tmp_path):
         temporary.touch()
         assert temporary in leftovers(path)
     assert leftovers(tmp_path / "none") == []
+
+
+def test_what_is_a_regular_file(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "round").symlink_to("round")
+    assert is_regular(tmp_path / "file") and is_regular(tmp_path / "link") and not is_regular(tmp_path)
+    for name, code in (("none", errno.ENOENT), ("x" * 300, errno.ENAMETOOLONG), ("round", errno.ELOOP)):
+        with pytest.raises(OSError) as caught:
+            is_regular(tmp_path / name)
+        assert caught.value.errno == code
