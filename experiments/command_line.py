@@ -7,13 +7,13 @@ Exit status: 0 done, 1 failed, 2 bad input, 3 something is not installed, 130 Ct
 
 import dataclasses
 import inspect
-import os
 import sys
 import textwrap
 import typing
 
 from experiments.errors import UserError
 from experiments.settings import is_positional, make_parser
+from experiments.streams import discard_broken_output, mend_streams, warnings_as_lines, write_line
 
 
 class Program:
@@ -61,6 +61,16 @@ class Program:
         """
         argv = list(sys.argv[1:] if argv is None else argv)
         label = f"{self.name} {argv[0]}" if argv and argv[0] in self.commands else self.name
+        mend_streams()
+        with warnings_as_lines(label):
+            status, message = self.outcome(argv)
+        if message:
+            write_line(f"{label}: {message}")
+        discard_broken_output()
+        return status
+
+    def outcome(self, argv):
+        """Run a command: exit status, and what is to be said of it."""
         try:
             try:
                 self.run(argv)
@@ -68,17 +78,14 @@ class Program:
                 if stop.code:
                     raise
             sys.stdout.flush()
-            return 0
+            return 0, ""
         except KeyboardInterrupt as stop:  # a job that was stopped between two steps says how to go on
-            status, message = 130, f"interrupted: {stop}" if str(stop) else "interrupted"
+            return 130, f"interrupted: {stop}" if str(stop) else "interrupted"
         except Exception as error:
             status, message = self.explain(error)
             if status is None:
                 raise
-        if message:
-            sys.stderr.write(f"{label}: {message}\n")
-        discard_broken_output()
-        return status
+            return status, message
 
     def run(self, argv):
         if argv[:1] in (["-h"], ["--help"]):
@@ -158,11 +165,3 @@ class Program:
 def config_type_of(command):
     """The dataclass of a command's settings."""
     return next(iter(typing.get_type_hints(command).values()))
-
-
-def discard_broken_output():
-    """If standard output cannot be written, send the rest nowhere: Python would complain again at exit."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -5,10 +5,19 @@ import os
 import signal
 from concurrent.futures import ProcessPoolExecutor, as_completed
 
+from experiments.streams import how_warnings_are_shown, mend_streams, show_warnings_alike
 
-def begin_process():
-    """What each process does first. Ctrl-C is for the parent, which ends them all."""
+
+def begin_process(warnings=None):
+    """What each process does first. Ctrl-C is for the parent, which ends them all.
+
+    Parameters
+    ----------
+    warnings : `how_warnings_are_shown` of the parent
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    mend_streams()
+    show_warnings_alike(warnings)
 
 
 def in_processes(function, jobs, workers=None):
@@ -25,7 +34,8 @@ def in_processes(function, jobs, workers=None):
     """
     workers = min(workers or os.cpu_count() or 1, len(jobs))
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, initializer=begin_process) as pool:
+    about = (how_warnings_are_shown(),)
+    with ProcessPoolExecutor(workers, context, initializer=begin_process, initargs=about) as pool:
         try:
             for done in as_completed([pool.submit(function, *job) for job in jobs]):
                 yield done.result()

@@ -20,6 +20,7 @@ from pathlib import Path
 from experiments.errors import UserError, import_extra
 from experiments.processes import begin_process
 from experiments.run_folder import RunFolder
+from experiments.streams import how_warnings_are_shown
 from scratchnet.checkpoint import CheckpointError
 from scratchnet.training import Diverged
 
@@ -295,7 +296,8 @@ def curves(folder):
 def run_workers(work, config, workers, say):
     """Call `work(config)` in processes of their own; one that is killed does not stop the others."""
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=work_quietly, args=(work, config)) for _ in range(workers)]
+    about = work, config, how_warnings_are_shown()
+    processes = [context.Process(target=work_quietly, args=about) for _ in range(workers)]
     try:
         for process in processes:
             process.start()
@@ -310,7 +312,7 @@ def run_workers(work, config, workers, say):
         say(f"{lost} of {len(processes)} workers ended before their time; the same command goes on")
 
 
-def work_quietly(work, config):
-    """`work(config)`, in a process whose Ctrl-C is the parent's to handle."""
-    begin_process()
+def work_quietly(work, config, warnings=None):
+    """`work(config)`, in a process whose Ctrl-C is the parent's to handle; see `begin_process`."""
+    begin_process(warnings)
     work(config)
