@@ -4,6 +4,7 @@ import sys
 
 from experiments.errors import import_extra
 
+SECONDS_OF_SILENCE = 2.0  # after which people ask whether it hangs
 SECONDS_BETWEEN_LINES = 10.0  # in a log file a bar that is redrawn ten times a second is thousands of lines
 
 
@@ -26,6 +27,8 @@ class Progress:
         Standard error by default.
     initial : int
         Units that were done before, and do not count for the rate.
+    passing : bool
+        Show it only if it takes more than two seconds, and leave nothing behind.
 
     Raises
     ------
@@ -33,12 +36,14 @@ class Progress:
         If tqdm is not installed (and `quiet` is not asked for).
     """
 
-    def __init__(self, total, description="", unit="step", quiet=False, file=None, initial=0):
+    def __init__(self, total, description="", unit="step", quiet=False, file=None, initial=0, passing=False):
         self.bar = None
         if quiet:
             return
         file = sys.stderr if file is None else file
         options = {"total": total, "desc": description, "unit": unit, "miniters": 1, "initial": initial}
+        if passing:
+            options.update(delay=SECONDS_OF_SILENCE, leave=False)
         if file.isatty():
             options.update(file=file, mininterval=0.1, dynamic_ncols=True, unit=f" {unit}")
         else:

@@ -214,7 +214,8 @@ def judged(sequences, batch, heard=1, length=1024):
     ----------
     sequences : list of arrays of whole numbers, each longer than `heard`
     batch : B, at most; sequences of like length come together
-    heard : tokens at the beginning of each sequence that are given, not predicted; at least 1
+    heard : tokens at the beginning of each sequence that are given, not predicted, at least 1; one number, or
+        one for each sequence
     length : T, at most; longer sequences go on in the next batch, which is not fresh
 
     Returns
@@ -227,20 +228,23 @@ def judged(sequences, batch, heard=1, length=1024):
         If there is no sequence, or one is too short.
     """
     _expect_sizes(length, batch)
-    if heard < 1:
-        raise ValueError(f"expected heard >= 1, got {heard}")
-    sequences = [expect_sequence(sequence, heard + 1) for sequence in sequences]
+    if np.min(heard, initial=1) < 1:
+        raise ValueError(f"expected heard >= 1, got {np.min(heard)}")
+    given = np.broadcast_to(heard, len(sequences)).tolist()
+    sequences = [expect_sequence(sequence, k + 1) for sequence, k in zip(sequences, given, strict=True)]
     if not sequences:
         raise ValueError("expected at least one sequence to be judged by")
     order = sorted(range(len(sequences)), key=lambda k: len(sequences[k]))
     batches = []
     for first in range(0, len(order), batch):
-        chosen = [sequences[k] for k in order[first : first + batch]]
+        places = order[first : first + batch]
+        chosen = [sequences[k] for k in places]
         x = np.zeros((len(chosen[-1]) - 1, len(chosen)), np.int64)
         y = np.full(x.shape, IGNORED, np.int64)
         for n, sequence in enumerate(chosen):
             x[: len(sequence) - 1, n] = sequence[:-1]
-            y[heard - 1 : len(sequence) - 1, n] = sequence[heard:]
+            begin = given[places[n]]
+            y[begin - 1 : len(sequence) - 1, n] = sequence[begin:]
         for start in range(0, len(x), length):
             batches.append(Batch(x[start : start + length], y[start : start + length], start == 0))
     return batches

@@ -55,6 +55,27 @@ def top_k_accuracy(a, t, k=1, ignore_index=IGNORED):
     return float((rank[counts] <= k).mean())
 
 
+def surprisal(a, t, ignore_index=IGNORED):
+    """Nats of each target, -log p.
+
+    Parameters
+    ----------
+    a : array (T, V, B), logits
+    t : whole numbers (T, B), targets in 0 .. V - 1
+    ignore_index : targets with this value do not count
+
+    Returns
+    -------
+    float64 array (T, B), 0 where the target does not count
+    """
+    counts = t != ignore_index
+    top = a.max(axis=1, keepdims=True)
+    below = np.subtract(a, top)
+    own = np.take_along_axis(below, np.where(counts, t, 0)[:, None].astype(np.int64), axis=1)[:, 0]
+    total = np.exp(below, out=below).sum(axis=1, dtype=np.float64)
+    return np.where(counts, np.log(total) - own, 0.0)
+
+
 class ClassScores(NamedTuple):
     """Scores (C,) of the classes that occur, and their means.
 

@@ -3,7 +3,7 @@
     trainer = Trainer(model, batches, Adam(model.params, model.grads, 1e-3), clip=5, schedule=Cosine(2000))
     while trainer.steps < 2000:
         print(trainer.step())                   a Step: loss, norm of the gradient, ...
-    trainer.judge(judged(sequences, 16))        nats a token; the best weights are kept
+    trainer.judge(held_out(sequences, 16, rng)) nats a token; the best weights are kept
 
 A step: forward, with the state of the batch before if that goes on; loss; backward; the gradient clipped; the
 learning rate of the schedule; the optimizer's change; the mean of the weights moved.
@@ -19,6 +19,7 @@ import numpy as np
 
 from scratchnet.batches import IGNORED
 from scratchnet.checkpoint import generator_state, set_generator
+from scratchnet.held_out import HeldOut, evaluate
 from scratchnet.losses import softmax_cross_entropy
 from scratchnet.optimizers import clip_global_norm
 from scratchnet.sequential import Sequential
@@ -56,7 +57,8 @@ class Trainer:
     Attributes
     ----------
     steps : how many steps were taken
-    best : None, or a dict: step and nats of the best judgement so far
+    best : None, or a dict: step and nats of the best judgement so far, and by a sample its standard error
+    error : standard error of the last judgement, see HeldOut.judge
     best_weights : the weights then, by name
     waited : judgements since the best one
     """
@@ -68,7 +70,7 @@ class Trainer:
         self.clip, self.schedule, self.average = clip, schedule, average
         self.mean = {name: w.copy() for name, w in _learned(model).items()} if average else {}
         self.carried = None
-        self.best, self.best_weights, self.waited = None, {}, 0
+        self.best, self.best_weights, self.waited, self.error = None, {}, 0, 0.0
         self.generators = _generators(model)
 
     @property
@@ -128,10 +130,15 @@ class Trainer:
             else:  # a count
                 mean[...] = learned[name]
 
-    def judge(self, batches):
-        """Nats a token of other batches, by the mean of the weights; the best weights so far are kept.
+    def judge(self, held_out, progress=None):
+        """Nats a token of held-out sequences, by the mean of the weights; the best weights so far are kept.
 
-        Training is not disturbed.
+        Training is not disturbed, nor if `progress` raises something: then nothing was judged.
+
+        Parameters
+        ----------
+        held_out : HeldOut (held_out.py), or a list of Batch
+        progress : function without arguments, called after each batch; None for none
 
         Raises
         ------
@@ -143,12 +150,16 @@ class Trainer:
         for name, mean in self.mean.items():
             learned[name][...] = mean
         try:
-            nats = evaluate(model, batches)
+            if isinstance(held_out, HeldOut):
+                nats, self.error = held_out.judge(model, progress)
+            else:
+                nats, self.error = evaluate(model, held_out, progress), 0.0
             if not math.isfinite(nats):
                 raise Diverged(f"after step {self.steps} the held-out loss is {nats:g}")
             self.waited += 1
             if self.best is None or nats < self.best["nats"]:
-                self.best, self.waited = {"step": self.steps, "nats": nats}, 0
+                error = {"error": self.error} if self.error else {}
+                self.best, self.waited = {"step": self.steps, "nats": nats} | error, 0
                 self.best_weights = model.state_dict()
         finally:
             for name, w in weights.items():
@@ -210,7 +221,8 @@ class Trainer:
         _expect_like(best, {} if self.best is None else own, "best weights")
         self.best_weights = best
         if self.best is not None:
-            self.best = {"step": int(self.best["step"]), "nats": float(self.best["nats"])}
+            error = {"error": float(self.best["error"])} if "error" in self.best else {}
+            self.best = {"step": int(self.best["step"]), "nats": float(self.best["nats"])} | error
         if type(self.waited) is not int or metadata["step"] != self.steps:
             raise ValueError("expected the numbers of a Trainer's steps and judgements")
         carried, start = parts.get("carried", {}), self.model.initial_state(self.batches.batch)
@@ -226,34 +238,6 @@ class Trainer:
             raise ValueError(f"expected {len(self.generators)} generators, got {len(metadata['generators'])}")
         for rng, state in zip(self.generators, metadata["generators"], strict=True):
             set_generator(rng, state)
-
-
-def evaluate(model, batches):
-    """Nats a token, without dropout: the mean over all targets of all batches, as from `judged`.
-
-    The model goes on training, if it was, as if nothing had been.
-
-    Raises
-    ------
-    ValueError
-        If there is no target.
-    """
-    training, total, count, carried = model.training, 0.0, 0, None
-    model.eval()
-    try:
-        for batch in batches:
-            if batch.fresh or carried is None:
-                carried = model.initial_state(batch.x.shape[1])
-            with np.errstate(over="ignore", invalid="ignore"):
-                a, carried = model.forward(batch.x, carried, batch.lengths)
-                if targets := _targets(batch):
-                    loss, _ = softmax_cross_entropy(a, batch.y)
-                    total, count = total + float(loss) * targets, count + targets
-    finally:
-        model.train(training)
-    if not count:
-        raise ValueError("expected at least one target to be judged by")
-    return total / count
 
 
 def _learned(model):

@@ -1,0 +1,166 @@
+"""Judging by held-out sequences: by all of them, or by a sample where that would take longer than learning.
+
+    part = held_out(sequences, batch=32, rng=rng, most=100_000)
+    nats, error = part.judge(model)
+
+For a sample all sequences are cut into windows of at most LENGTH targets, and some windows are drawn, each as
+likely as any other, none twice. A window is predicted as if the network had just begun to listen WARM_UP
+tokens before it; what these tokens are is not asked. With s nats and t targets in each of n windows out of N:
+
+    r = sum of s / sum of t                                                                     nats a token
+    error^2 = (1 - n / N) n / (n - 1) sum of (s - r t)^2 / (sum of t)^2         of r, one standard deviation
+
+Source: Cochran 1977, section 2.11, the standard error of a ratio; windows differ more than tokens do, and so
+it counts windows. That a network knows less of the past in a window is the same for all that it judges.
+
+Memory: two int64 for each token of the sample.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from scratchnet.batches import IGNORED, judged
+from scratchnet.losses import softmax_cross_entropy
+from scratchnet.metrics import surprisal
+
+LENGTH = 512  # targets in a window
+WARM_UP = 64  # tokens before it
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What networks are judged by.
+
+    Attributes
+    ----------
+    batches : list of Batch
+    tokens, of_tokens : how many targets it has, and how many all sequences have
+    windows, of_windows : how many windows were drawn, out of how many; equal where nothing is left out
+    """
+
+    batches: list
+    tokens: int
+    of_tokens: int
+    windows: int
+    of_windows: int
+
+    @property
+    def whole(self):
+        """Whether it is all there is."""
+        return self.tokens == self.of_tokens
+
+    def judge(self, model, progress=None):
+        """Nats a token, and the standard error that the choice of windows brings, 0 if it is all there is.
+
+        Parameters and errors: as `evaluate`.
+        """
+        if self.whole:
+            return evaluate(model, self.batches, progress), 0.0
+        pairs = [
+            (surprisal(a, batch.y).sum(0), np.count_nonzero(batch.y != IGNORED, 0))
+            for batch, a in outputs(model, self.batches, progress)
+        ]
+        s, t = (np.concatenate(rows) for rows in zip(*pairs, strict=True))
+        nats = float(s.sum() / t.sum())
+        return nats, ratio_error(s, t, self.of_windows)
+
+    def __str__(self):
+        if self.whole:
+            return f"all {self.tokens:,} tokens"
+        return (
+            f"{self.tokens:,} of {self.of_tokens:,} tokens, {self.windows:,} of {self.of_windows:,} windows"
+        )
+
+
+def ratio_error(s, t, N):
+    """Standard error of sum s / sum t, of n values (n,), two or more, drawn from N."""
+    n, r = len(s), s.sum() / t.sum()
+    return float(math.sqrt((1 - n / N) * n / (n - 1) * np.square(s - r * t).sum()) / t.sum())
+
+
+def held_out(sequences, batch, rng, most=None, heard=1):
+    """The sequences to judge by, or a sample of them.
+
+    Parameters
+    ----------
+    sequences : list of arrays of whole numbers, each longer than `heard`
+    batch : B, at most
+    rng : numpy Generator, which draws the windows
+    most : steps that judging takes at most, summed over sequences, but at least two windows; None for all
+    heard : tokens at the beginning of each sequence that are given, not predicted; at least 1
+
+    Returns
+    -------
+    HeldOut
+
+    Raises
+    ------
+    ValueError
+        If there is no sequence, or one is too short.
+    """
+    targets = sum(len(sequence) - heard for sequence in sequences)
+    windows = [
+        (k, first, min(first + LENGTH, len(sequence)))
+        for k, sequence in enumerate(sequences)
+        for first in range(heard, len(sequence), LENGTH)
+    ]
+    steps = sum(len(sequence) - 1 for sequence in sequences)
+    if most is None or steps <= most or len(windows) <= 2:
+        return HeldOut(judged(sequences, batch, heard), targets, targets, len(windows), len(windows))
+    chosen, heard_of, left = [], [], most
+    for k, first, end in (windows[n] for n in rng.permutation(len(windows))):
+        begin = max(0, first - WARM_UP)
+        left -= end - begin - 1
+        if len(chosen) >= 2 and left < 0:
+            break
+        chosen.append(sequences[k][begin:end])
+        heard_of.append(first - begin)
+    tokens = sum(map(len, chosen)) - sum(heard_of)
+    return HeldOut(judged(chosen, batch, heard_of), tokens, targets, len(chosen), len(windows))
+
+
+def evaluate(model, batches, progress=None):
+    """Nats a token, without dropout: the mean over all targets of all batches, as from `judged`.
+
+    The model goes on training, if it was, as if nothing had been.
+
+    Parameters
+    ----------
+    progress : function without arguments, called after each batch; None for none
+
+    Raises
+    ------
+    ValueError
+        If there is no target.
+    """
+    total, count = 0.0, 0
+    for batch, a in outputs(model, batches, progress):
+        if targets := int(np.count_nonzero(batch.y != IGNORED)):
+            with np.errstate(over="ignore", invalid="ignore"):
+                loss, _ = softmax_cross_entropy(a, batch.y)
+            total, count = total + float(loss) * targets, count + targets
+    if not count:
+        raise ValueError("expected at least one target to be judged by")
+    return total / count
+
+
+def outputs(model, batches, progress=None):
+    """Yield each batch with the logits (T, V, B) that a model gives for it, without dropout; see `evaluate`.
+
+    The logits are overwritten by the next ones.
+    """
+    training, carried = model.training, None
+    model.eval()
+    try:
+        for batch in batches:
+            if batch.fresh or carried is None:
+                carried = model.initial_state(batch.x.shape[1])
+            with np.errstate(over="ignore", invalid="ignore"):
+                a, carried = model.forward(batch.x, carried, batch.lengths)
+            yield batch, a
+            if progress is not None:
+                progress()
+    finally:
+        model.train(training)
