@@ -37,7 +37,7 @@ class Progress:
     """
 
     def __init__(self, total, description="", unit="step", quiet=False, file=None, initial=0, passing=False):
-        self.bar = None
+        self.bar, self.figures = None, {}
         if quiet:
             return
         file = sys.stderr if file is None else file
@@ -57,10 +57,14 @@ class Progress:
         """Report `n` more units done and the current figures, e.g. `loss=0.52`; numbers take four digits."""
         if self.bar is None:
             return
+        self.figures |= {name: f"{v:.4g}" if isinstance(v, float) else v for name, v in figures.items()}
         if figures:
-            texts = {name: f"{v:.4g}" if isinstance(v, float) else v for name, v in figures.items()}
-            self.bar.set_postfix(texts, refresh=False)
+            self.bar.set_postfix(self.figures, refresh=False)
         self.bar.update(n)
+
+    def tell(self, **figures):
+        """Change some of the current figures; they are shown with the next unit."""
+        self.update(0, **figures)
 
     def close(self):
         """Leave the final state on display."""

@@ -26,14 +26,20 @@ def learn(session, quiet, program, pieces, unit):
     SystemExit
         If it diverges: status 1, and one line.
     """
-    trainer = session.trainer
+    trainer, held_out = session.trainer, session.held_out
     say(f"{trainer.model.parameter_count:,} weights, {session.steps} steps")
+    say(f"judged every {session.judge_every} steps by {held_out} of the {pieces}")
     try:
         session.learn(quiet)
     except Diverged as error:
         raise SystemExit(f"{program}: error: {error}") from None
-    best = f"step {trainer.best['step']}, {trainer.best['nats']:.3f} nats a {unit}"
-    say(f"stopped after step {trainer.steps}; the best on {pieces}: {best}")
+    best = trainer.best
+    error = f" ± {best['error']:.3f}, the standard error of the sample" if "error" in best else ""
+    say(
+        f"stopped after step {trainer.steps}; the best on {pieces}: step {best['step']}, {best['nats']:.3f} "
+        f"nats a {unit}{error}; judging took {session.judging / session.seconds:.0%} of the time"
+    )
+    session.run.write_metrics({"chosen by": held_out.counts() | best})
 
 
 def network_folders(path):

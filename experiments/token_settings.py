@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 
 from experiments.settings import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Range
 
+JUDGED = 0.3  # tokens judged for one learned from: to judge one takes about a third of the time
+LEAST_JUDGED = 2**14  # tokens; by fewer nobody would choose
 Optimizer = Literal["sgd", "momentum", "adagrad", "rmsprop", "adam"]
 Probability = Annotated[float, Range(least=0, below=1)]
 Share = Annotated[float, Range(least=0, most=1)]
@@ -62,6 +64,9 @@ class Learning(Optimising):
     """Tokens of a sequence, from which one step learns."""
     streams: bool | None = None
     """Go through all pieces and carry the state from one sequence to the next; else windows anywhere."""
+    judged: PositiveInt | None = None
+    """Tokens of held-out pieces by which the best network is chosen, at most; if not given, as many as take a
+    tenth of the time, and at least 16,384. Of more, always the same windows are taken; the end takes all."""
 
 
 @dataclass(frozen=True)
@@ -90,3 +95,11 @@ class Recipe:
 def filled(config, recipe):
     """Settings with the recipe's values wherever none is given."""
     return replace(config, **{k: v for k, v in asdict(recipe).items() if getattr(config, k) is None})
+
+
+def judging(config):
+    """Settings with the number of tokens to judge by."""
+    if config.judged:
+        return config
+    learned = config.judge_every * config.batch * config.length  # from one judgement to the next
+    return replace(config, judged=max(LEAST_JUDGED, round(JUDGED * learned)))

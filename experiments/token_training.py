@@ -29,6 +29,10 @@ HINT = "try a lower --lr or --clip"
 PARTS = ("best/", "mean/", "last/")  # of a checkpoint: what is to compose, the first that is there
 
 
+class BrokenOff(Exception):
+    """A judgement, by Ctrl-C."""
+
+
 class Session:
     """One training, from its first step or from a checkpoint.
 
@@ -37,7 +41,7 @@ class Session:
     trainer : Trainer
     run : RunFolder
     about : dict that JSON can hold, stored in all files: what the network is made of, its vocabulary
-    held_out : list of Batch, by which it is judged
+    held_out : HeldOut, or a list of Batch, by which it is judged
     steps : how many in all
     judge_every, save_every, log_every : steps
     patience : stop after so many judgements without a better one; 0 never
@@ -47,6 +51,8 @@ class Session:
     Attributes
     ----------
     again : the whole command line, for the message after Ctrl-C
+    due : whether a judgement was broken off after the last step
+    seconds, judging : that `learn` took, and judgements of these
     """
 
     def __init__(
@@ -59,7 +65,8 @@ class Session:
         self.patience, self.keep, self.log_every = patience, keep, log_every
         self.again = go_on_with(command, run.folder)
         self.recent = []  # losses since the last row of the log
-        self.saved = None
+        self.saved, self.due = None, False
+        self.seconds = self.judging = 0.0
 
     def resume(self):
         """Go on from the run's checkpoint: rows of the log that came after it are dropped.
@@ -75,10 +82,15 @@ class Session:
         try:
             self.trainer.load_state(tensors, metadata["trainer"])
             self.recent = [float(loss) for loss in metadata["recent"]]
+            self.due = metadata.get("due", False) is True
         except (KeyError, ValueError, TypeError) as error:
             raise CheckpointError(f"{path}: does not fit the settings of the run ({error})") from None
-        self.run.keep_rows(lambda row: row.get("step", 0) <= self.trainer.steps)
+        self.run.keep_rows(self._is_behind)
         self.saved = self.trainer.steps
+
+    def _is_behind(self, row):
+        step, now = row.get("step", 0), self.trainer.steps
+        return step <= now and not (self.due and step == now and "held_out" in row)
 
     @property
     def over(self):
@@ -101,50 +113,77 @@ class Session:
             Progress(self.steps, "training", "step", quiet, initial=trainer.steps) as bar,
             deferred_interrupt() as interrupt,
         ):
+            began = time.perf_counter()
             try:
-                self._learn(bar, interrupt)
+                self._learn(bar, interrupt, quiet)
             except Diverged as error:
                 kept = f"{self.run.checkpoint} holds step {self.saved}"
                 if trainer.best and self.best.is_file():
                     kept += f", {self.best.name} the best, of step {trainer.best['step']}"
                 raise Diverged(f"{error}; {kept}; {HINT}") from None
+            self.seconds = time.perf_counter() - began
 
-    def _learn(self, bar, interrupt):
+    def _learn(self, bar, interrupt, quiet):
         trainer, tokens, began = self.trainer, 0, time.perf_counter()
         for name in (CHECKPOINT, BEST, LOG):
             for path in leftovers(self.run.folder / name):
                 path.unlink()
         if self.saved is None:
             self.save()
-        while not self.over:
-            step = trainer.step()
-            self.recent.append(step.loss)
-            tokens += step.tokens
-            speed = tokens / (time.perf_counter() - began)
-            if step.step % self.log_every == 0:
-                loss = math.fsum(self.recent) / len(self.recent)
-                self.run.log(step=step.step, loss=loss, norm=step.norm, lr=step.lr, tokens_per_s=speed)
-                self.recent, tokens, began = [], 0, time.perf_counter()
-            if step.step % self.judge_every == 0 or step.step == self.steps:
+        while self.due or not self.over:
+            if not self.due:
+                step = trainer.step()
+                self.recent.append(step.loss)
+                tokens += step.tokens
+                speed = tokens / (time.perf_counter() - began)
+                if step.step % self.log_every == 0:
+                    loss = math.fsum(self.recent) / len(self.recent)
+                    self.run.log(step=step.step, loss=loss, norm=step.norm, lr=step.lr, tokens_per_s=speed)
+                    self.recent, tokens, began = [], 0, time.perf_counter()
+                self.due = step.step % self.judge_every == 0 or step.step == self.steps
+                figures = {"loss": step.loss, "norm": step.norm, "tokens/s": f"{speed:,.0f}"}
+                bar.update(1, **self._best_so_far(), **figures)
+            if self.due and not interrupt.is_set():
                 paused = time.perf_counter()
-                self.run.log(step=step.step, held_out=trainer.judge(self.held_out))
-                if trainer.best["step"] == step.step:
-                    save_checkpoint(self.best, trainer.best_weights, self.about | {"best": trainer.best})
+                self._judge(interrupt, quiet)
                 began += time.perf_counter() - paused
-            figures = {"held-out": trainer.best["nats"]} if trainer.best else {}
-            bar.update(1, loss=step.loss, **figures, norm=step.norm, **{"tokens/s": f"{speed:,.0f}"})
-            if interrupt.is_set() or step.step % self.save_every == 0 or self.over:
+                self.judging += time.perf_counter() - paused
+                bar.tell(**self._best_so_far())
+            if interrupt.is_set() or trainer.steps % self.save_every == 0 or self.over:
                 self.save()
             if interrupt.is_set():
                 where = f"step {trainer.steps} of {self.steps} is saved in {self.run.checkpoint}"
                 raise KeyboardInterrupt(f"{where}; go on with: {self.again}")
+
+    def _judge(self, interrupt, quiet):
+        """Log a judgement and keep the best weights; if it is broken off, it stays due."""
+        trainer, count = self.trainer, len(getattr(self.held_out, "batches", self.held_out))
+        with Progress(count, "judging", "batch", quiet, passing=True) as bar:
+
+            def progress():
+                bar.update(1)
+                if interrupt.is_set():
+                    raise BrokenOff
+
+            try:
+                nats = trainer.judge(self.held_out, progress)
+            except BrokenOff:
+                return
+        self.due = False
+        error = {"error": trainer.error} if trainer.error else {}
+        self.run.log(step=trainer.steps, held_out=nats, **error)
+        if trainer.best["step"] == trainer.steps:
+            save_checkpoint(self.best, trainer.best_weights, self.about | {"best": trainer.best})
+
+    def _best_so_far(self):
+        return {"held-out": self.trainer.best["nats"]} if self.trainer.best else {}
 
     def save(self):
         """Write the checkpoint; the log reaches the disk before it."""
         trainer = self.trainer
         tensors, metadata = trainer.state()
         self.run.sync_log()
-        about = self.about | {"trainer": metadata, "recent": self.recent}
+        about = self.about | {"trainer": metadata, "recent": self.recent, "due": self.due}
         save_checkpoint(self.run.checkpoint, tensors, about)
         if self.keep:
             self._keep(tensors, about)

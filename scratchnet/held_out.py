@@ -66,12 +66,16 @@ class HeldOut:
         nats = float(s.sum() / t.sum())
         return nats, ratio_error(s, t, self.of_windows)
 
+    def counts(self):
+        """The four counts: a dict that JSON can hold."""
+        return {name: getattr(self, name) for name in ("tokens", "of_tokens", "windows", "of_windows")}
+
     def __str__(self):
         if self.whole:
             return f"all {self.tokens:,} tokens"
-        return (
-            f"{self.tokens:,} of {self.of_tokens:,} tokens, {self.windows:,} of {self.of_windows:,} windows"
-        )
+        windows = f"{self.windows:,} of {self.of_windows:,} windows"
+        one_each = self.tokens == self.windows
+        return windows if one_each else f"{self.tokens:,} of {self.of_tokens:,} tokens, {windows},"
 
 
 def ratio_error(s, t, N):

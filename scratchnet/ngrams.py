@@ -9,6 +9,9 @@
 Where h was never seen, p_k = p_(k-1). So k = 0 is the smoothed unigram. At the beginning of a sequence
 contexts are as long as they can be.
 
+Memory: some 50 bytes for each token that is counted. Counts of one order are kept at a time, as those of the
+next need only the number of each token's context, and sorting finds that.
+
 Source: Witten & Bell 1991 (their method C), interpolated as Chen & Goodman 1998, section 2.6.
 """
 
@@ -35,7 +38,7 @@ class WittenBell:
         self.order, self.vocabulary = order, vocabulary
 
     def fit(self, sequences):
-        """Count; returns self.
+        """Take in what is to be counted; returns self.
 
         Parameters
         ----------
@@ -46,26 +49,9 @@ class WittenBell:
         ValueError
             If there is no token, or one is out of range.
         """
-        tokens, before = self._flat(sequences)
-        if not tokens.size:
+        self.tokens, self.before = self._flat(sequences)
+        if not self.tokens.size:
             raise ValueError("expected tokens to count, got none")
-        self.contexts, self.pairs, self.counts, self.totals, self.types = [], [], [], [], []
-        ids = np.zeros(tokens.size, np.int64)
-        for k in range(self.order + 1):
-            known = ids >= 0
-            if k:
-                known = before >= k
-                codes = self._code(ids, tokens, k)[known]
-                contexts = np.unique(codes)
-                ids = np.full(tokens.size, -1, np.int64)
-                ids[known] = np.searchsorted(contexts, codes)
-                self.contexts.append(contexts)
-            pairs, counts = np.unique(ids[known] * self.vocabulary + tokens[known], return_counts=True)
-            size = len(self.contexts[-1]) if k else 1
-            self.pairs.append(pairs)
-            self.counts.append(counts)
-            self.totals.append(np.bincount(pairs // self.vocabulary, counts, size))
-            self.types.append(np.bincount(pairs // self.vocabulary, minlength=size))
         return self
 
     def nats(self, sequences):
@@ -79,46 +65,63 @@ class WittenBell:
         -------
         float64 array (order + 1,)
         """
-        return -np.log(self.probabilities(sequences)).mean(1)
+        return np.array([-np.log(p).mean() for p in self.each_order(sequences)])
 
     def probabilities(self, sequences):
         """p_k of every token: float64 array (order + 1, L), L tokens in all."""
-        tokens, before = self._flat(sequences)
-        p = np.full(tokens.size, 1 / self.vocabulary)
-        found, ids = [], np.zeros(tokens.size, np.int64)
+        return np.array(list(self.each_order(sequences)))
+
+    def each_order(self, sequences):
+        """Yield p_k of every token, float64 (L,), for k = 0 .. order: counting takes a while for each."""
+        V, (tokens, before) = self.vocabulary, self._flat(sequences)
+        p = np.full(tokens.size, 1 / V)
+        learned, ids = np.zeros(self.tokens.size, np.int32), np.zeros(tokens.size, np.int32)
         for k in range(self.order + 1):
-            if not len(self.pairs[k]):  # no sequence was so long
-                found.append(p)
-                continue
+            known, size = self.before >= k, 1
             if k:
-                known = (before >= k) & (ids >= 0)
-                where, there = _find(self.contexts[k - 1], self._code(ids, tokens, k))
-                ids = np.where(known & there, where, -1)
-            seen = ids >= 0
-            where, there = _find(self.pairs[k], ids * self.vocabulary + tokens)
-            count = np.where(there & seen, self.counts[k][where], 0)
-            total, types = self.totals[k][ids], self.types[k][ids]  # of any context, where there is none
-            p = np.where(seen, (count + types * p) / (total + types), p)
-            found.append(p)
-        return np.array(found)
+                contexts, found = np.unique(self._code(learned, self.tokens, k)[known], return_inverse=True)
+                size = len(contexts)
+                learned = np.full(self.tokens.size, -1, np.int32)
+                learned[known] = found
+                where, there = _find(contexts, self._code(ids, tokens, k))
+                ids = np.where((before >= k) & (ids >= 0) & there, where, -1).astype(np.int32)
+                del contexts, found
+            pairs = learned[known].astype(np.int64) * V + self.tokens[known]
+            if pairs.size:  # else no sequence was so long
+                p = self._mixed(p, *np.unique(pairs, return_counts=True), size, ids, tokens)
+            yield p
+
+    def _mixed(self, shorter, pairs, counts, size, ids, tokens):
+        """p_k from p_(k-1), the pairs (context, token) that were seen and how often, and the tokens' contexts."""
+        context = pairs // self.vocabulary
+        total = np.bincount(context, counts, size)[ids]  # of any context, where there is none
+        types = np.bincount(context, minlength=size)[ids]
+        seen = ids >= 0
+        where, there = _find(pairs, ids.astype(np.int64) * self.vocabulary + tokens)
+        count = np.where(there & seen, counts[where], 0)
+        return np.where(seen, (count + types * shorter) / (total + types), shorter)
 
     def _code(self, ids, tokens, k):
         """A number for each context of length k: from the id of the shorter one and the token before."""
-        first = np.zeros_like(tokens)
-        first[k:] = tokens[:-k]
-        return ids * self.vocabulary + first
+        codes = ids.astype(np.int64) * self.vocabulary
+        codes[k:] += tokens[:-k]
+        return codes
 
     def _flat(self, sequences):
-        """All tokens in a row, and how many stand before each in its sequence."""
+        """All tokens in a row, and how many stand before each in its sequence; both int32."""
         arrays = [np.asarray(sequence, np.int64) for sequence in sequences]
         tokens = np.concatenate([*arrays, np.zeros(0, np.int64)])
-        before = np.concatenate([*(np.arange(len(array)) for array in arrays), np.zeros(0, np.int64)])
+        before = np.concatenate(
+            [*(np.arange(len(array), dtype=np.int32) for array in arrays), np.zeros(0, np.int32)]
+        )
         if tokens.size and not 0 <= tokens.min() <= tokens.max() < self.vocabulary:
             raise ValueError(f"expected tokens in 0 .. {self.vocabulary - 1}")
-        return tokens, before
+        return tokens.astype(np.int32), before
 
 
 def _find(values, codes):
     """Where each code stands among the sorted values, and whether it does."""
-    where = np.minimum(np.searchsorted(values, codes), len(values) - 1)
+    order = np.argsort(codes)  # searched for in order, they are found several times faster
+    where = np.empty(len(codes), np.int64)
+    where[order] = np.minimum(np.searchsorted(values, codes[order]), len(values) - 1)
     return where, (values[where] == codes) if len(values) else np.zeros(len(codes), bool)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from experiments.settings import NonNegativeInt, PositiveInt, Range
-from experiments.token_settings import Learning, Recipe, filled
+from experiments.token_settings import Learning, Recipe, filled, judging
 
 Preset = Literal["quick", "paper", "best"]
 Engine = Literal["auto", "built-in", "fluidsynth", "symusic"]
@@ -168,4 +168,4 @@ PRESETS = {
 
 def complete(config):
     """Settings with the preset's values wherever none is given."""
-    return filled(config, PRESETS[config.preset])
+    return judging(filled(config, PRESETS[config.preset]))

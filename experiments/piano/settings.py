@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from experiments.settings import NonNegativeInt, PositiveFloat, PositiveInt, Range
-from experiments.token_settings import Learning, Recipe, Share, filled
+from experiments.token_settings import Learning, Recipe, Share, filled, judging
 
 Preset = Literal["quick", "paper"]
 Model = Literal["rnn", "gru", "lstm", "attention", "vector-attention"]
@@ -153,4 +153,4 @@ PRESETS = {
 
 def complete(config):
     """Settings with the preset's values wherever none is given."""
-    return filled(config, PRESETS[config.preset])
+    return judging(filled(config, PRESETS[config.preset]))
