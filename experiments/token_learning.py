@@ -3,15 +3,33 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from experiments.run_folder import CHECKPOINT, RunFolder
 from experiments.settings import expect_resumed
 from experiments.token_training import Session
+from scratchnet import held_out as sampling
 from scratchnet.optimizers import SGD, Adagrad, Adam, RMSprop
 from scratchnet.schedules import Cosine, WarmUp
 from scratchnet.training import Trainer
 
+HEARD = 2  # tokens that begin every piece: they are given
+SAMPLE_SEED = 0  # the same windows in every run, so that runs can be compared
+LEAST_SAMPLE = 2**18  # tokens of training pieces
 WARM_UP = 50  # steps
 FINAL = 0.02  # of the learning rate is left at the end
+
+
+def held_out(sequences, batch, most=None):
+    """A HeldOut: sequences from what follows their first HEARD tokens to their end, `batch` of them side by
+    side, or if these are more than `most` tokens, so many in windows, always the same.
+    """
+    return sampling.held_out(sequences, batch, np.random.default_rng(SAMPLE_SEED), most, HEARD)
+
+
+def as_large(corpus, part):
+    """How many tokens of training pieces are judged beside a whole part: as many, but not too few."""
+    return max(LEAST_SAMPLE, sum(map(len, corpus.sequences(part))))
 
 
 def make_optimizer(config, network):

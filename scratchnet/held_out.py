@@ -63,8 +63,20 @@ class HeldOut:
             for batch, a in outputs(model, self.batches, progress)
         ]
         s, t = (np.concatenate(rows) for rows in zip(*pairs, strict=True))
-        nats = float(s.sum() / t.sum())
-        return nats, ratio_error(s, t, self.of_windows)
+        return float(s.sum() / t.sum()), self.error(s, t)
+
+    def error(self, s, t):
+        """Standard error of sum s / sum t that the choice of windows brings, 0 if it is all there is.
+
+        Parameters
+        ----------
+        s, t : arrays (n,), of each window what is summed, and its number of targets
+        """
+        if self.whole:
+            return 0.0
+        n, r = len(s), s.sum() / t.sum()
+        share = 1 - n / self.of_windows
+        return float(math.sqrt(share * n / (n - 1) * np.square(s - r * t).sum()) / t.sum())
 
     def counts(self):
         """The four counts: a dict that JSON can hold."""
@@ -76,12 +88,6 @@ class HeldOut:
         windows = f"{self.windows:,} of {self.of_windows:,} windows"
         one_each = self.tokens == self.windows
         return windows if one_each else f"{self.tokens:,} of {self.of_tokens:,} tokens, {windows},"
-
-
-def ratio_error(s, t, N):
-    """Standard error of sum s / sum t, of n values (n,), two or more, drawn from N."""
-    n, r = len(s), s.sum() / t.sum()
-    return float(math.sqrt((1 - n / N) * n / (n - 1) * np.square(s - r * t).sum()) / t.sum())
 
 
 def held_out(sequences, batch, rng, most=None, heard=1):

@@ -92,7 +92,7 @@ class WittenBell:
             yield p
 
     def _mixed(self, shorter, pairs, counts, size, ids, tokens):
-        """p_k from p_(k-1), the pairs (context, token) that were seen and how often, and the tokens' contexts."""
+        """p_k from p_(k-1), the pairs (context, token) that were seen, how often, and the tokens' contexts."""
         context = pairs // self.vocabulary
         total = np.bincount(context, counts, size)[ids]  # of any context, where there is none
         types = np.bincount(context, minlength=size)[ids]

@@ -64,9 +64,14 @@ class Corpus:
     window: int
     moved: bool = False
 
+    @cached_property
+    def tokens(self):
+        """Tokens of each piece: list of arrays."""
+        return [self.vocabulary.encode(piece.symbols) for piece in self.pieces]
+
     def sequences(self, part):
         """Tokens of each piece of a part: list of arrays."""
-        return [self.vocabulary.encode(self.pieces[k].symbols) for k in self.parts[part]]
+        return [self.tokens[k] for k in self.parts[part]]
 
     def windows(self, part):
         """How many windows a part has."""
@@ -78,13 +83,25 @@ class Corpus:
         return float((targets == self.vocabulary.unknown).mean())
 
     @cached_property
+    def moved_tokens(self):
+        """What each token becomes in another key: dict of semitones -> array (V,), -1 if a note would leave the
+        range of MIDI.
+        """
+        names, found = self.vocabulary.names, {0: np.arange(len(self.vocabulary), dtype=np.int32)}
+        for by in SEMITONES:
+            rows = [self.encoder.transpose(name, by) for name in names]
+            off = [row is None for row in rows]
+            found[by] = np.where(off, np.int32(-1), self.vocabulary.encode(rows))
+        return found
+
+    @cached_property
     def keys(self):
-        """Of each training piece its tokens in all keys that it can be moved to; the first is its own."""
+        """Of each training piece the semitones by which it can be moved; the first is 0."""
         found = []
-        for k in self.parts["train"]:
-            moved = (transposed(self.encoder, self.pieces[k].symbols, by) for by in SEMITONES if by)
-            rows = [self.pieces[k].symbols, *(row for row in moved if row is not None)]
-            found.append([self.vocabulary.encode(row) for row in rows])
+        for tokens in self.sequences("train"):
+            distinct = np.unique(tokens)
+            fits = [by for by, moved in self.moved_tokens.items() if moved[distinct].min() >= 0]
+            found.append(sorted(fits, key=lambda by: (by != 0, by)))
         return found
 
     def epoch(self, transpose):
@@ -95,8 +112,8 @@ class Corpus:
         def pieces(rng):
             moves = rng.random(len(self.keys))
             return [
-                keys[rng.integers(len(keys))] if move < transpose else keys[0]
-                for keys, move in zip(self.keys, moves, strict=True)
+                self.moved_tokens[keys[rng.integers(len(keys))]][tokens] if move < transpose else tokens
+                for tokens, keys, move in zip(self.sequences("train"), self.keys, moves, strict=True)
             ]
 
         return pieces
@@ -202,12 +219,6 @@ def vocabulary_of(encoder, pieces, moved=False):
     if moved:
         names |= {encoder.transpose(name, by) for name in names for by in SEMITONES} - {None}
     return SymbolVocabulary(names)
-
-
-def transposed(encoder, symbols, semitones):
-    """A piece in another key, a list of symbols; None if a note would leave the range of MIDI."""
-    names = {name: encoder.transpose(name, semitones) for name in set(symbols)}
-    return None if None in names.values() else [names[name] for name in symbols]
 
 
 def subfolders(paths):

@@ -50,7 +50,7 @@ def run_all(config):
         session.again = go_on_with("python -m experiments.classical --resume", run.folder)
         learn(session, quiet, *LEARNING)
         network, _, _, _ = runs.load_network(session.run.folder)
-        judged[build] = [report.judge_run(session, network, corpus)]
+        judged[build] = [report.judge_run(session, network, corpus, quiet=quiet)]
         picture_of_embedding(session.run, network, corpus)
         curves[build] = [held_out_curve(session.run.rows())]
         rows, repeated[build] = compose_samples(run, network, corpus, config, build, quiet)
@@ -58,7 +58,7 @@ def run_all(config):
     rows, repeated["human"] = human_samples(run, corpus, config)
     run.write_json(SAMPLES, samples + rows)
     run.write_metrics({"repetition": repeated})
-    tell(run, judged, curves, corpus)
+    tell(run, judged, curves, corpus, quiet)
     say(f"\nEverything is in {run.folder}. Listen: {run.folder / 'samples'}")
 
 
@@ -70,20 +70,22 @@ def run_train(config):
     say(corpus.describe())
     learn(session, config.quiet, *LEARNING)
     network, _, _, _ = runs.load_network(run.folder)
-    found = report.judge_run(session, network, corpus)
-    tell(run, {config.build: [found]}, {config.build: [held_out_curve(run.rows())]}, corpus)
+    found = report.judge_run(session, network, corpus, quiet=config.quiet)
+    curves = {config.build: [held_out_curve(run.rows())]}
+    tell(run, {config.build: [found]}, curves, corpus, config.quiet)
     picture_of_embedding(run, network, corpus)
     say(f"\nThe run is in {run.folder}. Compose: python -m experiments.classical compose {run.folder}")
 
 
-def tell(run, judged, curves, corpus):
+def tell(run, judged, curves, corpus, quiet):
     """Print, draw, write the table."""
-    rows = report.baselines(corpus)
+    rows = report.baselines(corpus, quiet=quiet)
     text = report.table(judged, rows) + "\n\n" + report.verdict(judged, rows)
     with atomic_open(run.path("table.md")) as file:
         file.write(text + "\n")
     run.write_metrics({"builds": judged, "baselines": rows})
-    figures.draw_learning(run.path("learning.png"), curves, *best_ngram(report.baselines(corpus, "valid")))
+    ngram = best_ngram(report.baselines(corpus, "valid", quiet))
+    figures.draw_learning(run.path("learning.png"), curves, *ngram)
     say("\n" + text)
 
 
@@ -131,10 +133,10 @@ def run_evaluate(config):
             raise UserError(f"{folder}: learned from other music than {folders[0]}")
         session = runs.make_session(settings, own, run)
         session.resume()
-        found = report.judge_run(session, network, corpus, keep=not config.data)
+        found = report.judge_run(session, network, corpus, not config.data, config.quiet)
         judged.setdefault(settings.build, []).append(found)
         curves.setdefault(settings.build, []).append(held_out_curve(run.rows()))
-    tell(RunFolder(config.out or config.runs[0]), judged, curves, first)
+    tell(RunFolder(config.out or config.runs[0]), judged, curves, first, config.quiet)
 
 
 def run_compose(config):

@@ -6,10 +6,12 @@ from statistics import mean, median
 import numpy as np
 
 from experiments.classical.runs import held_out
+from experiments.ngram_baseline import ngrams
+from experiments.progress import Progress
 from experiments.token_jobs import best_ngram, spread
 from scratchnet.batches import IGNORED
 from scratchnet.checkpoint import load_checkpoint
-from scratchnet.ngrams import WittenBell
+from scratchnet.held_out import outputs
 
 ORDER = 4  # the longest context of the n-grams
 MOST_TRAIN = 2000  # windows of training pieces that are judged, evenly spread
@@ -26,8 +28,8 @@ PUBLISHED = {
 PAPER_SIZES = "5.4 million and 2.5 million"  # weights, as the paper has it, of which builds it does not say
 
 
-def judge(network, corpus, part, most=None):
-    """Figures of a network on windows of a part of the corpus: a dict.
+def judge(network, corpus, part, most=None, quiet=True):
+    """Figures of a network on all windows of a part of the corpus, or on `most`: a dict.
 
     nats : categorical cross-entropy of targets that are in the vocabulary
     formula : the paper's: also -log(1 - p) of every symbol that was not the target
@@ -36,19 +38,21 @@ def judge(network, corpus, part, most=None):
     windows : how many targets there are
     """
     nats, formula, right, known, count = 0.0, 0.0, 0, 0, 0
-    for batch in held_out(corpus, part, most):
-        a = network.forward(batch.x)[0].astype(np.float64)  # (V, B)
-        t, counts = batch.y[0], batch.y[0] != IGNORED
-        a = a - a.max(axis=0)
-        p = np.exp(a)
-        total = p.sum(axis=0)
-        rows = t[counts], np.flatnonzero(counts)
-        own = (np.log(total) - a[np.where(counts, t, 0), np.arange(len(t))])[counts]
-        rest = np.log(np.maximum(1 - p / total, np.finfo(float).tiny))
-        nats += own.sum()
-        formula += (own - rest[:, counts].sum(axis=0) + rest[rows]).sum()
-        right += int((a.argmax(axis=0) == t)[counts].sum())
-        known, count = known + int(counts.sum()), count + len(t)
+    held = held_out(corpus, part, most)
+    with Progress(len(held.batches), f"judging, {part} pieces", "batch", quiet, passing=True) as bar:
+        for batch, a in outputs(network, held.batches, bar.update):
+            a = a[0].astype(np.float64)  # (V, B)
+            t, counts = batch.y[0], batch.y[0] != IGNORED
+            a = a - a.max(axis=0)
+            p = np.exp(a)
+            total = p.sum(axis=0)
+            rows = t[counts], np.flatnonzero(counts)
+            own = (np.log(total) - a[np.where(counts, t, 0), np.arange(len(t))])[counts]
+            rest = np.log(np.maximum(1 - p / total, np.finfo(float).tiny))
+            nats += own.sum()
+            formula += (own - rest[:, counts].sum(axis=0) + rest[rows]).sum()
+            right += int((a.argmax(axis=0) == t)[counts].sum())
+            known, count = known + int(counts.sum()), count + len(t)
     return {
         "nats": nats / known,
         "formula": formula / known,
@@ -58,7 +62,7 @@ def judge(network, corpus, part, most=None):
     }
 
 
-def judge_run(session, network, corpus, keep=True):
+def judge_run(session, network, corpus, keep=True, quiet=True):
     """All that the table says of a trained network: a dict that JSON can hold.
 
     train, valid, test : `judge` by the best weights; last : test nats by the last ones; best_step, steps;
@@ -70,11 +74,12 @@ def judge_run(session, network, corpus, keep=True):
     network : Sequential with the best weights
     corpus : Corpus to be judged by
     keep : whether the run's metrics.json gets it, too
+    quiet : no progress bar
     """
     found = {
-        "train": judge(network, corpus, "train", MOST_TRAIN),
-        "valid": judge(network, corpus, "valid"),
-        "test": judge(network, corpus, "test"),
+        "train": judge(network, corpus, "train", MOST_TRAIN, quiet),
+        "valid": judge(network, corpus, "valid", quiet=quiet),
+        "test": judge(network, corpus, "test", quiet=quiet),
         "weights": network.parameter_count,
         "best_step": session.trainer.best["step"],
         "steps": session.trainer.steps,
@@ -82,7 +87,7 @@ def judge_run(session, network, corpus, keep=True):
     }
     best = network.state_dict()
     network.load_state_dict(last_weights(session.run))
-    found["last"] = judge(network, corpus, "test")["nats"]
+    found["last"] = judge(network, corpus, "test", quiet=quiet)["nats"]
     network.load_state_dict(best)
     if keep:
         session.run.write_metrics(found)
@@ -103,18 +108,15 @@ def seconds_of(run, batch):
     return float(sum(n * batch / row["tokens_per_s"] for n, row in zip(steps, rows, strict=True)))
 
 
-def baselines(corpus, part="test"):
+def baselines(corpus, part="test", quiet=True):
     """What a network has to beat: dict of name -> nats, of the windows' targets in the vocabulary."""
     V = len(corpus.vocabulary) - 1  # token 0 is never to be predicted
-    model = WittenBell(ORDER, V + 1).fit(corpus.sequences("train"))
     sequences = corpus.sequences(part)
     counts = np.concatenate(
         [(np.arange(len(s)) >= corpus.window) & (s != corpus.vocabulary.unknown) for s in sequences]
     )
-    rows = {"uniform": math.log(V)}
-    for order, p in enumerate(model.probabilities(sequences)):
-        rows[f"{order + 1}-gram" if order else "unigram"] = float(-np.log(p[counts]).mean())
-    return rows
+    found = ngrams(ORDER, V + 1, corpus.sequences("train"), sequences, quiet, counts)
+    return {"uniform": math.log(V)} | found
 
 
 def table(judged, rows):

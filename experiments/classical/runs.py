@@ -11,6 +11,7 @@ from experiments.classical.builds import BUILDS
 from experiments.classical.networks import NETWORK, make_network
 from experiments.classical.settings import ClassicalRecipe, Train, complete, counted
 from experiments.errors import UserError
+from scratchnet.held_out import HeldOut
 from scratchnet.windows import Windows, judged_windows
 
 RESUME = "python -m experiments.classical train --resume"
@@ -25,7 +26,7 @@ def expect_builds(names):
 
 
 def held_out(corpus, part, most=None):
-    """Batches with the windows of a part, all or so many; targets that nobody could know do not count.
+    """A HeldOut of the windows of a part, all or so many; targets that nobody could know do not count.
 
     Raises
     ------
@@ -34,9 +35,11 @@ def held_out(corpus, part, most=None):
     """
     unknown = corpus.vocabulary.unknown
     try:
-        return judged_windows(corpus.sequences(part), corpus.window, BATCH, most, unknown)
+        batches = judged_windows(corpus.sequences(part), corpus.window, BATCH, most, unknown)
     except ValueError as error:
         raise UserError(f"no window of the {part} pieces can be judged by: {error}") from None
+    every, taken = corpus.windows(part), sum(batch.y.shape[1] for batch in batches)
+    return HeldOut(batches, taken, every, taken, every)
 
 
 def network_of(config, corpus):

@@ -94,13 +94,13 @@ def write_report(config, plan, trials, corpus, say):
     if not judged:
         say(f"no run is done yet in {config.out}")
         return
-    rows = report.baselines(corpus)
+    rows = report.baselines(corpus, quiet=config.quiet)
     text = report.table(judged, rows) + "\n\n" + report.verdict(judged, rows)
     if missing:
         text += f"\nNot there: {', '.join(missing)}."
     with atomic_open(config.out / "search.md") as file:
         file.write(text + "\n")
-    ngram = best_ngram(report.baselines(corpus, "valid"))
+    ngram = best_ngram(report.baselines(corpus, "valid", config.quiet))
     figures.draw_learning(config.out / "search.png", curves, *ngram)
     say("\n" + text)
     say(f"\nThe table and the figure are in {config.out}.")

@@ -41,18 +41,19 @@ def run_transfer(config, say):
         if kind == "continued":
             network = carried_over(old, vocabulary, metadata, fresh, corpus, settings)
             network.eval()
-            rows["before"] = {part: report.judge(network, corpus, part) for part in ("valid", "test")}
+            quiet = config.quiet
+            rows["before"] = {p: report.judge(network, corpus, p, quiet=quiet) for p in ("valid", "test")}
         say(f"\n{kind}:")
         folder = run.path(kind.replace(" ", "-"))
         own = RunFolder.create(folder, "classical", settings, overwrite=True)
         session = runs.make_session(settings, corpus, own, network, kept)
         learn(session, config.quiet, *LEARNING)
         best, _, _, _ = runs.load_network(folder)
-        rows[kind] = report.judge_run(session, best, corpus)
+        rows[kind] = report.judge_run(session, best, corpus, quiet=config.quiet)
     text = table(rows, config.freeze)
     with atomic_open(run.path("table.md")) as file:
         file.write(text + "\n")
-    run.write_metrics({"transfer": rows, "baselines": report.baselines(corpus)})
+    run.write_metrics({"transfer": rows, "baselines": report.baselines(corpus, quiet=config.quiet)})
     say("\n" + text)
     say(f"\nEverything is in {run.folder}.")
 

@@ -69,7 +69,8 @@ class Corpus:
         """Lowest and highest semitones by which each piece can be moved."""
         found = []
         for piece in self.pieces:
-            fits = [s for s in SEMITONES if _fits(self.encoder, piece.tokens, s)]
+            distinct = np.unique(piece.tokens)
+            fits = [s for s in SEMITONES if _fits(self.encoder, distinct, s)]
             found.append((min(fits), max(fits)))
         return found
 
@@ -85,7 +86,7 @@ class Corpus:
                 versions = piece.versions
                 tokens = versions[rng.integers(1, len(versions))] if pull < stretch else versions[0]
                 by = int(rng.integers(low, high + 1)) if move < transpose else 0
-                taken.append(self.encoder.transpose(tokens, by) if by else tokens)
+                taken.append(self.encoder.transpose(tokens, by).astype(tokens.dtype) if by else tokens)
             return taken
 
         return pieces

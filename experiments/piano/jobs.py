@@ -11,6 +11,7 @@ from encoders.midi import write_midi
 from encoders.score import Score, Track
 from experiments.errors import UserError
 from experiments.figures import held_out_curve
+from experiments.midi_pieces import PARTS
 from experiments.piano import composing, figures, measured, report, runs
 from experiments.piano.data import load
 from experiments.piano.settings import Run, complete
@@ -48,12 +49,12 @@ def run_all(config):
         learn(session, quiet, *LEARNING)
         network, encoder, _ = runs.load_network(session.run.folder)
         curves.setdefault(settings.model, []).append(held_out_curve(session.run.rows()))
-        judged.setdefault(settings.model, []).append(judge_network(session.run, network, corpus))
+        judged.setdefault(settings.model, []).append(judge_network(session.run, network, corpus, quiet))
         if settings.seed == config.seed:
             samples += compose_samples(run, network, encoder, corpus, config, settings.model)
     samples += human_samples(run, corpus, config)
     run.write_json(SAMPLES, samples)
-    rows = report.baselines(corpus)
+    rows = report.baselines(corpus, quiet)
     tell(run, judged, rows)
     ngram, nats = best_ngram(rows)
     figures.draw_learning(run.path("learning.png"), curves, {f"{ngram},\ntest": nats})
@@ -67,13 +68,14 @@ def run_train(config):
     say(corpus.describe())
     learn(session, config.quiet, *LEARNING)
     network, _, _ = runs.load_network(run.folder)
-    tell(run, {config.model: [judge_network(run, network, corpus)]}, report.baselines(corpus))
+    found = judge_network(run, network, corpus, config.quiet)
+    tell(run, {config.model: [found]}, report.baselines(corpus, config.quiet))
     say(f"\nThe run is in {run.folder}. Compose: python -m experiments.piano compose {run.folder}")
 
 
-def judge_network(run, network, corpus):
-    """Figures on training and test pieces; kept in the run's metrics."""
-    found = {part: report.judge(network, corpus, part) for part in ("train", "test")}
+def judge_network(run, network, corpus, quiet):
+    """Figures on the parts, all pieces to choose by among them; kept in the run's metrics."""
+    found = {part: report.judge(network, corpus, part, quiet) for part in PARTS}
     run.write_metrics({"weights": network.parameter_count, **found})
     return found
 
@@ -102,9 +104,9 @@ def run_evaluate(config):
         network, encoder, metadata = runs.load_network(folder)
         model = metadata["config"]["model"]
         networks.setdefault(model, (network, encoder))  # of several seeds, the first one composes
-        judged.setdefault(model, []).append(judge_network(run, network, corpus))
+        judged.setdefault(model, []).append(judge_network(run, network, corpus, config.quiet))
     out = RunFolder(config.out or config.runs[0])
-    tell(out, judged, report.baselines(corpus))
+    tell(out, judged, report.baselines(corpus, config.quiet))
     if config.n:
         measured.measure(out, networks, corpus, config, say)
 

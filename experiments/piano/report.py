@@ -10,44 +10,50 @@ from statistics import mean
 
 import numpy as np
 
+from experiments.ngram_baseline import ngrams
 from experiments.piano.runs import held_out
+from experiments.progress import Progress
 from experiments.token_jobs import best_ngram, spread
+from experiments.token_learning import as_large
 from scratchnet.batches import IGNORED
-from scratchnet.metrics import class_scores
-from scratchnet.ngrams import WittenBell
+from scratchnet.held_out import outputs
+from scratchnet.metrics import class_scores, surprisal
 
 ORDER = 6  # the longest context of the n-grams
 FIGURES = ("nats", "accuracy", "precision", "recall", "f1")
 
 
-def judge(network, corpus, part):
-    """Figures of a network on a part of the corpus: a dict.
+def judge(network, corpus, part, quiet=True):
+    """Figures of a network on a part of the corpus, of training pieces on as many tokens as of test pieces.
 
-    nats : cross-entropy a token; accuracy; precision, recall, f1 : macro, as the paper
-    note_perplexity : among how many equally likely notes, each with its duration and time, one would choose
+    Returns
+    -------
+    dict
+        nats : cross-entropy a token; accuracy; precision, recall, f1 : macro, as the paper
+        note_perplexity : among how many equally likely notes, each with duration and time, one would choose
+        tokens, of_tokens, windows, of_windows, error : of nats, if by a sample (scratchnet/held_out.py)
     """
-    total, predicted, targets, carried = 0.0, [], [], None
-    for batch in held_out(corpus, part):
-        if batch.fresh or carried is None:
-            carried = network.initial_state(batch.x.shape[1])
-        a, carried = network.forward(batch.x, carried)
-        counted = batch.y != IGNORED
-        logits, t = a.swapaxes(1, 2)[counted].astype(np.float64), batch.y[counted]
-        top = logits.max(axis=1)
-        total += (
-            np.log(np.exp(logits - top[:, None]).sum(axis=1)) + top - logits[np.arange(len(t)), t]
-        ).sum()
-        predicted.append(logits.argmax(axis=1))
-        targets.append(t)
+    held = held_out(corpus, part, as_large(corpus, "test") if part == "train" else None)
+    nats, predicted, targets = [], [], []
+    with Progress(len(held.batches), f"judging, {part} pieces", "batch", quiet, passing=True) as bar:
+        for batch, a in outputs(network, held.batches, bar.update):
+            counted = batch.y != IGNORED
+            nats.append((surprisal(a, batch.y).sum(0), counted.sum(0)))
+            predicted.append(a.argmax(axis=1)[counted])
+            targets.append(batch.y[counted])
+    total = math.fsum(float(s.sum()) for s, _ in nats)
     predicted, targets = np.concatenate(predicted), np.concatenate(targets)
     scores = class_scores(predicted, targets, len(corpus.encoder))
+    each = (np.concatenate(rows) for rows in zip(*nats, strict=True))
+    sampled = {} if held.whole else held.counts() | {"error": held.error(*each)}
     return {
-        "nats": float(total / len(targets)),
+        "nats": total / len(targets),
         "accuracy": float((predicted == targets).mean()),
         "precision": scores.macro_precision,
         "recall": scores.macro_recall,
         "f1": scores.f1_of_means,
         "note_perplexity": math.exp(total / notes_in(corpus.encoder, targets)),
+        **sampled,
     }
 
 
@@ -57,15 +63,12 @@ def notes_in(encoder, tokens):
     return int(np.isin(tokens, notes).sum())
 
 
-def baselines(corpus):
+def baselines(corpus, quiet=True):
     """What a network has to beat: dict of name -> nats a token of the test pieces."""
     V = len(corpus.encoder)
-    model = WittenBell(ORDER, V).fit([s.astype(np.int64) for s in corpus.sequences("train")])
-    rows = {"uniform": math.log(V)}
-    test = [s.astype(np.int64) for s in corpus.sequences("test")]
-    for order, nats in enumerate(model.nats(test)):
-        rows[f"{order + 1}-gram" if order else "unigram"] = float(nats)
-    return rows
+    return {"uniform": math.log(V)} | ngrams(
+        ORDER, V, corpus.sequences("train"), corpus.sequences("test"), quiet
+    )
 
 
 def table(judged, rows):

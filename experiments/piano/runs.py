@@ -9,17 +9,16 @@ from experiments import token_learning, token_training
 from experiments.errors import UserError
 from experiments.piano.networks import NETWORK, make_network
 from experiments.piano.settings import PianoRecipe, Train, complete
-from scratchnet.batches import RandomWindows, judged
+from scratchnet.batches import RandomWindows
 from scratchnet.pieces import Pieces
 
 RESUME = "python -m experiments.piano train --resume"
-HEARD = 2  # tokens that begin every piece: they are given
 BATCH = 16  # pieces that are judged side by side
 
 
-def held_out(corpus, part):
-    """Batches in which each piece of a part is predicted from its first note to its end."""
-    return judged(corpus.sequences(part), BATCH, heard=HEARD)
+def held_out(corpus, part, most=None):
+    """A HeldOut: each piece of a part from its first note to its end, or if these are more, `most` tokens."""
+    return token_learning.held_out(corpus.sequences(part), BATCH, most)
 
 
 def make_batches(config, corpus, rng):
@@ -50,7 +49,7 @@ def make_session(config, corpus, run):
         "config": {name: getattr(config, name) for name in ("model", *names)},
         "encoder": corpus.encoder.settings(),
     }
-    held = held_out(corpus, "valid")
+    held = held_out(corpus, "valid", config.judged)
     return token_learning.make_session(config, network, batches, run, about, held, RESUME)
 
 
