@@ -9,7 +9,7 @@
 Where h was never seen, p_k = p_(k-1). So k = 0 is the smoothed unigram. At the beginning of a sequence
 contexts are as long as they can be.
 
-Memory: some 50 bytes for each token that is counted. Counts of one order are kept at a time, as those of the
+Memory: some 60 bytes for each token that is counted. Counts of one order are kept at a time, as those of the
 next need only the number of each token's context, and sorting finds that.
 
 Source: Witten & Bell 1991 (their method C), interpolated as Chen & Goodman 1998, section 2.6.
@@ -79,20 +79,18 @@ class WittenBell:
         for k in range(self.order + 1):
             known, size = self.before >= k, 1
             if k:
-                contexts, found = np.unique(self._code(learned, self.tokens, k)[known], return_inverse=True)
+                contexts, found = _numbered(self._code(learned, self.tokens, k)[known])
                 size = len(contexts)
-                learned = np.full(self.tokens.size, -1, np.int32)
-                learned[known] = found
+                learned[known] = found  # the others are asked for no more
                 where, there = _find(contexts, self._code(ids, tokens, k))
                 ids = np.where((before >= k) & (ids >= 0) & there, where, -1).astype(np.int32)
-                del contexts, found
             pairs = learned[known].astype(np.int64) * V + self.tokens[known]
             if pairs.size:  # else no sequence was so long
                 p = self._mixed(p, *np.unique(pairs, return_counts=True), size, ids, tokens)
             yield p
 
     def _mixed(self, shorter, pairs, counts, size, ids, tokens):
-        """p_k from p_(k-1), the pairs (context, token) that were seen, how often, and the tokens' contexts."""
+        """p_k from p_(k-1), the pairs (context, token) seen, how often, and the tokens' contexts."""
         context = pairs // self.vocabulary
         total = np.bincount(context, counts, size)[ids]  # of any context, where there is none
         types = np.bincount(context, minlength=size)[ids]
@@ -109,14 +107,23 @@ class WittenBell:
 
     def _flat(self, sequences):
         """All tokens in a row, and how many stand before each in its sequence; both int32."""
-        arrays = [np.asarray(sequence, np.int64) for sequence in sequences]
-        tokens = np.concatenate([*arrays, np.zeros(0, np.int64)])
-        before = np.concatenate(
-            [*(np.arange(len(array), dtype=np.int32) for array in arrays), np.zeros(0, np.int32)]
-        )
-        if tokens.size and not 0 <= tokens.min() <= tokens.max() < self.vocabulary:
+        arrays = [np.asarray(sequence) for sequence in sequences if len(sequence)]
+        if not all(0 <= array.min() <= array.max() < self.vocabulary for array in arrays):
             raise ValueError(f"expected tokens in 0 .. {self.vocabulary - 1}")
-        return tokens.astype(np.int32), before
+        nothing = np.zeros(0, np.int32)
+        tokens = np.concatenate([nothing, *(array.astype(np.int32) for array in arrays)])
+        before = np.concatenate([nothing, *(np.arange(len(array), dtype=np.int32) for array in arrays)])
+        return tokens, before
+
+
+def _numbered(codes):
+    """The different codes, sorted, and the place of each code among them, int32."""
+    order = np.argsort(codes)
+    ranked = codes[order]
+    first = np.append(True, ranked[1:] != ranked[:-1])[: len(codes)]
+    numbers = np.empty(len(codes), np.int32)
+    numbers[order] = np.cumsum(first, dtype=np.int32) - 1
+    return ranked[first], numbers
 
 
 def _find(values, codes):

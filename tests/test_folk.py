@@ -39,12 +39,32 @@ def test_the_corpus(corpus):
 
 
 def test_a_tune_in_other_keys(corpus):
-    own, *others = [corpus.characters.decode(tokens) for tokens in corpus.in_keys(0)]
-    assert own == corpus.texts[0] + END and len(others) >= 1
-    steps = {
-        read_tune(text).score().notes()[0].pitch - read_tune(own).score().notes()[0].pitch for text in others
-    }
-    assert steps <= set(data.KEYS) - {0} and len(steps) == len(others)
+    texts = {by: corpus.characters.decode(corpus.moved(0, by)) for by in data.MOVES}
+    own = texts[0]
+    assert own == corpus.texts[0] + END and len(set(texts.values())) > 1
+    first = read_tune(own).score().notes()[0].pitch
+    for by, text in texts.items():
+        assert text == own or read_tune(text).score().notes()[0].pitch - first == by
+        again = corpus.moved(0, by)
+        assert again.dtype == np.int32 and corpus.characters.decode(again) == text
+
+
+def test_tunes_are_moved_when_they_are_drawn(corpus, monkeypatch):
+    """Nothing is moved that is not to be learned in this epoch, and nothing twice."""
+    calls, real = [], data.transpose_tune
+    monkeypatch.setattr(data, "transpose_tune", lambda text, by: calls.append((text, by)) or real(text, by))
+    fresh = data.Corpus(corpus.tunes, [], corpus.parts)
+    epoch = fresh.epoch(0.5)
+    assert not calls
+    first = epoch(np.random.default_rng(3))
+    assert 0 < len(calls) < len(fresh.parts["train"]) == len(first)
+    again = epoch(np.random.default_rng(3))
+    assert len(set(calls)) == len(calls)
+    assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    rng = np.random.default_rng(3)  # as it has always been drawn
+    moves = [rng.integers(12) if draw < 0.5 else 0 for draw in rng.random(len(first))]
+    wanted = [fresh.moved(k, data.MOVES[move]) for k, move in zip(fresh.parts["train"], moves, strict=True)]
+    assert all(np.array_equal(a, b) for a, b in zip(first, wanted, strict=True))
 
 
 def test_copies_stay_together(tmp_path):

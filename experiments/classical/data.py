@@ -84,9 +84,7 @@ class Corpus:
 
     @cached_property
     def moved_tokens(self):
-        """What each token becomes in another key: dict of semitones -> array (V,), -1 if a note would leave the
-        range of MIDI.
-        """
+        """What tokens become in other keys: dict of semitones -> array (V,), -1 for what MIDI cannot say."""
         names, found = self.vocabulary.names, {0: np.arange(len(self.vocabulary), dtype=np.int32)}
         for by in SEMITONES:
             rows = [self.encoder.transpose(name, by) for name in names]

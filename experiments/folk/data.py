@@ -1,5 +1,6 @@
 """The tunes: kept, grouped, shared out, as characters."""
 
+import contextlib
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,7 @@ from encoders.abc_transposition import transpose_tune
 from encoders.melody import groups, melody, split
 from experiments.datasets import RemoteFile, fetch
 from experiments.errors import UserError
+from experiments.progress import Progress
 
 IRISH = RemoteFile(
     "folk/irish.abc",
@@ -22,7 +24,8 @@ IRISH = RemoteFile(
 PARTS = ("train", "valid", "test")
 SHARES = (0.85, 0.05, 0.10)
 SPLIT_SEED = 0  # the same tunes are held out in every run, so that runs can be compared
-KEYS = range(-5, 7)  # semitones up or down, in which a tune may be learned
+MOVES = (0, *range(-5, 0), *range(1, 7))  # semitones by which a tune may be moved
+MOST_KEPT = 100_000  # tunes that were moved: some ten megabytes
 SHOWN = 20  # rows of the table of what was dropped
 
 
@@ -64,17 +67,40 @@ class Corpus:
         """All tunes of a part in a row: an array of tokens."""
         return self.characters.encode("".join(self.texts[k] + END for k in self.parts[part]))
 
-    def in_keys(self, k):
-        """Tokens of a tune in all keys that its alphabet can write, its own first."""
-        known, found = self.characters.numbers.keys(), [self.texts[k]]
-        for semitones in KEYS:
-            try:
-                moved = transpose_tune(self.texts[k], semitones) if semitones else ""
-            except ValueError:  # a key that cannot be moved
-                continue
-            if moved and set(moved) <= known:
-                found.append(moved)
-        return [self.characters.encode(text + END) for text in found]
+    def moved(self, k, semitones):
+        """A tune and its end in another key: tokens, int32.
+
+        It stays in its own key if it cannot be moved, or the alphabet lacks a character for it.
+        """
+        tokens = self._kept.get((k, semitones))
+        if tokens is None:
+            text, known = self.texts[k], self.characters.numbers.keys()
+            with contextlib.suppress(ValueError):  # a key that cannot be moved
+                moved = transpose_tune(text, semitones) if semitones else text
+                text = moved if set(moved) <= known else text
+            tokens = self.characters.encode(text + END)
+            if len(self._kept) < MOST_KEPT:
+                self._kept[k, semitones] = tokens.astype(np.min_scalar_type(len(known)))
+        return tokens.astype(np.int32)
+
+    @cached_property
+    def _kept(self):
+        """Tunes that were moved before, so far."""
+        return {}
+
+    def epoch(self, transpose, quiet=True):
+        """The function of Streams that gives the training tunes, some of them in another key."""
+        train = self.parts["train"]
+
+        def tunes(rng):
+            taken = []
+            with Progress(len(train), "tunes in other keys", "tune", quiet, passing=True) as bar:
+                for k, draw in zip(train, rng.random(len(train)), strict=True):
+                    taken.append(self.moved(k, MOVES[rng.integers(len(MOVES))] if draw < transpose else 0))
+                    bar.update(1)
+            return taken
+
+        return tunes
 
     def describe(self):
         """What there is, in a few lines."""

@@ -33,7 +33,7 @@ def run_all(config):
         drawn += composing.draw(network, characters, begin, JUDGED - len(drawn), rng, as_drawing(config))
     folder = run.path("tunes/tunes.abc").parent
     write_tunes(folder, kept, config, begin)
-    tell(run, corpus, network, drawn)
+    tell(run, corpus, network, drawn, config.quiet)
     say(f"\nEverything is in {run.folder}. Listen: {folder}")
 
 
@@ -44,13 +44,13 @@ def run_train(config):
     say(corpus.describe())
     learn(session, config.quiet, *LEARNING)
     network, _, _ = runs.load_network(run.folder)
-    tell(run, corpus, network, None)
+    tell(run, corpus, network, None, config.quiet)
     say(f"\nThe run is in {run.folder}. Compose: python -m experiments.folk compose {run.folder}")
 
 
-def tell(run, corpus, network, drawn):
+def tell(run, corpus, network, drawn, quiet):
     """Judge, print, draw, write metrics.json."""
-    rows = report.nats_table(corpus, network)
+    rows = report.nats_table(corpus, network, quiet)
     say("\n" + report.as_text(rows))
     run.write_metrics({"nats": rows, "weights": network.parameter_count})
     name, nats = best_ngram(rows)
@@ -69,7 +69,8 @@ def run_evaluate(config):
     if corpus.characters.characters != characters.characters:
         raise UserError(f"--data: other characters than those that {config.run} has learned")
     rng = composing.generator(config.seed)
-    tell(run, corpus, network, composing.draw(network, characters, "X:", config.n, rng, config))
+    drawn = composing.draw(network, characters, "X:", config.n, rng, config)
+    tell(run, corpus, network, drawn, config.quiet)
 
 
 def run_compose(config):

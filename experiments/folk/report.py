@@ -4,26 +4,33 @@ import math
 from typing import NamedTuple
 
 from encoders.melody import PARTS, Copies, melody
+from experiments import token_learning
 from experiments.folk.baselines import baselines
+from experiments.progress import Progress
 from experiments.token_jobs import best_ngram
-from scratchnet.batches import judged
-from scratchnet.training import evaluate
+from experiments.token_learning import as_large
 
 BATCH = 32
+JUDGED = {"test": "network", "valid": "network, validation tunes", "train": "network, training tunes"}
 LONG = (2, 4)  # bars: copies longer than these are counted
 SHOWN = 10  # composed tunes that are told of one by one
 
 
-def held_out(corpus, part):
-    """Batches in which each tune of a part is predicted from its first character to its end."""
-    return judged(corpus.sequences(part), BATCH, heard=2)
+def held_out(corpus, part, most=None):
+    """A HeldOut: each tune of a part from its first character to its end, or `most` characters of them."""
+    return token_learning.held_out(corpus.sequences(part), BATCH, most)
 
 
-def nats_table(corpus, network):
-    """Nats a character on the test tunes: dict of name -> nats, the network's under "network"."""
-    rows = baselines(corpus.stream("train"), corpus.stream("test"), corpus.characters)
-    rows["network"] = evaluate(network, held_out(corpus, "test"))
-    rows["network, training tunes"] = evaluate(network, held_out(corpus, "train"))
+def nats_table(corpus, network, quiet=True):
+    """Nats a character on the test tunes: dict of name -> nats, the network's under "network".
+
+    Beside them the network's on all tunes to choose by, and on training tunes, as many characters.
+    """
+    rows = baselines(corpus.stream("train"), corpus.stream("test"), corpus.characters, quiet)
+    for part, name in JUDGED.items():
+        held = held_out(corpus, part, as_large(corpus, "test") if part == "train" else None)
+        with Progress(len(held.batches), f"judging, {part} tunes", "batch", quiet, passing=True) as bar:
+            rows[name], _ = held.judge(network, bar.update)
     return rows
 
 

@@ -22,18 +22,7 @@ def make_batches(config, corpus, rng):
     try:
         if not config.streams:
             return RandomWindows(corpus.stream("train"), config.length, config.batch, rng)
-        tunes = [corpus.in_keys(k) if config.transpose else [None] for k in corpus.parts["train"]]
-        own = [corpus.characters.encode(corpus.texts[k] + "\n\n") for k in corpus.parts["train"]]
-
-        def epoch(rng):
-            """Every tune once, some of them in another key."""
-            moved = rng.random(len(own)) < config.transpose
-            return [
-                keys[rng.integers(len(keys))] if move else tune
-                for tune, keys, move in zip(own, tunes, moved, strict=True)
-            ]
-
-        return Streams(epoch, config.length, config.batch, rng)
+        return Streams(corpus.epoch(config.transpose, config.quiet), config.length, config.batch, rng)
     except ValueError as error:
         raise UserError(
             f"too few tunes for --length {config.length} and --batch {config.batch}: {error}"
@@ -54,7 +43,7 @@ def make_session(config, corpus, run):
         "config": {field.name: getattr(config, field.name) for field in fields(Recipe)},
         "vocabulary": corpus.characters.characters,
     }
-    held = held_out(corpus, "valid")
+    held = held_out(corpus, "valid", config.judged)
     return token_learning.make_session(config, network, batches, run, about, held, RESUME)
 
 
