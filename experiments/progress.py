@@ -1,6 +1,7 @@
 """A progress bar with rate, time left and loss: redrawn on a terminal, a line now and then elsewhere."""
 
 import sys
+import time
 
 from experiments.errors import import_extra
 
@@ -55,16 +56,21 @@ class Progress:
 
     def update(self, n=1, **figures):
         """Report `n` more units done and the current figures, e.g. `loss=0.52`; numbers take four digits."""
-        if self.bar is None:
-            return
-        self.figures |= {name: f"{v:.4g}" if isinstance(v, float) else v for name, v in figures.items()}
-        if figures:
-            self.bar.set_postfix(self.figures, refresh=False)
-        self.bar.update(n)
+        self._note(figures)
+        if self.bar is not None:
+            self.bar.update(n)
 
     def tell(self, **figures):
-        """Change some of the current figures; they are shown with the next unit."""
-        self.update(0, **figures)
+        """Change some of the current figures within a unit, so that it is seen that something goes on."""
+        self._note(figures)
+        if self.bar is not None and time.time() - self.bar.last_print_t >= self.bar.mininterval:
+            self.bar.refresh()
+            self.bar.last_print_t = time.time()  # as tqdm counts
+
+    def _note(self, figures):
+        self.figures |= {name: f"{v:.4g}" if isinstance(v, float) else v for name, v in figures.items()}
+        if figures and self.bar is not None:
+            self.bar.set_postfix(self.figures, refresh=False)
 
     def close(self):
         """Leave the final state on display."""

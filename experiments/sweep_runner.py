@@ -259,8 +259,8 @@ def learn_session(session, trial, prune=False):
     judge, steps = session.trainer.judge, session.steps
     reported = {row["step"] for row in session.run.rows() if "held_out" in row}
 
-    def judge_and_report(batches):
-        nats = judge(batches)
+    def judge_and_report(held_out, progress):
+        nats = judge(held_out, progress)
         step = session.trainer.steps
         if step not in reported:
             trial.report(nats, step)

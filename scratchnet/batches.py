@@ -121,7 +121,7 @@ class Epochs(ABC):
 
     @abstractmethod
     def _arrange(self, sequences):
-        """(all tokens of the epoch (L,), number of batches)."""
+        """(all tokens of the epoch, an array or a tuple of them, number of batches)."""
 
     @abstractmethod
     def _batch(self, place):
@@ -251,8 +251,13 @@ def judged(sequences, batch, heard=1, length=1024):
 
 
 def checksum(tokens):
-    """A number that differs, most probably, for other tokens."""
-    return zlib.crc32(np.ascontiguousarray(tokens))
+    """A number that differs, most probably, for other tokens: an array, or a tuple of them in a row as int64."""
+    if not isinstance(tokens, tuple):
+        return zlib.crc32(np.ascontiguousarray(tokens))
+    found = 0
+    for row in tokens:
+        found = zlib.crc32(np.ascontiguousarray(row, np.int64), found)
+    return found
 
 
 def expect_sequence(tokens, least, meaning=None):

@@ -25,7 +25,7 @@ class Pieces(Epochs):
     ValueError
         If there are fewer than B windows, or a sequence has fewer than two tokens.
 
-    Memory: a copy of the sequences, and of their targets in int64.
+    Memory: a copy of the sequences, and of their targets, in the sequences' own integers.
     """
 
     def _arrange(self, sequences):
@@ -37,7 +37,8 @@ class Pieces(Epochs):
         if W < B:
             raise ValueError(f"expected at least {B} windows of {T} tokens, one for each stream, got {W}")
         x = np.zeros((W, T), np.result_type(*pieces))
-        y = np.full((W, T), IGNORED, np.int64)
+        signed = np.int64 if x.dtype == np.uint64 else np.result_type(x, np.int16)
+        y = np.full((W, T), IGNORED, signed)
         begins = np.zeros(W, bool)
         first = 0
         for piece, count in zip(pieces, counts, strict=True):
@@ -50,7 +51,7 @@ class Pieces(Epochs):
         self.x, self.y = x[used].reshape(B, steps, T), y[used].reshape(B, steps, T)
         self.begins = begins[used].reshape(B, steps)
         self.begins[:, 0] = True
-        return np.concatenate([self.x.reshape(-1).astype(np.int64), self.y.reshape(-1)]), steps
+        return (*self.x, *self.y), steps
 
     def _batch(self, place):
         return Batch(self.x[:, place].T, self.y[:, place].T, self.begins[:, place])

@@ -47,6 +47,17 @@ def test_a_stream_is_fresh_where_a_piece_begins_and_goes_on_where_it_does():
         assert batches.epoch == epoch + 1
 
 
+@pytest.mark.parametrize(
+    "kind, expected", [(np.uint8, np.int16), (np.int16, np.int16), (np.uint64, np.int64)]
+)
+def test_memory_is_that_of_the_sequences_own_integers(kind, expected):
+    pieces = [piece % 120 for piece in PIECES]
+    batches = Pieces([piece.astype(kind) for piece in pieces], 4, 3, np.random.default_rng(1))
+    assert batches.x.dtype == kind and batches.y.dtype == expected
+    same = Pieces(pieces, 4, 3, np.random.default_rng(1))
+    assert batches.state_dict() == same.state_dict()
+
+
 def test_going_on_gives_the_same_batches():
     def function(rng):
         return [piece + int(rng.integers(2)) for piece in PIECES]

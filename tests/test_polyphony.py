@@ -176,8 +176,8 @@ def test_a_loss_that_is_no_number_stops_learning(tmp_path, music):
     run, learner = RunFolder.create(tmp_path / "run", "polyphony", config), Learner(config, music)
     judge = learner.judge
 
-    def judge_and_spoil():
-        row = judge()
+    def judge_and_spoil(progress):
+        row = judge(progress)
         if learner.epoch == 2:
             spoil(learner)
         return row

@@ -185,10 +185,10 @@ def test_the_table_goes_on_where_it_was_interrupted(tmp_path, data, monkeypatch)
     assert polyphony("table", *flags, "--out", tmp_path / "whole") == 0
     judge = training.Learner.judge
 
-    def stop(learner):
+    def stop(learner, progress):
         if learner.epoch == 3:
             raise KeyboardInterrupt
-        return judge(learner)
+        return judge(learner, progress)
 
     monkeypatch.setattr(training.Learner, "judge", stop)
     assert polyphony("table", *flags, "--out", tmp_path / "parts") == 130

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.polyphony.data import NOTES, SPLITS
+from experiments.progress import Progress
 from scratchnet.threads import one_blas_thread
 
 RANDOM, UNIGRAM, LOGISTIC = "random, p = 1/2", "frequency of each note", "logistic regression, last frame"
@@ -53,12 +54,13 @@ SCORED = (
 )
 
 
-def anchors(music):
+def anchors(music, quiet=True):
     """The three models on one set.
 
     Parameters
     ----------
     music : MusicSet
+    quiet : no progress bar
 
     Returns
     -------
@@ -68,7 +70,7 @@ def anchors(music):
     return {
         RANDOM: dict.fromkeys(SPLITS, NOTES * math.log(2)),
         UNIGRAM: unigram(music),
-        LOGISTIC: logistic_regression(music),
+        LOGISTIC: logistic_regression(music, quiet),
     }
 
 
@@ -82,7 +84,7 @@ def unigram(music):
     return nll
 
 
-def logistic_regression(music):
+def logistic_regression(music, quiet=True):
     """Each note from the frame before, by the largest likelihood: nats a frame of each part.
 
     Newton's method, a note at a time; the loss is convex, and a step that does not lower it is halved.
@@ -94,29 +96,36 @@ def logistic_regression(music):
     W[:, -1] = np.log(frequency / (1 - frequency))
     known = x.any(0)  # other notes keep the weight zero, and the frequency RARE
     x, penalty = x[:, known], np.append(np.full(known.sum() - 1, PENALTY), 1e-9)
-    for note in np.flatnonzero(t.any(0)):
-        w = W[note, known]
-        loss, y = note_loss(w, x, t[:, note], weight, penalty)
-        for _ in range(NEWTON_STEPS):
-            gradient = x.T @ (weight * (y - t[:, note])) + 2 * penalty * w
-            curvature = (x.T * (weight * y * (1 - y))) @ x + 2 * np.diag(penalty)
-            step = np.linalg.solve(curvature, gradient)
-            before, decrease = loss, gradient @ step / 2
-            for _ in range(20):
-                loss, y = note_loss(w - step, x, t[:, note], weight, penalty)
-                if loss <= before:
-                    w -= step
-                    break
-                step /= 2
-            if decrease < 1e-8:
-                break
-        W[note, known] = w
+    notes = np.flatnonzero(t.any(0))
+    with Progress(len(notes), "logistic regression", "note", quiet, passing=True) as bar:
+        for note in notes:
+            W[note, known] = fitted(W[note, known], x, t[:, note], weight, penalty)
+            bar.update(1)
     nll = {}
     for split in SPLITS:
         x, t, weight = pairs(getattr(music, split))
         a = x @ W.T
         nll[split] = float(weight @ (np.logaddexp(0, a) - a * t).sum(1))
     return nll
+
+
+def fitted(w, x, t, weight, penalty):
+    """The weights (89,) of one note with the least loss, from w on."""
+    loss, y = note_loss(w, x, t, weight, penalty)
+    for _ in range(NEWTON_STEPS):
+        gradient = x.T @ (weight * (y - t)) + 2 * penalty * w
+        curvature = (x.T * (weight * y * (1 - y))) @ x + 2 * np.diag(penalty)
+        step = np.linalg.solve(curvature, gradient)
+        before, decrease = loss, gradient @ step / 2
+        for _ in range(20):
+            loss, y = note_loss(w - step, x, t, weight, penalty)
+            if loss <= before:
+                w = w - step
+                break
+            step /= 2
+        if decrease < 1e-8:
+            break
+    return w
 
 
 def note_loss(w, x, t, weight, penalty):

@@ -30,7 +30,7 @@ def run_all(config):
     network = train(config, music, run)
     rng = np.random.default_rng([config.seed, 2])
     write_composition(config, run.path("composed.mid"), network, prime, rng, config.set, True)
-    report(run, config, network, music)
+    report(run, config, network, music, config.quiet)
     say(f"\nEverything is in {run.folder}. Listen: {run.folder / 'composed.wav'}")
 
 
@@ -44,11 +44,12 @@ def run_train(config):
         music = load(config.set, data or config.data, quiet)
         network = train(config, music, run, runs.resume(config, music, run), quiet)
     else:
+        quiet = None
         config = complete(config)
         music = load(config.set, config.data, config.quiet)
         run = RunFolder.create(config.out, "polyphony", config, config.overwrite)
         network = train(config, music, run)
-    report(run, config, network, music)
+    report(run, config, network, music, config.quiet if quiet is None else quiet)
     say(f"\nThe run is in {run.folder}. Compose: {runs.command('compose', run)}")
 
 
@@ -67,11 +68,11 @@ def train(config, music, run, learner=None, quiet=None):
     return runs.load_network(run, config)[0]
 
 
-def report(run, config, network, music):
+def report(run, config, network, music, quiet):
     """Judge the network, print the table, draw the figures, write metrics.json."""
-    row, (_, best) = judge(network, music), runs.load_network(run, config)
+    row, (_, best) = judge(network, music, quiet), runs.load_network(run, config)
     label = f"{config.cell.upper()}, {config.layers} x {config.hidden}, epoch {best['epoch']}"
-    rows, levels = standing(config.set, music, [(label, network.parameter_count, row)])
+    rows, levels = standing(config.set, music, [(label, network.parameter_count, row)], quiet)
     source = SOURCES[config.set]
     title = source.title
     figures.draw_learning(run.path("learning.png"), run.rows(), f"{title}: {config.cell.upper()}", levels)
@@ -87,7 +88,8 @@ def run_evaluate(config):
     run = RunFolder.open(config.run)
     settings = runs.settings_of(run)
     network, _ = runs.load_network(run, settings)
-    report(run, settings, network, load(settings.set, config.data or settings.data, config.quiet))
+    music = load(settings.set, config.data or settings.data, config.quiet)
+    report(run, settings, network, music, config.quiet)
 
 
 def run_compose(config):

@@ -2,28 +2,32 @@
 
 from experiments.polyphony.anchors import PUBLISHED, SCORED, anchors
 from experiments.polyphony.data import SPLITS
-from experiments.polyphony.training import nll
+from experiments.polyphony.training import JUDGED_AT_ONCE, nll
+from experiments.progress import Progress
 
 
-def judge(network, music):
+def judge(network, music, quiet=True):
     """Nats a frame of all parts."""
-    return {split: nll(network, getattr(music, split)) for split in SPLITS}
+    groups = sum(-(-len(getattr(music, split)) // JUDGED_AT_ONCE) for split in SPLITS)
+    with Progress(groups, "judging", "group", quiet, passing=True) as bar:
+        return {split: nll(network, getattr(music, split), bar.update) for split in SPLITS}
 
 
-def standing(set_name, music, ours):
+def standing(set_name, music, ours, quiet=True):
     """Rows (model, weights, train, valid, test, source) from the worst test to the best; train and valid may
     be None.
 
     Parameters
     ----------
     ours : list of (label, weights, dict of nats a frame by part)
+    quiet : no progress bar
 
     Returns
     -------
     rows : list of tuples
     levels : dict, as of `anchors`
     """
-    levels = anchors(music)
+    levels = anchors(music, quiet)
     rows = [(name, None, *(row[split] for split in SPLITS), "here") for name, row in levels.items()]
     rows += [(label, weights, *(row[split] for split in SPLITS), "here") for label, weights, row in ours]
     rows += [

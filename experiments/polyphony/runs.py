@@ -33,16 +33,17 @@ def learn(learner, run, quiet=False):
     with Progress(total, "learning", "epoch", quiet) as bar, deferred_interrupt() as interrupt:
         bar.update(learner.epoch)
 
-        def after_step(loss):
+        def after_step(**figures):
             if interrupt.is_set():
-                kept = f"the first {learner.epoch} of {total} epochs are kept"
+                kept = f"the first {whole} of {total} epochs are kept"
                 raise KeyboardInterrupt(f"{kept}; go on with: {command('train --resume', run)}")
-            bar.update(0, loss=loss)
+            bar.tell(**figures)
 
         while not learner.done:
+            whole = learner.epoch
             try:
-                loss = learner.learn(after_step)
-                row = learner.judge()
+                loss = learner.learn(lambda loss: after_step(loss=loss))
+                row = learner.judge(after_step)
             except Diverged as error:
                 kept = "nothing was learned before"
                 if learner.best:

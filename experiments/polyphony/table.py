@@ -126,7 +126,7 @@ def markdown(name, music, rows, config):
         "| model | weights | train | valid | test | test, each seed | epoch | minutes | source |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
-    for model, weights, *nats, source in standing(name, music, ours)[0]:
+    for model, weights, *nats, source in standing(name, music, ours, config.quiet)[0]:
         seeds = epoch = minutes = ""
         if weights:
             cell = model.split("**")[1].lower()

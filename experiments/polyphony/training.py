@@ -130,8 +130,11 @@ class Learner:
             mean = self.average[name]
             mean += (1 - keep) * (w - mean)
 
-    def judge(self):
+    def judge(self, progress=None):
         """Nats a frame of valid and test, by the mean of the weights, kept if valid is the best so far.
+
+        `progress` is called without arguments after each group of pieces; if it raises something, the weights
+        are as before.
 
         Raises
         ------
@@ -142,9 +145,11 @@ class Learner:
             raise self.diverged("weights are not finite,")
         weights = {name: w.copy() for name, w in self.network.params.items()}
         self.network.load_state_dict(self.average)
-        row = {split: nll(self.network, getattr(self.music, split)) for split in SPLITS[1:]}
-        for name, w in weights.items():
-            self.network.params[name][...] = w
+        try:
+            row = {split: nll(self.network, getattr(self.music, split), progress) for split in SPLITS[1:]}
+        finally:
+            for name, w in weights.items():
+                self.network.params[name][...] = w
         if not math.isfinite(row["valid"]):
             raise self.diverged(f"validation loss is {row['valid']:g},")
         if self.best is None or row["valid"] < self.best["valid"]:
@@ -190,8 +195,11 @@ def windows(pieces, length, rng):
     return [part for part in cut if len(part) > 1]
 
 
-def nll(network, pieces):
-    """Nats a frame: the sum over 88 notes, the mean over all frames of all pieces but the first of each."""
+def nll(network, pieces, progress=None):
+    """Nats a frame: the sum over 88 notes, the mean over all frames of all pieces but the first of each.
+
+    `progress` is called without arguments after each group of JUDGED_AT_ONCE pieces.
+    """
     network.eval()
     total, frames = 0.0, 0
     for group in batches(pieces, JUDGED_AT_ONCE):
@@ -199,4 +207,6 @@ def nll(network, pieces):
         with np.errstate(over="ignore", invalid="ignore"):
             loss, _ = sigmoid_cross_entropy(network.forward(x, lengths=lengths), t, mask)
         total, frames = total + loss * mask.sum(), frames + mask.sum()
+        if progress is not None:
+            progress()
     return float(total / frames)
