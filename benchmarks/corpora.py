@@ -4,10 +4,10 @@
                                  [--maestro FOLDER] [--abc FOLDER ...]
     python -m benchmarks.corpora --json corpora.json --table
 
-For each experiment and size: a first `train` with an empty cache until its first step begins, and a second one
-with what the first has kept, of STEPS steps and one judgement, to its end. Networks and intervals are those of
-the default settings, only the training ends early. Judging's share is of steps and judgements in turns as the
-settings have them. Peak memory is that of the process that trains.
+For each experiment and size: a first `train` with an empty cache until its first step begins, and a second
+one with what the first has kept, of a few steps and two judgements, to its end. Networks and intervals are
+those of the default settings, only the training ends early. Judging's share is of steps and judgements in
+turns as the settings have them. Peak memory is that of the process that trains.
 
 Sizes are performances, of MAESTRO or another folder, or tunes: by default those that music21 brings, where it
 is installed; more than there are come from the same tunes in other keys. Each figure of --json is kept until
@@ -28,7 +28,7 @@ from pathlib import Path
 
 from scratchnet.files import atomic_open
 
-STEPS = 5  # the first is not counted
+STEPS = 4  # before a judgement; the first steps and the first judgement compile, and do not count
 SIZES = {"piano": (50, 200, 1100), "folk": (800, 12_000, 40_000), "classical": (50, 200, 1100)}
 MUSIC21 = ("oneills1850", "ryansMammoth", "airdsAirs", "essenFolksong")
 HEAD = (
@@ -44,6 +44,18 @@ HEAD = (
 
 class Reached(Exception):
     """The first step."""
+
+
+def timed(function, seconds):
+    """The function, with a list to which it adds how long each call took."""
+
+    def call(*arguments):
+        began = time.perf_counter()
+        result = function(*arguments)
+        seconds.append(time.perf_counter() - began)
+        return result
+
+    return call
 
 
 def observe(experiment, flags, began, to_the_end):
@@ -68,25 +80,22 @@ def observe(experiment, flags, began, to_the_end):
     found, learn = {}, Session.learn
 
     def watched(session, quiet=False):
-        step, interval, times = session.trainer.step, session.judge_every, []
+        trainer, interval, steps, judgements = session.trainer, session.judge_every, [], []
+        step = timed(trainer.step, steps)
 
-        def timed():
-            if not times:
-                found["first_step_s"] = time.time() - began
-                if not to_the_end:
-                    raise Reached
-            start = time.perf_counter()
-            result = step()
-            times.append(time.perf_counter() - start)
-            return result
+        def first():
+            found["first_step_s"] = time.time() - began
+            if not to_the_end:
+                raise Reached
+            trainer.step = step
+            return step()
 
-        session.trainer.step = timed
-        session.steps = session.judge_every = STEPS
+        trainer.step, trainer.judge = first, timed(trainer.judge, judgements)
+        session.steps, session.judge_every = 2 * STEPS, STEPS
         learn(session, quiet)
-        steps = statistics.median(times[1:]) * interval
-        held_out = session.held_out
-        found.update(judged=held_out.tokens, of=held_out.of_tokens)
-        found.update(share=session.judging / (session.judging + steps), done=time.time())
+        judged, between = judgements[-1], interval * statistics.median(steps[STEPS:])
+        found.update(judged=session.held_out.tokens, of=session.held_out.of_tokens)
+        found.update(share=judged / (judged + between), done=time.time())
 
     Session.learn = watched
     try:

@@ -20,11 +20,9 @@ WARM_UP = 50  # steps
 FINAL = 0.02  # of the learning rate is left at the end
 
 
-def held_out(sequences, batch, most=None):
-    """A HeldOut: sequences from what follows their first HEARD tokens to their end, `batch` of them side by
-    side, or if these are more than `most` tokens, so many in windows, always the same.
-    """
-    return sampling.held_out(sequences, batch, np.random.default_rng(SAMPLE_SEED), most, HEARD)
+def held_out(sequences, batch, most=None, windows=False):
+    """A HeldOut of sequences but for their first HEARD tokens, always the same (scratchnet/held_out.py)."""
+    return sampling.held_out(sequences, batch, np.random.default_rng(SAMPLE_SEED), most, HEARD, windows)
 
 
 def as_large(corpus, part):

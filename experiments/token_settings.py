@@ -66,7 +66,7 @@ class Learning(Optimising):
     """Go through all pieces and carry the state from one sequence to the next; else windows anywhere."""
     judged: PositiveInt | None = None
     """Tokens of held-out pieces by which the best network is chosen, at most; if not given, as many as take a
-    tenth of the time, and at least 16,384. Of more, always the same windows are taken; the end takes all."""
+    tenth of the time, and at least 16,384. Of more, always the same windows are taken; at the end, all."""
 
 
 @dataclass(frozen=True)

@@ -251,7 +251,7 @@ def judged(sequences, batch, heard=1, length=1024):
 
 
 def checksum(tokens):
-    """A number that differs, most probably, for other tokens: an array, or a tuple of them in a row as int64."""
+    """A number that differs, most probably, for other tokens: an array, or a tuple as one array of int64."""
     if not isinstance(tokens, tuple):
         return zlib.crc32(np.ascontiguousarray(tokens))
     found = 0

@@ -3,17 +3,18 @@
     part = held_out(sequences, batch=32, rng=rng, most=100_000)
     nats, error = part.judge(model)
 
-For a sample all sequences are cut into windows of at most LENGTH targets, and some windows are drawn, each as
-likely as any other, none twice. A window is predicted as if the network had just begun to listen WARM_UP
-tokens before it; what these tokens are is not asked. With s nats and t targets in each of n windows out of N:
+Where whole sequences take too long, they are cut into windows of at most LENGTH targets, many of which go
+side by side; where these do, too, some are drawn, each as likely as any other, none twice. A window is
+predicted as if the network had just begun to listen WARM_UP tokens before it; what these tokens are is not
+asked. With s nats and t targets in each of n windows out of N:
 
     r = sum of s / sum of t                                                                     nats a token
     error^2 = (1 - n / N) n / (n - 1) sum of (s - r t)^2 / (sum of t)^2         of r, one standard deviation
 
 Source: Cochran 1977, section 2.11, the standard error of a ratio; windows differ more than tokens do, and so
-it counts windows. That a network knows less of the past in a window is the same for all that it judges.
+it counts windows. That less of the past is known in a window is the same for all networks judged so.
 
-Memory: two int64 for each token of the sample.
+Memory: two int64 for each token that is judged.
 """
 
 import math
@@ -21,12 +22,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scratchnet.batches import IGNORED, judged
+from scratchnet.batches import IGNORED, expect_sequence, judged
 from scratchnet.losses import softmax_cross_entropy
 from scratchnet.metrics import surprisal
 
 LENGTH = 512  # targets in a window
 WARM_UP = 64  # tokens before it
+TOGETHER = 64  # windows side by side
+FEW = 32  # a step of fewer sequences takes about as long as one of so many: their products are too narrow
 
 
 @dataclass(frozen=True)
@@ -87,19 +90,20 @@ class HeldOut:
             return f"all {self.tokens:,} tokens"
         windows = f"{self.windows:,} of {self.of_windows:,} windows"
         one_each = self.tokens == self.windows
-        return windows if one_each else f"{self.tokens:,} of {self.of_tokens:,} tokens, {windows},"
+        return windows if one_each else f"{self.tokens:,} of {self.of_tokens:,} tokens in {windows}"
 
 
-def held_out(sequences, batch, rng, most=None, heard=1):
-    """The sequences to judge by, or a sample of them.
+def held_out(sequences, batch, rng, most=None, heard=1, windows=False):
+    """The sequences to judge by: whole, or in windows, or some windows of them.
 
     Parameters
     ----------
     sequences : list of arrays of whole numbers, each longer than `heard`
-    batch : B, at most
+    batch : B, at most, of whole sequences
     rng : numpy Generator, which draws the windows
-    most : steps that judging takes at most, summed over sequences, but at least two windows; None for all
+    most : tokens at most that are heard or whose time is taken by filling; two windows at least. None for all
     heard : tokens at the beginning of each sequence that are given, not predicted; at least 1
+    windows : whether they are cut into windows in any case
 
     Returns
     -------
@@ -110,25 +114,33 @@ def held_out(sequences, batch, rng, most=None, heard=1):
     ValueError
         If there is no sequence, or one is too short.
     """
+    sequences = [expect_sequence(sequence, heard + 1) for sequence in sequences]
+    most = math.inf if most is None else most
     targets = sum(len(sequence) - heard for sequence in sequences)
-    windows = [
+    every = [
         (k, first, min(first + LENGTH, len(sequence)))
         for k, sequence in enumerate(sequences)
         for first in range(heard, len(sequence), LENGTH)
     ]
-    steps = sum(len(sequence) - 1 for sequence in sequences)
-    if most is None or steps <= most or len(windows) <= 2:
-        return HeldOut(judged(sequences, batch, heard), targets, targets, len(windows), len(windows))
-    chosen, heard_of, left = [], [], most
-    for k, first, end in (windows[n] for n in rng.permutation(len(windows))):
+    if len(every) <= 2 or not windows and _cost(sequences, batch) <= most:
+        return HeldOut(judged(sequences, batch, heard), targets, targets, len(every), len(every))
+    chosen, given, left = [], [], most
+    for k, first, end in (every[n] for n in rng.permutation(len(every))):
         begin = max(0, first - WARM_UP)
         left -= end - begin - 1
         if len(chosen) >= 2 and left < 0:
             break
         chosen.append(sequences[k][begin:end])
-        heard_of.append(first - begin)
-    tokens = sum(map(len, chosen)) - sum(heard_of)
-    return HeldOut(judged(chosen, batch, heard_of), tokens, targets, len(chosen), len(windows))
+        given.append(first - begin)
+    tokens = sum(map(len, chosen)) - sum(given)
+    return HeldOut(judged(chosen, TOGETHER, given), tokens, targets, len(chosen), len(every))
+
+
+def _cost(sequences, batch):
+    """Tokens that whole sequences take the time of, side by side in the order of their lengths."""
+    lengths = sorted(len(sequence) - 1 for sequence in sequences)
+    groups = (lengths[first : first + batch] for first in range(0, len(lengths), batch))
+    return sum(group[-1] * max(len(group), FEW) for group in groups)
 
 
 def evaluate(model, batches, progress=None):

@@ -26,6 +26,7 @@ def model():
 def small_windows(monkeypatch):
     monkeypatch.setattr(module, "LENGTH", 8)
     monkeypatch.setattr(module, "WARM_UP", 3)
+    monkeypatch.setattr(module, "FEW", 1)
 
 
 def some(rng, count=12):
@@ -74,7 +75,19 @@ def test_windows_are_stretches_after_a_warm_up(small_windows, rng):
     assert len(set(seen)) == len(seen) == part.tokens and part.of_tokens == 59 + 4 + 27
     steps = sum(int((batch.y != IGNORED).sum()) for batch in part.batches) + 3 * part.windows
     assert steps - 11 <= 70
-    assert f"{part.tokens} of {part.of_tokens} tokens, {part.windows} of 13 windows" == str(part)
+    assert str(part) == f"{part.tokens} of 90 tokens in {part.windows} of 13 windows"
+
+
+def test_all_windows_where_few_long_sequences_would_be_slow(model, rng):
+    """Twice 3,000 tokens side by side take the time of 32 times 3,000; windows of them do not."""
+    sequences = [rng.integers(0, V, 3000), rng.integers(0, V, 3001)]
+    assert held_out(sequences, 4, rng, most=32 * 3000).whole
+    for part in (held_out(sequences, 4, rng, most=7000), held_out(sequences, 4, rng, windows=True)):
+        assert part.whole and (part.windows, part.tokens) == (12, 5999)
+        assert max(len(batch.x) for batch in part.batches) == 64 + 512 - 1
+        nats, error = part.judge(model)
+        assert error == 0 and nats == pytest.approx(evaluate(model, judged(sequences, 2)), abs=0.01)
+    assert not held_out(sequences, 4, rng, most=4000).whole
 
 
 def test_the_same_seed_gives_the_same_sample_and_another_one_another(small_windows, rng):

@@ -16,9 +16,9 @@ LONG = (2, 4)  # bars: copies longer than these are counted
 SHOWN = 10  # composed tunes that are told of one by one
 
 
-def held_out(corpus, part, most=None):
+def held_out(corpus, part, most=None, windows=False):
     """A HeldOut: each tune of a part from its first character to its end, or `most` characters of them."""
-    return token_learning.held_out(corpus.sequences(part), BATCH, most)
+    return token_learning.held_out(corpus.sequences(part), BATCH, most, windows)
 
 
 def nats_table(corpus, network, quiet=True):
@@ -28,7 +28,8 @@ def nats_table(corpus, network, quiet=True):
     """
     rows = baselines(corpus.stream("train"), corpus.stream("test"), corpus.characters, quiet)
     for part, name in JUDGED.items():
-        held = held_out(corpus, part, as_large(corpus, "test") if part == "train" else None)
+        most = as_large(corpus, "test") if part == "train" else None
+        held = held_out(corpus, part, most, part == "valid")
         with Progress(len(held.batches), f"judging, {part} tunes", "batch", quiet, passing=True) as bar:
             rows[name], _ = held.judge(network, bar.update)
     return rows

@@ -24,7 +24,8 @@ FIGURES = ("nats", "accuracy", "precision", "recall", "f1")
 
 
 def judge(network, corpus, part, quiet=True):
-    """Figures of a network on a part of the corpus, of training pieces on as many tokens as of test pieces.
+    """Figures of a network on a part of the corpus: on whole test pieces; on all windows of the pieces to
+    choose by, for by windows the network was chosen; on as many tokens of training pieces as of test pieces.
 
     Returns
     -------
@@ -33,7 +34,7 @@ def judge(network, corpus, part, quiet=True):
         note_perplexity : among how many equally likely notes, each with duration and time, one would choose
         tokens, of_tokens, windows, of_windows, error : of nats, if by a sample (scratchnet/held_out.py)
     """
-    held = held_out(corpus, part, as_large(corpus, "test") if part == "train" else None)
+    held = held_out(corpus, part, as_large(corpus, "test") if part == "train" else None, part == "valid")
     nats, predicted, targets = [], [], []
     with Progress(len(held.batches), f"judging, {part} pieces", "batch", quiet, passing=True) as bar:
         for batch, a in outputs(network, held.batches, bar.update):

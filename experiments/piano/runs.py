@@ -16,9 +16,9 @@ RESUME = "python -m experiments.piano train --resume"
 BATCH = 16  # pieces that are judged side by side
 
 
-def held_out(corpus, part, most=None):
+def held_out(corpus, part, most=None, windows=False):
     """A HeldOut: each piece of a part from its first note to its end, or if these are more, `most` tokens."""
-    return token_learning.held_out(corpus.sequences(part), BATCH, most)
+    return token_learning.held_out(corpus.sequences(part), BATCH, most, windows)
 
 
 def make_batches(config, corpus, rng):
