@@ -16,12 +16,14 @@ import pytest
 
 pytest.importorskip("tqdm", reason="needs the extra 'experiments'")
 pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
-from tiny_session import BATCH, STEPS, VOCABULARY, begin_or_go_on, make_network, make_session
+from tiny_session import BATCH, HELD_OUT, STEPS, VOCABULARY, begin_or_go_on, make_network, make_session
 
 import experiments.progress
 import experiments.token_training as token_training
+import scratchnet.held_out
 from experiments.errors import UserError
 from experiments.run_folder import BEST, CHECKPOINT, LOG, RunFolder
+from experiments.token_jobs import learn
 from experiments.token_training import earlier, load_best, load_network
 from scratchnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from scratchnet.training import Diverged, evaluate
@@ -159,6 +161,64 @@ def test_ctrl_c_saves_between_two_steps_and_says_how_to_go_on(expected, tmp_path
         assert str(stopped.value) == f"{where}; go on with: python again '{folder}'"
     assert begin_or_go_on(folder).trainer.steps == 19
     assert content(learned(folder)) == expected
+
+
+def interrupt_judgement(folder, stop):
+    """A run in which Ctrl-C comes during the judgement after step `stop`."""
+    session = begin_or_go_on(folder)
+    judge = session.trainer.judge
+
+    def interrupted(held_out, progress):
+        if session.trainer.steps == stop:
+            signal.raise_signal(signal.SIGINT)
+        return judge(held_out, progress)
+
+    session.trainer.judge = interrupted
+    with pytest.raises(KeyboardInterrupt, match=f"step {stop} of {STEPS} is saved"):
+        session.learn(quiet=True)
+    assert not any(row["step"] == stop and "held_out" in row for row in session.run.rows())
+
+
+def test_a_judgement_that_is_broken_off_comes_first_when_it_goes_on(expected, tmp_path):
+    folder = tmp_path / "run"
+    for stop in (10, 10, STEPS):
+        interrupt_judgement(folder, stop)
+    assert content(learned(folder)) == expected
+
+
+def test_a_judgement_after_which_the_power_goes_is_not_logged_twice(expected, tmp_path):
+    interrupt_judgement(tmp_path / "run", 10)
+    assert content(learned(break_off(tmp_path / "run", 10))) == expected
+
+
+@pytest.fixture
+def sampled(monkeypatch):
+    """A HeldOut: three of the windows of HELD_OUT."""
+    monkeypatch.setattr(scratchnet.held_out, "LENGTH", 4)
+    monkeypatch.setattr(scratchnet.held_out, "WARM_UP", 2)
+    found = scratchnet.held_out.held_out(HELD_OUT, 2, np.random.default_rng(0), most=18)
+    assert (found.windows, found.of_windows) == (3, 9)
+    return found
+
+
+def test_a_sample_tells_its_error_and_goes_on(sampled, tmp_path, capsys):
+    def session(steps):
+        found = begin_or_go_on(tmp_path / "run", steps=steps)
+        found.held_out = sampled
+        return found
+
+    session(10).learn(quiet=True)
+    last = session(20)
+    learn(last, True, "tiny", "scales to choose by", "note")
+    rows = [row for row in last.run.rows() if "held_out" in row]
+    assert [row["step"] for row in rows] == [5, 10, 15, 20] and all(row["error"] > 0 for row in rows)
+    best = min(rows, key=lambda row: row["held_out"])
+    best = {"step": best["step"], "nats": best["held_out"], "error": best["error"]}
+    assert last.trainer.best == best == load_best(tmp_path / "run", [])[1]["best"] == session(20).trainer.best
+    assert last.run.metrics()["chosen by"] == sampled.counts() | best
+    said = capsys.readouterr().out
+    assert f"judged every 5 steps by {sampled.tokens} of 32 tokens in 3 of 9 windows of the scales" in said
+    assert f"{best['nats']:.3f} nats a note ± {best['error']:.3f}" in said and "% of the time" in said
 
 
 def test_no_row_is_lost_or_doubled(tmp_path):
