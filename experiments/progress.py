@@ -55,7 +55,10 @@ class Progress:
         self.bar = import_extra("tqdm").tqdm(**options)
 
     def update(self, n=1, **figures):
-        """Report `n` more units done and the current figures, e.g. `loss=0.52`; numbers take four digits."""
+        """Report `n` more units done and the current figures, e.g. `loss=0.52`; numbers take four digits.
+
+        A figure stays until it is reported anew; None takes it away.
+        """
         self._note(figures)
         if self.bar is not None:
             self.bar.update(n)
@@ -69,6 +72,7 @@ class Progress:
 
     def _note(self, figures):
         self.figures |= {name: f"{v:.4g}" if isinstance(v, float) else v for name, v in figures.items()}
+        self.figures = {name: v for name, v in self.figures.items() if v is not None}
         if figures and self.bar is not None:
             self.bar.set_postfix(self.figures, refresh=False)
 
@@ -82,6 +86,14 @@ class Progress:
 
     def __exit__(self, *exception):
         self.close()
+
+
+def shown(items, description, unit, quiet=False):
+    """Yield the items of a list, and show how many are done if it takes more than two seconds."""
+    with Progress(len(items), description, unit, quiet, passing=True) as bar:
+        for item in items:
+            yield item
+            bar.update(1)
 
 
 class _Lines:

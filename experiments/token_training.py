@@ -130,6 +130,7 @@ class Session:
                 path.unlink()
         if self.saved is None:
             self.save()
+        bar.tell(now="compiling")
         while self.due or not self.over:
             if not self.due:
                 step = trainer.step()
@@ -142,7 +143,7 @@ class Session:
                     self.recent, tokens, began = [], 0, time.perf_counter()
                 self.due = step.step % self.judge_every == 0 or step.step == self.steps
                 figures = {"loss": step.loss, "norm": step.norm, "tokens/s": f"{speed:,.0f}"}
-                bar.update(1, **self._best_so_far(), **figures)
+                bar.update(1, **self._best_so_far(), **figures, now=None)
             if self.due and not interrupt.is_set():
                 paused = time.perf_counter()
                 self._judge(interrupt, quiet)

@@ -51,6 +51,33 @@ def test_a_log_file_gets_a_line_now_and_then(monkeypatch):
     assert 3 <= len(lines_of(log)) <= 8
 
 
+def test_a_passing_bar_shows_itself_only_when_it_takes_long(monkeypatch):
+    terminal = Terminal()
+    with Progress(3, "judging", file=terminal, passing=True) as progress:
+        progress.update(3)
+    assert terminal.getvalue().strip() == ""
+    monkeypatch.setattr(experiments.progress, "SECONDS_OF_SILENCE", 0.01)
+    with Progress(3, "judging", file=terminal, passing=True) as progress:
+        for _ in range(3):
+            time.sleep(0.15)
+            progress.update(1)
+    shown = terminal.getvalue()
+    assert "judging" in shown and "\n" not in shown and shown.rstrip().count("\r") > 1
+
+
+def test_figures_change_within_a_unit():
+    terminal = Terminal()
+    with Progress(2, file=terminal) as progress:
+        time.sleep(0.11)
+        progress.tell(now="compiling")
+        assert "now=compiling" in terminal.getvalue() and "0/2" in terminal.getvalue()
+        terminal.truncate(0)
+        progress.tell(loss=0.25)  # too soon to be shown
+        assert terminal.getvalue() == ""
+        progress.update(1, now=None)
+    assert "loss=0.25" in terminal.getvalue() and "compiling" not in terminal.getvalue()
+
+
 def test_an_unknown_total():
     log, terminal = io.StringIO(), Terminal()
     for stream in (log, terminal):

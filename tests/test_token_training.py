@@ -193,11 +193,11 @@ def test_a_judgement_after_which_the_power_goes_is_not_logged_twice(expected, tm
 
 @pytest.fixture
 def sampled(monkeypatch):
-    """A HeldOut: three of the windows of HELD_OUT."""
+    """A HeldOut: four of the windows of HELD_OUT."""
     monkeypatch.setattr(scratchnet.held_out, "LENGTH", 4)
     monkeypatch.setattr(scratchnet.held_out, "WARM_UP", 2)
     found = scratchnet.held_out.held_out(HELD_OUT, 2, np.random.default_rng(0), most=18)
-    assert (found.windows, found.of_windows) == (3, 9)
+    assert (found.windows, found.of_windows) == (4, 9)
     return found
 
 
@@ -217,7 +217,7 @@ def test_a_sample_tells_its_error_and_goes_on(sampled, tmp_path, capsys):
     assert last.trainer.best == best == load_best(tmp_path / "run", [])[1]["best"] == session(20).trainer.best
     assert last.run.metrics()["chosen by"] == sampled.counts() | best
     said = capsys.readouterr().out
-    assert f"judged every 5 steps by {sampled.tokens} of 32 tokens in 3 of 9 windows of the scales" in said
+    assert f"judged every 5 steps by {sampled.tokens} of 32 tokens in 4 of 9 windows of the scales" in said
     assert f"{best['nats']:.3f} nats a note ± {best['error']:.3f}" in said and "% of the time" in said
 
 

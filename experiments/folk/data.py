@@ -13,7 +13,7 @@ from encoders.abc_transposition import transpose_tune
 from encoders.melody import groups, melody, split
 from experiments.datasets import RemoteFile, fetch
 from experiments.errors import UserError
-from experiments.progress import Progress
+from experiments.progress import shown
 
 IRISH = RemoteFile(
     "folk/irish.abc",
@@ -38,11 +38,13 @@ class Corpus:
     tunes : list of Tune
     dropped : list of Dropped
     parts : dict of part -> list of indices of tunes
+    melodies : list of what `melody` gives for each tune, as written
     """
 
     tunes: list
     dropped: list
     parts: dict
+    melodies: list
 
     @cached_property
     def texts(self):
@@ -53,11 +55,6 @@ class Corpus:
     def characters(self):
         """The alphabet of all tunes."""
         return Characters.of([*self.texts, END])
-
-    @cached_property
-    def melodies(self):
-        """Intervals and durations of each tune, as written."""
-        return [melody(tune.score(repeats=False, graces=False)) for tune in self.tunes]
 
     def sequences(self, part):
         """Each tune of a part with what ends the tune before it and what ends it: arrays of tokens."""
@@ -93,12 +90,12 @@ class Corpus:
         train = self.parts["train"]
 
         def tunes(rng):
-            taken = []
-            with Progress(len(train), "tunes in other keys", "tune", quiet, passing=True) as bar:
-                for k, draw in zip(train, rng.random(len(train)), strict=True):
-                    taken.append(self.moved(k, MOVES[rng.integers(len(MOVES))] if draw < transpose else 0))
-                    bar.update(1)
-            return taken
+            draws = rng.random(len(train))
+            moved = shown(train, "tunes in other keys", "tune", quiet)
+            return [
+                self.moved(k, MOVES[rng.integers(len(MOVES))] if draw < transpose else 0)
+                for k, draw in zip(moved, draws, strict=True)
+            ]
 
         return tunes
 
@@ -139,11 +136,14 @@ def load(paths=None, quiet=False):
         paths = [fetch(IRISH, quiet, hint)]
     collection = read_collection(paths)
     tunes = [kept.tune for kept in collection.kept]
+    melodies = [
+        melody(tune.score(repeats=False, graces=False)) for tune in shown(tunes, "melodies", "tune", quiet)
+    ]
     try:
-        found = groups([melody(tune.score(repeats=False, graces=False)) for tune in tunes])
+        found = groups(melodies)
         parts = split(found, SHARES, np.random.default_rng(SPLIT_SEED))
     except ValueError:
         few = f"expected at least 3 different tunes to learn from, got {len(tunes)}"
         why = f" ({reasons(collection.dropped)})" if collection.dropped else ""
         raise UserError(few + why) from None
-    return Corpus(tunes, collection.dropped, dict(zip(PARTS, parts, strict=True)))
+    return Corpus(tunes, collection.dropped, dict(zip(PARTS, parts, strict=True)), melodies)

@@ -8,6 +8,7 @@ from experiments.errors import UserError
 from experiments.folk import composing, figures, report, runs
 from experiments.folk.data import load
 from experiments.folk.settings import complete
+from experiments.progress import shown
 from experiments.run_folder import RunFolder
 from experiments.token_jobs import best_ngram, expect_free, free_folder, learn, say
 from experiments.token_learning import train_session
@@ -56,7 +57,7 @@ def tell(run, corpus, network, drawn, quiet):
     name, nats = best_ngram(rows)
     figures.draw_learning(run.path("learning.png"), run.rows(), {f"{name},\ntest tunes": nats}, "Irish tunes")
     if drawn is not None:
-        judged = report.judge_tunes(corpus, drawn)
+        judged = report.judge_tunes(corpus, drawn, quiet)
         run.write_metrics({"tunes": judged})
         say("\n" + report.tunes_text(judged))
 
@@ -121,7 +122,8 @@ def write_tunes(folder, kept, config, begin, wav=True):
     skip = 0 if config.include_primer else len(begin)
     with atomic_open(folder / "tunes.abc") as file:
         file.write("\n\n".join(row.text[skip:] for row in kept) + "\n")
-    for number, row in enumerate(kept, 1):
+    rows = shown(kept, "writing tunes", "tune", getattr(config, "quiet", False))
+    for number, row in enumerate(rows, 1):
         if row.tune is not None:
             play(folder, f"{number:02}", row.tune, wav, config.engine, config.bpm)
 

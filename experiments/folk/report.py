@@ -6,7 +6,7 @@ from typing import NamedTuple
 from encoders.melody import PARTS, Copies, melody
 from experiments import token_learning
 from experiments.folk.baselines import baselines
-from experiments.progress import Progress
+from experiments.progress import Progress, shown
 from experiments.token_jobs import best_ngram
 from experiments.token_learning import as_large
 
@@ -61,10 +61,11 @@ class Copying(NamedTuple):
 class Memory:
     """Finds copies of the training tunes."""
 
-    def __init__(self, corpus):
+    def __init__(self, corpus, quiet=True):
         self.numbers = corpus.parts["train"]
         self.titles = [corpus.tunes[k].title for k in self.numbers]
-        self.copies = Copies([corpus.melodies[k] for k in self.numbers])
+        melodies = [corpus.melodies[k] for k in self.numbers]
+        self.copies = Copies(shown(melodies, "tunes to compare with", "tune", quiet))
 
     def look(self, tune):
         """The Copying of a Tune."""
@@ -79,11 +80,11 @@ class Memory:
         return Copying(copy.notes, bars, self.titles[copy.tune], copy.notes / (len(pairs) + 1))
 
 
-def copying_of(memory, tunes):
+def copying_of(memory, tunes, quiet=True):
     """Figures of many tunes, for metrics.json: the median and longest copy, the share of long ones, and of
     which tune the longest is.
     """
-    found = [memory.look(tune) for tune in tunes]
+    found = [memory.look(tune) for tune in shown(tunes, "looking for copies", "tune", quiet)]
     if not found:
         return {"tunes": 0}
     by_length = sorted(found, key=lambda copying: copying.bars)
@@ -119,14 +120,15 @@ def one_tune(memory, tune):
     }
 
 
-def judge_tunes(corpus, drawn):
+def judge_tunes(corpus, drawn, quiet=True):
     """Figures of composed tunes beside those of the test tunes, for metrics.json.
 
     Parameters
     ----------
     drawn : list of Composed
+    quiet : no progress bar
     """
-    memory = Memory(corpus)
+    memory = Memory(corpus, quiet)
     composed = [row.tune for row in drawn if row.tune is not None]
     human = [corpus.tunes[k] for k in corpus.parts["test"]]
     return {
@@ -135,7 +137,10 @@ def judge_tunes(corpus, drawn):
         "reasons": [row.reason for row in drawn if row.tune is None][:10],
         "tunes": [one_tune(memory, tune) for tune in composed[:SHOWN]],
         "bars filled": {"composed": bars_filled(composed), "test tunes": bars_filled(human)},
-        "copies": {"composed": copying_of(memory, composed), "test tunes": copying_of(memory, human)},
+        "copies": {
+            "composed": copying_of(memory, composed, quiet),
+            "test tunes": copying_of(memory, human, quiet),
+        },
     }
 
 

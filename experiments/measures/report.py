@@ -17,7 +17,7 @@ from experiments.measures.muspy_metrics import all_metrics
 from experiments.measures.notes import note_arrays
 from experiments.measures.prepare import first_bars, on_grid
 from experiments.measures.repetition import all_repetition
-from experiments.progress import Progress
+from experiments.progress import Progress, shown
 
 REFERENCE = "reference, half against half"
 FEWEST = 4  # pieces of the reference: two in each half
@@ -42,7 +42,7 @@ class Measured(NamedTuple):
         return len(self.vectors[NAMES[0]])
 
 
-def measure(scores, line="highest", bars=None, steps_per_beat=None):
+def measure(scores, line="highest", bars=None, steps_per_beat=None, quiet=True):
     """Measure each piece of a set.
 
     Parameters
@@ -51,13 +51,14 @@ def measure(scores, line="highest", bars=None, steps_per_beat=None):
     line : what "the next note" is, see features.extract
     bars : int or None, only so many bars from the first note on
     steps_per_beat : int or None, all notes moved to so many steps in a quarter note
+    quiet : bool, no progress bar
 
     Returns
     -------
     Measured
     """
     rows, metrics = [], []
-    for score in scores:
+    for score in shown(scores, "measuring", "piece", quiet):
         score = on_grid(score, steps_per_beat) if steps_per_beat else score
         score = first_bars(score, bars) if bars else score
         notes = note_arrays(score)
@@ -109,7 +110,7 @@ def compare(sets, reference, rng, splits=10, line="highest", bars=None, steps_pe
     UserError
         If the reference is too small.
     """
-    options = {"line": line, "bars": bars, "steps_per_beat": steps_per_beat}
+    options = {"line": line, "bars": bars, "steps_per_beat": steps_per_beat, "quiet": quiet}
     human = measure(reference, **options)
     if len(human) < FEWEST:
         raise UserError(f"the reference: expected {FEWEST} pieces with two onsets or more, got {len(human)}")

@@ -15,6 +15,7 @@ from experiments.midi_pieces import PARTS
 from experiments.piano import composing, figures, measured, report, runs
 from experiments.piano.data import load
 from experiments.piano.settings import Run, complete
+from experiments.progress import shown
 from experiments.run_folder import RunFolder
 from experiments.settings import expect_resumed
 from experiments.token_jobs import best_ngram, free_folder, learn, network_folders, say
@@ -152,26 +153,27 @@ def compose_samples(run, network, encoder, corpus, config, model):
         primers = [excerpt_tokens(encoder, piece, config.prime_bars) for piece in test[: config.n]]
     rows = []
     starts = [composing.beginning(encoder)] * config.n
-    for primed, begins in ((False, starts), (True, primers)):
-        for number, begin in enumerate(begins, 1):
-            tokens = composing.draw(network, encoder, begin, 1, rng, config)[0]
-            name = f"samples/{model}-{'primed' if primed else 'free'}-{number}"
-            score = composing.as_score(encoder, tokens, len(begin), config.bpm)
-            write(run.folder, name, score, config.engine)
-            row = {"file": f"{name}.wav", "source": model, "primed": primed}
-            if primed:
-                row["primer_seconds"] = composing.seconds_of(encoder, begin, score)
-            rows.append(row)
-            figures.draw_attention(
-                run.path(f"{name}-attention.png"), network, encoder, tokens, f"What {model} looked at"
-            )
+    both = ((False, starts), (True, primers))
+    plan = [(primed, *pair) for primed, begins in both for pair in enumerate(begins, 1)]
+    for primed, number, begin in shown(plan, "composing", "piece", config.quiet):
+        tokens = composing.draw(network, encoder, begin, 1, rng, config)[0]
+        name = f"samples/{model}-{'primed' if primed else 'free'}-{number}"
+        score = composing.as_score(encoder, tokens, len(begin), config.bpm)
+        write(run.folder, name, score, config.engine)
+        row = {"file": f"{name}.wav", "source": model, "primed": primed}
+        if primed:
+            row["primer_seconds"] = composing.seconds_of(encoder, begin, score)
+        rows.append(row)
+        picture = run.path(f"{name}-attention.png")
+        figures.draw_attention(picture, network, encoder, tokens, f"What {model} looked at")
     return rows
 
 
 def human_samples(run, corpus, config):
     """The beginnings of test pieces, as they are written down, as files; rows for samples.json."""
     rows = []
-    for number, k in enumerate(corpus.parts["test"][:HUMAN], 1):
+    test = shown(corpus.parts["test"][:HUMAN], "excerpts of test pieces", "piece", config.quiet)
+    for number, k in enumerate(test, 1):
         tokens = excerpt_tokens(corpus.encoder, corpus.pieces[k], config.prime_bars + config.bars)
         name = f"samples/human-{number}"
         write(run.folder, name, composing.as_score(corpus.encoder, tokens, 0, config.bpm), config.engine)

@@ -10,6 +10,7 @@ from experiments.measures.figures import draw_overlap
 from experiments.measures.report import FEWEST, compare
 from experiments.measures.tables import markdown
 from experiments.piano import composing
+from experiments.progress import Progress
 from scratchnet.files import atomic_open
 
 AT_ONCE = 16  # pieces that are composed side by side
@@ -44,13 +45,17 @@ def measure(out, networks, corpus, config, say):
     sets = {}
     for name, (network, encoder) in networks.items():
         rng, pieces = np.random.default_rng([config.seed, 3]), []
-        while len(pieces) < config.n:
-            count = min(AT_ONCE, config.n - len(pieces))
-            begin = composing.beginning(encoder)
-            pieces += composing.draw(network, encoder, begin, count, rng, config)
+        with Progress(config.n, f"composing, {name}", "piece", config.quiet, passing=True) as bar:
+            while len(pieces) < config.n:
+                count = min(AT_ONCE, config.n - len(pieces))
+                begin = composing.beginning(encoder)
+                pieces += composing.draw(network, encoder, begin, count, rng, config)
+                bar.update(count)
         sets[name] = [composing.as_score(encoder, tokens) for tokens in pieces]
         say(f"{name}: {config.n} pieces composed")
-    found = compare(sets, human, np.random.default_rng([config.seed, 4]), bars=config.bars)
+    found = compare(
+        sets, human, np.random.default_rng([config.seed, 4]), bars=config.bars, quiet=config.quiet
+    )
     with atomic_open(out.path("measures.md")) as file:
         file.write(markdown(found))
     out.write_metrics({"measures": found})
