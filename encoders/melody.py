@@ -6,7 +6,7 @@ split(groups, shares, rng)          whole groups to training, validation, test
 Copies(melodies).longest(other)     the longest run of notes that another tune shares with any of these
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -35,29 +35,21 @@ def melody(score):
     ]
 
 
-def groups(melodies):
+def groups(melodies, progress=None):
     """Tunes that belong together: of two, the shorter one has at least half of its runs of GRAM pairs in the
     other. Transposed copies are equal anyway. Time about linear: only tunes that share a run are compared.
 
     Parameters
     ----------
     melodies : list of lists of (interval, duration)
+    progress : function without arguments, called after each tune; None for none
 
     Returns
     -------
     list of lists of indices, each group and all of them by rising index
     """
     runs = [_runs(pairs) for pairs in melodies]
-    where = defaultdict(list)
-    for tune, own in enumerate(runs):
-        for run in own:
-            where[run].append(tune)
-    shared = defaultdict(int)
-    for tunes in where.values():
-        if len(tunes) <= COMMON:
-            for place, tune in enumerate(tunes):
-                for other in tunes[place + 1 :]:
-                    shared[tune, other] += 1
+    tunes_with = Counter(run for own in runs for run in own)
     leader = list(range(len(melodies)))
 
     def find(tune):
@@ -65,10 +57,19 @@ def groups(melodies):
             leader[tune] = tune = leader[leader[tune]]
         return tune
 
-    for (tune, other), count in shared.items():
-        if count >= ALIKE * min(len(runs[tune]), len(runs[other])):
-            first, second = sorted((find(tune), find(other)))
-            leader[second] = first
+    where = defaultdict(list)  # the tunes so far with a run
+    for tune, own in enumerate(runs):
+        shared = Counter()
+        for run in own:
+            if 1 < tunes_with[run] <= COMMON:
+                shared.update(where[run])
+                where[run].append(tune)
+        for other, count in shared.items():
+            if count >= ALIKE * min(len(own), len(runs[other])):
+                first, second = sorted((find(tune), find(other)))
+                leader[second] = first
+        if progress is not None:
+            progress()
     found = defaultdict(list)
     for tune in range(len(melodies)):
         found[find(tune)].append(tune)

@@ -45,8 +45,9 @@ def test_a_log_file_gets_a_line_now_and_then(monkeypatch):
     monkeypatch.setattr(experiments.progress, "SECONDS_BETWEEN_LINES", 0.05)
     log = io.StringIO()
     with Progress(20, file=log) as progress:
-        for _ in range(20):
-            time.sleep(0.01)
+        now = progress.bar.last_print_t
+        for k in range(20):
+            progress.bar._time = lambda k=k: now + 0.01 * (k + 1)
             progress.update()
     assert 3 <= len(lines_of(log)) <= 8
 
@@ -68,10 +69,11 @@ def test_a_passing_bar_shows_itself_only_when_it_takes_long(monkeypatch):
 def test_figures_change_within_a_unit():
     terminal = Terminal()
     with Progress(2, file=terminal) as progress:
-        time.sleep(0.11)
+        progress.bar.mininterval = 0.0
         progress.tell(now="compiling")
         assert "now=compiling" in terminal.getvalue() and "0/2" in terminal.getvalue()
         terminal.truncate(0)
+        progress.bar.mininterval = 1e9
         progress.tell(loss=0.25)  # too soon to be shown
         assert terminal.getvalue() == ""
         progress.update(1, now=None)

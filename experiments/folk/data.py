@@ -13,7 +13,7 @@ from encoders.abc_transposition import transpose_tune
 from encoders.melody import groups, melody, split
 from experiments.datasets import RemoteFile, fetch
 from experiments.errors import UserError
-from experiments.progress import shown
+from experiments.progress import Progress, shown
 
 IRISH = RemoteFile(
     "folk/irish.abc",
@@ -140,7 +140,8 @@ def load(paths=None, quiet=False):
         melody(tune.score(repeats=False, graces=False)) for tune in shown(tunes, "melodies", "tune", quiet)
     ]
     try:
-        found = groups(melodies)
+        with Progress(len(tunes), "looking for copies", "tune", quiet, passing=True) as bar:
+            found = groups(melodies, bar.update)
         parts = split(found, SHARES, np.random.default_rng(SPLIT_SEED))
     except ValueError:
         few = f"expected at least 3 different tunes to learn from, got {len(tunes)}"
