@@ -1,5 +1,6 @@
 """What the commands of every experiment on tokens do in the same way."""
 
+import contextlib
 from pathlib import Path
 from statistics import mean, stdev
 
@@ -40,6 +41,16 @@ def learn(session, quiet, program, pieces, unit):
         f"nats a {unit}{error}; judging took {session.judging / session.seconds:.0%} of the time"
     )
     session.run.write_metrics({"chosen by": held_out.counts() | best})
+
+
+@contextlib.contextmanager
+def afterwards(session):
+    """What comes after learning: Ctrl-C ends it, and is told that the network is kept, and how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        kept = f"the trained network is kept in {session.run.folder}"
+        raise KeyboardInterrupt(str(stop) or f"{kept}; for the rest: {session.again}") from None
 
 
 def network_folders(path):

@@ -23,7 +23,7 @@ import experiments.token_training as token_training
 import scratchnet.held_out
 from experiments.errors import UserError
 from experiments.run_folder import BEST, CHECKPOINT, LOG, RunFolder
-from experiments.token_jobs import learn
+from experiments.token_jobs import afterwards, learn
 from experiments.token_training import earlier, load_best, load_network
 from scratchnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from scratchnet.training import Diverged, evaluate
@@ -219,6 +219,15 @@ def test_a_sample_tells_its_error_and_goes_on(sampled, tmp_path, capsys):
     said = capsys.readouterr().out
     assert f"judged every 5 steps by {sampled.tokens} of 32 tokens in 4 of 9 windows of the scales" in said
     assert f"{best['nats']:.3f} nats a note ± {best['error']:.3f}" in said and "% of the time" in said
+
+
+def test_ctrl_c_after_learning_says_that_the_network_is_kept(tmp_path):
+    session = begin_or_go_on(tmp_path / "run", steps=5)
+    kept = f"the trained network is kept in {tmp_path / 'run'}; for the rest: python again {tmp_path / 'run'}"
+    for said, shown in ((KeyboardInterrupt(), kept), (KeyboardInterrupt("its own word"), "its own word")):
+        with pytest.raises(KeyboardInterrupt) as stopped, afterwards(session):
+            raise said
+        assert str(stopped.value) == shown
 
 
 def test_no_row_is_lost_or_doubled(tmp_path):

@@ -15,7 +15,7 @@ from experiments.errors import UserError
 from experiments.figures import held_out_curve
 from experiments.run_folder import RunFolder
 from experiments.settings import expect_resumed
-from experiments.token_jobs import best_ngram, free_folder, learn, network_folders, say
+from experiments.token_jobs import afterwards, best_ngram, free_folder, learn, network_folders, say
 from experiments.token_learning import open_session, train_session, with_data
 from experiments.token_training import go_on_with
 from scratchnet.files import atomic_open
@@ -50,7 +50,8 @@ def run_all(config):
         session.again = go_on_with("python -m experiments.classical --resume", run.folder)
         learn(session, quiet, *LEARNING)
         network, _, _, _ = runs.load_network(session.run.folder)
-        judged[build] = [report.judge_run(session, network, corpus, quiet=quiet)]
+        with afterwards(session):
+            judged[build] = [report.judge_run(session, network, corpus, quiet=quiet)]
         picture_of_embedding(session.run, network, corpus)
         curves[build] = [held_out_curve(session.run.rows())]
         rows, repeated[build] = compose_samples(run, network, corpus, config, build, quiet)
@@ -70,9 +71,10 @@ def run_train(config):
     say(corpus.describe())
     learn(session, config.quiet, *LEARNING)
     network, _, _, _ = runs.load_network(run.folder)
-    found = report.judge_run(session, network, corpus, quiet=config.quiet)
-    curves = {config.build: [held_out_curve(run.rows())]}
-    tell(run, {config.build: [found]}, curves, corpus, config.quiet)
+    with afterwards(session):
+        found = report.judge_run(session, network, corpus, quiet=config.quiet)
+        curves = {config.build: [held_out_curve(run.rows())]}
+        tell(run, {config.build: [found]}, curves, corpus, config.quiet)
     picture_of_embedding(run, network, corpus)
     say(f"\nThe run is in {run.folder}. Compose: python -m experiments.classical compose {run.folder}")
 

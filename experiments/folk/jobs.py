@@ -10,7 +10,7 @@ from experiments.folk.data import load
 from experiments.folk.settings import complete
 from experiments.progress import shown
 from experiments.run_folder import RunFolder
-from experiments.token_jobs import best_ngram, expect_free, free_folder, learn, say
+from experiments.token_jobs import afterwards, best_ngram, expect_free, free_folder, learn, say
 from experiments.token_learning import train_session
 from scratchnet.files import atomic_open
 
@@ -26,7 +26,8 @@ def run_all(config):
     check_primer(begin, corpus.characters)
     run = RunFolder.create(config.out, "folk", config, config.overwrite)
     say(corpus.describe())
-    learn(runs.make_session(config, corpus, run), config.quiet, *LEARNING)
+    session = runs.make_session(config, corpus, run)
+    learn(session, config.quiet, *LEARNING)
     network, characters, _ = runs.load_network(run.folder)
     rng = composing.generator(config.seed)
     kept, drawn = composing.compose(network, characters, begin, config.n, rng, as_drawing(config), config.raw)
@@ -34,7 +35,8 @@ def run_all(config):
         drawn += composing.draw(network, characters, begin, JUDGED - len(drawn), rng, as_drawing(config))
     folder = run.path("tunes/tunes.abc").parent
     write_tunes(folder, kept, config, begin)
-    tell(run, corpus, network, drawn, config.quiet)
+    with afterwards(session):
+        tell(run, corpus, network, drawn, config.quiet)
     say(f"\nEverything is in {run.folder}. Listen: {folder}")
 
 
@@ -45,7 +47,8 @@ def run_train(config):
     say(corpus.describe())
     learn(session, config.quiet, *LEARNING)
     network, _, _ = runs.load_network(run.folder)
-    tell(run, corpus, network, None, config.quiet)
+    with afterwards(session):
+        tell(run, corpus, network, None, config.quiet)
     say(f"\nThe run is in {run.folder}. Compose: python -m experiments.folk compose {run.folder}")
 
 

@@ -18,7 +18,7 @@ from experiments.piano.settings import Run, complete
 from experiments.progress import shown
 from experiments.run_folder import RunFolder
 from experiments.settings import expect_resumed
-from experiments.token_jobs import best_ngram, free_folder, learn, network_folders, say
+from experiments.token_jobs import afterwards, best_ngram, free_folder, learn, network_folders, say
 from experiments.token_learning import open_session, train_session, with_data
 from experiments.token_training import go_on_with
 from scratchnet.files import atomic_open
@@ -50,13 +50,15 @@ def run_all(config):
         learn(session, quiet, *LEARNING)
         network, encoder, _ = runs.load_network(session.run.folder)
         curves.setdefault(settings.model, []).append(held_out_curve(session.run.rows()))
-        judged.setdefault(settings.model, []).append(judge_network(session.run, network, corpus, quiet))
-        if settings.seed == config.seed:
-            samples += compose_samples(run, network, encoder, corpus, config, settings.model)
-    samples += human_samples(run, corpus, config)
-    run.write_json(SAMPLES, samples)
-    rows = report.baselines(corpus, quiet)
-    tell(run, judged, rows)
+        with afterwards(session):
+            judged.setdefault(settings.model, []).append(judge_network(session.run, network, corpus, quiet))
+            if settings.seed == config.seed:
+                samples += compose_samples(run, network, encoder, corpus, config, settings.model)
+    with afterwards(session):
+        samples += human_samples(run, corpus, config)
+        run.write_json(SAMPLES, samples)
+        rows = report.baselines(corpus, quiet)
+        tell(run, judged, rows)
     ngram, nats = best_ngram(rows)
     figures.draw_learning(run.path("learning.png"), curves, {f"{ngram},\ntest": nats})
     say(f"\nEverything is in {run.folder}. Listen: {run.folder / 'samples'}")
@@ -69,8 +71,9 @@ def run_train(config):
     say(corpus.describe())
     learn(session, config.quiet, *LEARNING)
     network, _, _ = runs.load_network(run.folder)
-    found = judge_network(run, network, corpus, config.quiet)
-    tell(run, {config.model: [found]}, report.baselines(corpus, config.quiet))
+    with afterwards(session):
+        found = judge_network(run, network, corpus, config.quiet)
+        tell(run, {config.model: [found]}, report.baselines(corpus, config.quiet))
     say(f"\nThe run is in {run.folder}. Compose: python -m experiments.piano compose {run.folder}")
 
 
