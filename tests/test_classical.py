@@ -231,7 +231,7 @@ def test_judging_is_what_it_says(corpus, folder):
     model.eval()
     found = report.judge(model, corpus, "test")
     nats, formula, right, known, count = 0, 0, 0, 0, 0
-    for batch in runs.held_out(corpus, "test"):
+    for batch in runs.held_out(corpus, "test").batches:
         for x, t in zip(batch.x.T, batch.y[0], strict=True):
             a = model.forward(x[:, None])[0, :, 0].astype(float)
             p = np.exp(a) / np.exp(a).sum()

@@ -67,6 +67,7 @@ def test_everything(trained):
     metrics = json.loads((trained / "metrics.json").read_text())
     assert set(metrics["repetition"]) == {"model2", "model5", "human"}
     own = json.loads((trained / "model2" / "metrics.json").read_text())
+    assert own.pop("chosen by")["step"] == own["best_step"]
     assert metrics["builds"]["model2"] == [own] and f"| {own['test']['nats']:.3f} |" in table
 
 

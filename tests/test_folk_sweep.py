@@ -88,11 +88,11 @@ def test_a_lost_run_is_taken_over_from_its_checkpoint(tunes, tmp_path, monkeypat
         session = real(*arguments)
         judge = session.trainer.judge
 
-        def judge_and_die(batches):
+        def judge_and_die(*arguments):
             if session.trainer.steps == 5:
                 session.save()
                 raise Killed
-            return judge(batches)
+            return judge(*arguments)
 
         session.trainer.judge = judge_and_die
         return session
