@@ -10,10 +10,12 @@ pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
 pytest.importorskip("pooch", reason="needs the extra 'data'")
 from encoders.note_duration import NoteDuration
 from encoders.score import Note, Score, Track
+from experiments import token_learning
 from experiments.errors import UserError
 from experiments.piano import composing, data, measured, report, runs
 from experiments.piano.networks import make_network
 from experiments.piano.settings import Compose, Run, Train, complete
+from scratchnet import held_out
 from scratchnet.attention import Attention
 from scratchnet.losses import softmax_cross_entropy
 
@@ -218,6 +220,25 @@ def test_figures_of_a_network(corpus, kind):
     assert figures["note_perplexity"] == pytest.approx(math.exp(total / notes), rel=1e-4)
 
 
+def test_figures_by_a_sample(corpus, monkeypatch):
+    """Of training pieces as many tokens are judged as of test pieces, of pieces to choose by all windows."""
+    monkeypatch.setattr(token_learning, "LEAST_SAMPLE", 1)
+    monkeypatch.setattr(held_out, "LENGTH", 16)
+    monkeypatch.setattr(held_out, "WARM_UP", 8)
+    monkeypatch.setattr(held_out, "FEW", 1)
+    every = sum(len(tokens) - 2 for tokens in corpus.sequences("train"))
+    found = {part: report.judge(network(), corpus, part) for part in data.PARTS}
+    size = sum(map(len, corpus.sequences("test")))
+    assert size / 2 < found["train"]["tokens"] <= size and found["train"]["of_tokens"] == every
+    assert found["train"]["windows"] < found["train"]["of_windows"] and found["train"]["error"] > 0
+    assert "error" not in found["valid"] and "error" not in found["test"]
+    nats, error = runs.held_out(corpus, "train", size).judge(network())
+    assert (nats, error) == pytest.approx((found["train"]["nats"], found["train"]["error"]), rel=1e-6)
+    for part in ("valid", "test"):
+        nats, _ = runs.held_out(corpus, part, windows=part == "valid").judge(network())
+        assert nats == pytest.approx(found[part]["nats"], rel=1e-5)
+
+
 def test_the_table():
     rows = {"uniform": 5.7, "unigram": 4.0, "2-gram": 3.0, "3-gram": 3.5}
     one = dict.fromkeys(("nats", "accuracy", "precision", "recall", "f1"), 0.25) | {"note_perplexity": 9}
@@ -265,3 +286,11 @@ def test_the_networks_of_a_run():
 def test_presets_and_own_settings():
     assert complete(Train()).hidden == 512 and complete(Train(hidden=9)).hidden == 9
     assert complete(Train(preset="paper")).lr == 1e-3 and complete(Train(preset="paper")).stretch == 0
+
+
+def test_how_much_is_judged_on_the_way():
+    """Three tenths of what is learned between two judgements, by a forward pass: a tenth of the time."""
+    assert complete(Train()).judged == 0.3 * 50 * 64 * 128
+    assert complete(Train(judge_every=100)).judged == 0.3 * 100 * 64 * 128
+    assert complete(Train(batch=2)).judged == 2**14 and complete(Train(judged=7)).judged == 7
+    assert complete(complete(Train(judge_every=100))) == complete(Train(judge_every=100))

@@ -85,10 +85,12 @@ def judge_run(session, network, corpus, keep=True, quiet=True):
         "steps": session.trainer.steps,
         "seconds": seconds_of(session.run, session.trainer.batches.batch),
     }
-    best = network.state_dict()
-    network.load_state_dict(last_weights(session.run))
-    found["last"] = judge(network, corpus, "test", quiet=quiet)["nats"]
-    network.load_state_dict(best)
+    found["last"] = found["test"]["nats"]  # the same weights, if the last are the best
+    if found["best_step"] != found["steps"]:
+        best = network.state_dict()
+        network.load_state_dict(last_weights(session.run))
+        found["last"] = judge(network, corpus, "test", quiet=quiet)["nats"]
+        network.load_state_dict(best)
     if keep:
         session.run.write_metrics(found)
     return found
