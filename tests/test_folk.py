@@ -53,7 +53,7 @@ def test_tunes_are_moved_when_they_are_drawn(corpus, monkeypatch):
     """Nothing is moved that is not to be learned in this epoch, and nothing twice."""
     calls, real = [], data.transpose_tune
     monkeypatch.setattr(data, "transpose_tune", lambda text, by: calls.append((text, by)) or real(text, by))
-    fresh = data.Corpus(corpus.tunes, [], corpus.parts, corpus.melodies)
+    fresh = data.Corpus(corpus.tunes, [], corpus.parts)
     epoch = fresh.epoch(0.5)
     assert not calls
     first = epoch(np.random.default_rng(3))

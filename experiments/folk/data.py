@@ -38,13 +38,11 @@ class Corpus:
     tunes : list of Tune
     dropped : list of Dropped
     parts : dict of part -> list of indices of tunes
-    melodies : list of what `melody` gives for each tune, as written
     """
 
     tunes: list
     dropped: list
     parts: dict
-    melodies: list
 
     @cached_property
     def texts(self):
@@ -55,6 +53,11 @@ class Corpus:
     def characters(self):
         """The alphabet of all tunes."""
         return Characters.of([*self.texts, END])
+
+    @cached_property
+    def melodies(self):
+        """Intervals and durations of each tune, as written."""
+        return [melody(tune.score(repeats=False, graces=False)) for tune in self.tunes]
 
     def sequences(self, part):
         """Each tune of a part with what ends the tune before it and what ends it: arrays of tokens."""
@@ -147,4 +150,4 @@ def load(paths=None, quiet=False):
         few = f"expected at least 3 different tunes to learn from, got {len(tunes)}"
         why = f" ({reasons(collection.dropped)})" if collection.dropped else ""
         raise UserError(few + why) from None
-    return Corpus(tunes, collection.dropped, dict(zip(PARTS, parts, strict=True)), melodies)
+    return Corpus(tunes, collection.dropped, dict(zip(PARTS, parts, strict=True)))
