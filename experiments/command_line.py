@@ -11,6 +11,7 @@ import sys
 import textwrap
 import typing
 
+from experiments import locks
 from experiments.errors import UserError
 from experiments.settings import is_positional, make_parser
 from experiments.streams import discard_broken_output, mend_streams, warnings_as_lines, write_line
@@ -62,8 +63,11 @@ class Program:
         argv = list(sys.argv[1:] if argv is None else argv)
         label = f"{self.name} {argv[0]}" if argv and argv[0] in self.commands else self.name
         mend_streams()
-        with warnings_as_lines(label):
-            status, message = self.outcome(argv)
+        try:
+            with warnings_as_lines(label):
+                status, message = self.outcome(argv)
+        finally:
+            locks.unlock_all()
         if message:
             write_line(f"{label}: {message}")
         discard_broken_output()

@@ -5,6 +5,10 @@ import os
 import sys
 import warnings
 
+from scratchnet.messages import cut
+
+LINE = 2000  # characters of a message, at most: two of the longest paths that people have
+
 
 class WarningLines:
     """What Python calls to show a warning: one line on standard error, each distinct text once.
@@ -59,7 +63,7 @@ def write_line(text, file=None):
     tqdm = sys.modules.get("tqdm")
     bars_aside = tqdm.tqdm.external_write_mode(file) if tqdm else contextlib.nullcontext()
     with contextlib.suppress(OSError), bars_aside:
-        file.write(printable(text) + "\n")
+        file.write(printable(cut(text, LINE)) + "\n")
 
 
 def printable(text):

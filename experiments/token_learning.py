@@ -62,7 +62,7 @@ def open_session(make, path, experiment, config, go_on):
     experiment, config : what a new folder says of itself
     """
     if go_on and (Path(path) / CHECKPOINT).is_file():
-        session = make(RunFolder.open(path))
+        session = make(RunFolder.resume(path))
         session.resume()
         return session
     return make(RunFolder.create(path, experiment, config, overwrite=True))
@@ -86,7 +86,7 @@ def train_session(config, experiment, runs, load):
     """
     if config.resume:
         expect_resumed(config)
-        run = RunFolder.open(config.resume)
+        run = RunFolder.resume(config.resume)
         config = with_data(replace(runs.settings_of(run), quiet=config.quiet), config.data)
         session = runs.make_session(config, corpus := load(config), run)
         session.resume()

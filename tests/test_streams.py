@@ -126,8 +126,8 @@ def test_python_shows_warnings_again_afterwards():
 
 def test_a_line_does_not_control_the_terminal():
     file = io.StringIO()
-    write_line("a\x1b]0;b\x07 é\n\u2028\ud800", file)
-    assert file.getvalue() == "a\\x1b]0;b\\x07 é\\n\\u2028\\ud800\n"
+    write_line("a\x1b]0;b\x07 é\n\u202e\ud800  c", file)
+    assert file.getvalue() == "a\\x1b]0;b\\x07 é \\u202e\\ud800 c\n"
     assert printable("plain text, ♯") == "plain text, ♯"
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from encoders.melody import PARTS, Copies, melody
 from experiments.folk.baselines import baselines
-from experiments.token_jobs import best_ngram
+from experiments.token_jobs import best_ngram, percent
 from scratchnet.batches import judged
 from scratchnet.training import evaluate
 
@@ -140,8 +140,9 @@ def tunes_text(figures):
         for row in figures["tunes"]
     ]
     lines += [
-        f"valid ABC: {figures['valid']:.0%} of {figures['drawn']} tunes drawn",
-        f"bars that fill their meter: {bars['composed']:.1%} (test tunes: {bars['test tunes']:.1%})",
+        f"valid ABC: {percent(figures['valid'])} of {figures['drawn']} tunes drawn",
+        f"bars that fill their meter: {percent(bars['composed'], 1)} "
+        f"(test tunes: {percent(bars['test tunes'], 1)})",
         "longest run of notes shared with a training tune, in any key:",
     ]
     for who, row in copies.items():
