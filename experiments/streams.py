@@ -66,6 +66,11 @@ def write_line(text, file=None):
         file.write(printable(cut(text, LINE)) + "\n")
 
 
+def say(text=""):
+    """Print lines at once, without what would control a terminal."""
+    print("\n".join(map(printable, text.split("\n"))), flush=True)
+
+
 def printable(text):
     """Text without what would control a terminal: escaped as in Python."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -5,11 +5,8 @@ from statistics import mean, stdev
 from experiments.compositions import home_of, how_made, new_folder
 from experiments.errors import UserError
 from experiments.run_folder import BEST, RunFolder
+from experiments.streams import say
 from scratchnet.training import Diverged
-
-
-def say(text=""):
-    print(text, flush=True)
 
 
 def learn(session, quiet, program, pieces, unit):

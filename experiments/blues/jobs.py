@@ -17,13 +17,10 @@ from experiments.errors import UserError, import_extra
 from experiments.progress import Progress
 from experiments.run_folder import RunFolder
 from experiments.settings import expect_resumed
+from experiments.streams import say
 
 DRAWN = 4  # choruses in a picture, at most
 SAMPLED_SECONDS = 1200
-
-
-def say(text=""):
-    print(text, flush=True)
 
 
 def run_all(config):

@@ -7,6 +7,7 @@ import sys
 
 from experiments.command_line import Program
 from experiments.folk.settings import Compose, Evaluate, Render, Run, Sweep, Train
+from experiments.streams import say
 
 program = Program(
     "folk",
@@ -70,7 +71,7 @@ def sweep(config: Sweep):
     """Optimizer, units, learning rate, length, batch, one at a time; processes and machines share it."""
     from experiments.folk.sweep import sweep as run_sweep
 
-    run_sweep(config, lambda text: print(text, flush=True))
+    run_sweep(config, say)
 
 
 if __name__ == "__main__":

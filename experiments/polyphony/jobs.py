@@ -14,10 +14,7 @@ from experiments.polyphony.report import as_text, judge, standing
 from experiments.polyphony.training import Diverged, Learner
 from experiments.run_folder import RunFolder
 from experiments.settings import expect_resumed
-
-
-def say(text=""):
-    print(text, flush=True)
+from experiments.streams import say
 
 
 def run_all(config):
