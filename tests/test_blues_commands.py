@@ -1,5 +1,6 @@
 """`python -m experiments.blues` as its users meet it: files, messages, refusals."""
 
+import errno
 import json
 import os
 import re
@@ -582,6 +583,38 @@ def test_a_damaged_file_of_figures_is_told_before_the_training(run, refused):
     before = content(run)
     assert f"{run / 'metrics.json'}: expected a JSON object" in refused("train", "--resume", run)
     assert content(run) == before
+
+
+@pytest.mark.parametrize("writes", [5, 9])
+def test_a_full_disk(tmp_path, capsys, writes):
+    """One line, the earlier checkpoint intact, nothing half-written; with room it goes on to the same."""
+    whole, folder = train(tmp_path / "whole", learn=8), tmp_path / "run"
+    capsys.readouterr()
+    fsync, left = os.fsync, writes
+
+    def until_full(descriptor):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(descriptor)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", until_full)
+        assert blues("train", "--quiet", "--learn", 8, "--out", folder) == 1
+    err = capsys.readouterr().err
+    assert err == f"blues train: error: {folder / 'checkpoint.safetensors'}: {os.strerror(errno.ENOSPC)}\n"
+    assert load_checkpoint(folder / "checkpoint.safetensors")[1]["memory"]["learned"] < 8
+    assert not any(name.startswith(".") for name in content(folder))
+    assert blues("train", "--resume", folder, "--quiet") == 0
+    assert (folder / "checkpoint.safetensors").read_bytes() == whole.checkpoint.read_bytes()
+
+
+def test_an_odd_path(tmp_path, capsys):
+    folder = tmp_path / "-a  'b\" $(c) \n%s{}\\ é♯🎹" / ("x" * 200)
+    assert train(folder, learn=2).folder == folder
+    assert blues("train", "--resume", folder, "--quiet") == 0 and compose(folder) == 0
+    assert capsys.readouterr().err == "" and "composed-1.mid" in content(folder)
 
 
 def interrupted(monkeypatch, folder, *arguments, after=2):

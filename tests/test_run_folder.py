@@ -56,6 +56,34 @@ def test_text_that_looks_like_something_else(tmp_path, name):
     assert RunFolder.create(tmp_path / "r", config=Config(name=name)).config(Config).name == name
 
 
+ODD = [
+    "-x",
+    " a  b ",
+    "é♯🎹",
+    "a'b\"c",
+    "$(ls);*?[",
+    "a\nb\tc",
+    "%s%d{}",
+    "~",
+    "x" * 200,
+    "#",
+    "a\x1b[2J",
+    "C:\\x",
+]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_paths(tmp_path, name):
+    config = Config(out=tmp_path / name)
+    run = RunFolder.create(config.out, config=config)
+    run.log(step=1)
+    run.write_metrics({name: name})
+    again = RunFolder.resume(config.out)
+    assert (
+        again.config(Config) == config and again.rows() == [{"step": 1}] and again.metrics() == {name: name}
+    )
+
+
 def test_default_folders_are_named_after_the_time_and_do_not_meet(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     runs = [RunFolder.create(experiment="blues", config=CONFIG) for _ in range(3)]
