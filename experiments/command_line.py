@@ -124,7 +124,7 @@ class Program:
 
     def explain(self, error):
         """Exit status and message for an exception that is no bug; (None, None) for one that is."""
-        message = " ".join(str(error).split())
+        message = str(error)
         kinds = {k for kind in type(error).__mro__ for k in (kind, f"{kind.__module__}.{kind.__qualname__}")}
         if kinds & self.user_errors:
             return 2, f"error: {message}"

@@ -8,8 +8,8 @@ import os
 from experiments.errors import UserError, import_extra
 from scratchnet.messages import brief
 
-MOST_BYTES = 2**20
-MOST_TEXT = 10_000  # characters of a value
+MOST_BYTES = 2**22  # more than a command line can say
+MOST_TEXT = 2**17  # characters of a value; as many as an argument may have
 
 
 def read_names(path):
