@@ -6,6 +6,7 @@ from pathlib import Path
 from experiments.run_folder import CHECKPOINT, RunFolder
 from experiments.settings import expect_resumed
 from experiments.token_training import Session
+from scratchnet.checkpoint import load_checkpoint
 from scratchnet.optimizers import SGD, Adagrad, Adam, RMSprop
 from scratchnet.schedules import Cosine, WarmUp
 from scratchnet.training import Trainer
@@ -66,6 +67,20 @@ def open_session(make, path, experiment, config, go_on):
         session.resume()
         return session
     return make(RunFolder.create(path, experiment, config, overwrite=True))
+
+
+def expect_sound(folders):
+    """Look at the runs in these folders, as far as they are begun: what is wrong with the last is said before
+    the first goes on.
+
+    Raises
+    ------
+    UserError, CheckpointError
+        If one is damaged, or another process works in it.
+    """
+    for folder in folders:
+        if (folder / CHECKPOINT).is_file():
+            load_checkpoint(RunFolder.resume(folder).checkpoint)
 
 
 def train_session(config, experiment, runs, load):

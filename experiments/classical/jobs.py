@@ -17,7 +17,7 @@ from experiments.figures import held_out_curve
 from experiments.run_folder import RunFolder
 from experiments.settings import expect_resumed
 from experiments.token_jobs import best_ngram, composition, learn, network_folders, say
-from experiments.token_learning import open_session, train_session, with_data
+from experiments.token_learning import expect_sound, open_session, train_session, with_data
 from experiments.token_training import go_on_with
 from scratchnet.files import atomic_open
 
@@ -38,6 +38,8 @@ def run_all(config):
         run, quiet = None, config.quiet
         config = complete(config)
     runs.expect_builds(config.builds)
+    if resume:
+        expect_sound(run.folder / build for build in config.builds)
     corpus = load(config)
     if run is None:
         run = RunFolder.create(config.out, "classical", config, config.overwrite)

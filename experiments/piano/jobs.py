@@ -18,7 +18,7 @@ from experiments.piano.settings import Run, complete
 from experiments.run_folder import RunFolder
 from experiments.settings import expect_resumed
 from experiments.token_jobs import best_ngram, composition, learn, network_folders, say
-from experiments.token_learning import open_session, train_session, with_data
+from experiments.token_learning import expect_sound, open_session, train_session, with_data
 from experiments.token_training import go_on_with
 from scratchnet.files import atomic_open
 
@@ -33,6 +33,7 @@ def run_all(config):
         expect_resumed(config)
         run, quiet = RunFolder.resume(config.resume), config.quiet
         config, go_on = complete(run.config(Run)), True
+        expect_sound(run.folder / name for name in runs.networks_of(config))
     else:
         run, quiet, go_on = None, config.quiet, False
         config = complete(config)
