@@ -17,7 +17,7 @@ from listening import ROOT, Server, write_run, write_tone
 pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
 pytest.importorskip("flask", reason="needs the extra 'listen'")
 pytest.importorskip("waitress", reason="needs the extra 'listen'")
-import experiments.listen.jobs as jobs
+from experiments.listen import server as serving
 from experiments.listen.__main__ import program
 from experiments.listen.storage import Study
 
@@ -87,7 +87,7 @@ def test_a_test_from_the_first_visit_to_the_report(tmp_path, capsys):
 def test_the_pieces_are_registered_with_what_the_list_says(tmp_path, monkeypatch, capsys):
     served = []
     monkeypatch.setattr(
-        jobs, "make_server", lambda app, host, port: (served.append((host, port)) or Stub(), 1)
+        serving, "make_server", lambda app, host, port: (served.append((host, port)) or Stub(), 1)
     )
     run = write_run(tmp_path / "run", "lstm")
     assert listen("serve", run, "--out", tmp_path / "out", "--per-listener", 1) == 0

@@ -5,11 +5,14 @@
     playlist   what a listener hears, in order; `piece` is the name by which the page knows a piece
     ratings    the answers, one for each listener and piece
 
-Every answer is a transaction of its own, on the disk when the page is told so (WAL, synchronous=FULL).
+Every answer is on the disk when the page is told so (WAL, synchronous=FULL). A disk takes its time for that,
+so answers that come while it is busy are stored together, by whichever thread is next.
 """
 
 import contextlib
 import sqlite3
+import threading
+import weakref
 from pathlib import Path
 
 from experiments.errors import UserError
@@ -52,6 +55,9 @@ class Database:
 
     def __init__(self, path, create=False):
         self.path, self.readonly = Path(path), not create
+        self.idle = []  # connections; closing the last one of a database makes the disk work
+        self.close = weakref.finalize(self, close_all, self.idle)
+        self.waiting, self.waiting_lock, self.turn = [], threading.Lock(), threading.Lock()
         if not create and not self.path.is_file():
             raise UserError(f"{self.path}: no such file; expected the study.sqlite of a listening test")
         try:
@@ -79,13 +85,81 @@ class Database:
 
     @contextlib.contextmanager
     def connection(self):
-        """A connection for one piece of work; threads do not share them."""
+        """A connection for one piece of work, then for another; never for two at a time."""
+        try:
+            db = self.idle.pop()
+        except IndexError:
+            db = self._connect()
+        try:
+            yield db
+        except BaseException:
+            db.close()
+            raise
+        self.idle.append(db)
+
+    def _connect(self):
         mode = "ro" if self.readonly else "rwc"
         uri = f"{self.path.absolute().as_uri()}?mode={mode}"
-        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=20, isolation_level=None)) as db:
+        db = sqlite3.connect(uri, uri=True, timeout=20, isolation_level=None, check_same_thread=False)
+        try:
             db.execute("PRAGMA foreign_keys = ON")
             db.execute("PRAGMA synchronous = FULL")
-            yield db
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def write(self, work):
+        """The result of `work(connection)`, stored with that of other threads that write at the same time.
+
+        Raises
+        ------
+        whatever `work` raises, then nothing of it is stored; sqlite3.Error, then nothing of all is
+        """
+        job = Job(work)
+        with self.waiting_lock:
+            self.waiting.append(job)
+        with self.turn:
+            if not job.done:  # by the thread that was here before
+                with self.waiting_lock:
+                    jobs, self.waiting = self.waiting, []
+                self._write(jobs)
+        if job.error is not None:
+            raise job.error
+        return job.result
+
+    def _write(self, jobs):
+        try:
+            with self.connection() as db, transaction(db):
+                for job in jobs:
+                    job.run(db)
+        except BaseException as error:
+            for job in jobs:
+                job.error = job.error or error
+        for job in jobs:
+            job.done = True
+
+
+class Job:
+    """Work that waits to be written, and what came of it."""
+
+    def __init__(self, work):
+        self.work, self.result, self.error, self.done = work, None, None, False
+
+    def run(self, db):
+        """All of the work, or nothing of it."""
+        db.execute("SAVEPOINT job")
+        try:
+            self.result = self.work(db)
+        except Exception as error:
+            self.error = error
+            db.execute("ROLLBACK TO job")
+        db.execute("RELEASE job")
+
+
+def close_all(connections):
+    while connections:
+        connections.pop().close()
 
 
 @contextlib.contextmanager

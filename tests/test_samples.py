@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from listening import write_run, write_tone
 
 from experiments.errors import UserError
-from experiments.listen.samples import LIST_BYTES, Sample, read_run, read_runs
 from experiments.listen.sound import TARGET, gated_power, read_wav, take_in
+from experiments.samples import LIST_BYTES, Sample, read_run, read_runs
 
 
 def refusal(function, *arguments):

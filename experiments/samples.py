@@ -1,23 +1,26 @@
-"""Which pieces a run folder offers to listeners.
+"""Which pieces a run folder offers, and whose they are.
 
 A run may say so itself, in `samples.json`:
 
     [{"file": "composed/3.wav", "source": "lstm", "primed": true, "title": "...", "primer_seconds": 8.0}, ...]
 
 `file` is relative to the run folder; `source` is who made the piece, "human" for people; `primed`, whether it
-begins with a primer; title and primer_seconds may be missing. Of a folder without such a list, all WAV files
-in it and in the folders directly inside are taken, unprimed, with the folder's name as their source.
+begins with a primer; title and primer_seconds may be missing. Of a folder inside a run, such as its samples/,
+the run's list says whose they are, too. Of a folder without such a list, all WAV files in it and in the
+folders directly inside are taken, unprimed, with the folder's name as their source.
 
 Files are hostile until they have been read: a list may name anything.
 """
 
 import json
 import math
+import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from experiments.errors import UserError
+from experiments.run_folder import is_run
 
 LIST = "samples.json"
 LIST_BYTES = 1_000_000
@@ -29,9 +32,8 @@ HUMAN = "human"
 
 @dataclass(frozen=True)
 class Sample:
-    """A WAV file that listeners may hear.
-
-    path : Path; source : str, who made it; primed : bool; title : str; primer_seconds : float or None
+    """A piece. path : Path; source : str, who made it; primed : bool; title : str; primer_seconds : float or
+    None
     """
 
     path: Path
@@ -40,15 +42,20 @@ class Sample:
     title: str = ""
     primer_seconds: float | None = None
 
+    @property
+    def kind(self):
+        """Whose piece, and whether it begins with a primer, in words: "lstm", "lstm primed"."""
+        return f"{self.source} primed" if self.primed else self.source
+
 
 def read_runs(runs, human=None):
-    """The samples of several run folders.
+    """The WAV files of several run folders.
 
     Parameters
     ----------
     runs : iterable of Path
     human : Path, optional
-        A folder of WAV files made by people.
+        A folder of WAV files made by people; of a run, those that its list says to be by people.
 
     Returns
     -------
@@ -61,16 +68,59 @@ def read_runs(runs, human=None):
     """
     samples = [sample for run in runs for sample in read_run(run)]
     if human is not None:
-        samples += found_in(human, HUMAN)
+        listed = read_list(human)
+        samples += found_in(human, HUMAN) if listed is None else by_people(listed, human)
     return samples
 
 
+def by_people(samples, folder):
+    """Those of the samples that people made. Raises UserError if there is none."""
+    found = [sample for sample in samples if sample.source == HUMAN]
+    if not found:
+        raise UserError(f"{folder}: expected pieces by people, and its {LIST} lists none")
+    return found
+
+
 def read_run(folder):
-    """The samples of one run folder, listed or found. Raises UserError, as `read_runs`."""
+    """The WAV files of one run folder, listed or found. Raises UserError, as `read_runs`."""
+    listed = read_list(folder)
+    return found_in(folder, Path(folder).resolve().name) if listed is None else listed
+
+
+def read_list(folder, suffixes=(), missing=None):
+    """What the samples.json of a run folder, or of the run that the folder is in, says about its pieces.
+
+    Parameters
+    ----------
+    folder : Path
+    suffixes : tuple of str
+        Take, for each sound file, the file beside it that has the first of these: (".mid", ".abc").
+    missing : list, optional
+        Gets (file, why), both str, of pieces that cannot be taken, which are an error otherwise.
+
+    Returns
+    -------
+    list of Sample, or None if there is no list
+
+    Raises
+    ------
+    UserError
+    """
     folder = Path(folder)
     listed = folder / LIST
-    if not listed.exists() and not listed.is_symlink():
-        return found_in(folder, folder.resolve().name)
+    if listed.exists() or listed.is_symlink():
+        return entries_of(listed, suffixes, missing)
+    home = folder.resolve().parent
+    if folder.is_dir() and is_run(home) and (home / LIST).is_file():
+        inside = folder.resolve()
+        within = [s for s in entries_of(home / LIST, suffixes, missing) if s.path.is_relative_to(inside)]
+        return within or None
+    return None
+
+
+def entries_of(listed, suffixes=(), missing=None):
+    """The samples in a list. Raises UserError."""
+    folder = listed.parent
     check_regular(listed, folder)
     if listed.stat().st_size > LIST_BYTES:
         raise UserError(f"{listed}: expected at most {LIST_BYTES:,} bytes")
@@ -80,7 +130,27 @@ def read_run(folder):
         raise UserError(f"{listed}: not a JSON file") from None
     if not isinstance(entries, list) or not 0 < len(entries) <= MOST_SAMPLES:
         raise UserError(f"{listed}: expected a list of 1 to {MOST_SAMPLES} samples")
-    return [as_sample(entry, f"{listed}, sample {i}", folder) for i, entry in enumerate(entries, 1)]
+    samples = []
+    for number, entry in enumerate(entries, 1):
+        where = f"{listed}, sample {number}"
+        sample = as_sample(entry, where, folder)
+        beside = [path for s in suffixes if os.path.exists(path := other_suffix(sample.path, s))]
+        sample = replace(sample, path=beside[0] if beside else sample.path)
+        try:
+            if suffixes and not beside:
+                raise UserError(f"{where}: no {' or '.join(suffixes)} beside {sample.path.name}")
+            check_regular(sample.path, folder, where)
+        except UserError as error:
+            if missing is None:
+                raise
+            missing.append((where, str(error).removeprefix(f"{where}: ")))
+        else:
+            samples.append(sample)
+    return samples
+
+
+def other_suffix(path, suffix):
+    return path.parent / (path.stem + suffix)
 
 
 def as_sample(entry, where, folder):
@@ -101,9 +171,7 @@ def as_sample(entry, where, folder):
     parts = PurePosixPath(file).parts
     if ".." in parts or PurePosixPath(file).is_absolute() or "\\" in file or ":" in file:
         raise UserError(f"{where}: expected a path inside the run folder, got {shortened(file)!r}")
-    path = folder.joinpath(*parts)
-    check_regular(path, folder, where)
-    return Sample(path, source, primed, title, seconds)
+    return Sample(folder.joinpath(*parts), source, primed, title, seconds)
 
 
 def wanted_text(entry, key, where):
@@ -143,6 +211,7 @@ def found_in(folder, source):
         raise UserError(f"{folder}: {problem}")
     if not source.isprintable() or not 0 < len(source) <= MOST_CHARACTERS:
         raise UserError(f"{folder}: expected a folder with a printable name")
+    refuse_runs_below(folder, [place / LIST for place in folder.glob("*")])
     visible = [path for path in sorted(folder.glob("*")) if not path.name.startswith(".")]
     inner = [path for place in visible if place.is_dir() for path in sorted(place.glob("*"))]
     found = [p for p in visible + inner if p.suffix.lower() == ".wav" and not p.name.startswith(".")]
@@ -153,6 +222,14 @@ def found_in(folder, source):
     for path in found:
         check_regular(path, folder)
     return [Sample(path, source, title=as_title(path.stem)) for path in found]
+
+
+def refuse_runs_below(folder, lists):
+    """A folder of runs is not one source: a UserError if one of these lists is there."""
+    for listed in lists:
+        if listed.is_file():
+            inner = shortened(listed.parent.name)
+            raise UserError(f"{folder}: {inner} in it has a {LIST}; name the run folders one by one")
 
 
 def as_title(stem):
