@@ -139,7 +139,8 @@ def make_server(app, host, port):
         max_request_header_size=HEADER_BYTES, max_request_body_size=BODY_BYTES, outbuf_high_watermark=NEVER,
         asyncore_use_poll=True, log_socket_errors=False,
     )  # fmt: skip
-    server.most = min(CONNECTIONS, (open_files(FILES_EACH * CONNECTIONS + OTHERS) - OTHERS) // FILES_EACH)
+    files = open_files(FILES_EACH * CONNECTIONS + OTHERS) - OTHERS
+    server.most = max(2 * ROOM, min(CONNECTIONS, files // FILES_EACH))
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a line for each request that waits its turn
     say_seldom(logging.getLogger("waitress"))
     return server, bound.getsockname()[1]

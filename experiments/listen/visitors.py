@@ -1,8 +1,8 @@
 """Listeners without ears, and those who disturb: many at once, in one process, for `load` and the tests.
 
 A listener keeps one connection, opens it again when the server has closed it, as browsers do, and rates what
-it was dealt. Others hold connections: they wait after an answer, send half a request, at once or in drips, or ask
-for pieces and take nothing.
+it was dealt. Others hold connections: they wait after an answer, send half a request, at once or in drips, or
+ask for pieces and take nothing.
 """
 
 import asyncio
