@@ -13,7 +13,7 @@ from listening import write_run, write_tone
 
 from experiments.errors import UserError
 from experiments.listen.sound import TARGET, gated_power, read_wav, take_in
-from experiments.samples import LIST_BYTES, Sample, read_run, read_runs
+from experiments.samples import LIST_BYTES, Sample, read_list, read_run, read_runs
 
 
 def refusal(function, *arguments):
@@ -63,6 +63,60 @@ def test_people_among_the_models(tmp_path):
     write_tone(tmp_path / "people" / "chopin.wav")
     sources = [(sample.source, sample.primed) for sample in read_runs([run], tmp_path / "people")]
     assert sources == [("rnn", False), ("rnn", True), ("human", False)]
+
+
+def run_of(folder, *entries):
+    """A run folder, marked as one, with a list."""
+    list_of(folder, *entries)
+    (folder / "environment.json").write_text('{"scratchnet run": 1}')
+    return folder
+
+
+def test_a_folder_inside_a_run_is_told_apart_by_the_list_of_the_run(tmp_path):
+    run = tmp_path / "run"
+    for name in ("samples/1.wav", "samples/2.wav", "other/3.wav", "unlisted/4.wav"):
+        write_tone(run / name)
+    rows = [("samples/1.wav", "lstm", True), ("samples/2.wav", "human", False), ("other/3.wav", "rnn", False)]
+    entries = [{"file": file, "source": source, "primed": primed} for file, source, primed in rows]
+    list_of(run, *entries)
+    assert [s.source for s in read_run(run / "samples")] == ["samples"] * 2  # of somebody else's folder
+    run_of(run, *entries)
+    assert [(s.kind, s.path) for s in read_run(run / "samples")] == [
+        ("lstm primed", run / "samples/1.wav"), ("human", run / "samples/2.wav"),
+    ]  # fmt: skip
+    assert [s.kind for s in read_run(run / "other")] == ["rnn"]
+    assert [s.source for s in read_run(run / "unlisted")] == ["unlisted"]
+    assert (
+        [s.path.name for s in read_runs([], run)]
+        == ["2.wav"]
+        == [s.path.name for s in read_runs([], run / "samples")]
+    )
+    assert "expected pieces by people" in refusal(read_runs, [], run / "other")
+
+
+def test_what_lies_beside_the_sound(tmp_path):
+    run = tmp_path / "run"
+    for name in ("a.mid", "a.abc", "b.abc", "c.wav", "e.mid"):
+        write_tone(run / name)
+    (run / "f.mid").symlink_to(write_tone(tmp_path / "secret.wav"))
+    rows = [{**GOOD, "file": f"{letter}.wav", "primed": letter == "b"} for letter in "abcdef"]
+    missing = []
+    found = read_list(list_of(run, *rows), (".mid", ".abc"), missing)
+    assert [(s.kind, s.path.name) for s in found] == [
+        ("lstm", "a.mid"),
+        ("lstm primed", "b.abc"),
+        ("lstm", "e.mid"),
+    ]
+    assert [where.rpartition(" ")[2] for where, _ in missing] == ["3", "4", "6"]
+    assert missing[0][1] == "no .mid or .abc beside c.wav" and "leads out" in missing[2][1]
+    assert "no .mid beside b.wav" in refusal(read_list, run, (".mid",))
+    assert read_list(tmp_path) is None is read_list(tmp_path / "nowhere")
+
+
+def test_a_folder_of_runs_is_no_source(tmp_path):
+    write_run(tmp_path / "piano-1", "lstm", pieces=1)
+    write_tone(tmp_path / "a.wav")
+    assert "piano-1 in it has a samples.json" in refusal(read_run, tmp_path)
 
 
 GOOD = {"file": "a.wav", "source": "lstm", "primed": False}

@@ -66,19 +66,23 @@ class Database:
                     self._make(db)
                 kind = db.execute("PRAGMA application_id").fetchone()[0]
                 version = db.execute("PRAGMA user_version").fetchone()[0]
+                rows = db.execute("SELECT sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")
+                tables = sorted(str(row[0]) for row in rows)
         except sqlite3.Error as error:
             raise UserError(f"{self.path}: not a listening test's database ({error})") from None
         if kind != APPLICATION_ID:
             raise UserError(f"{self.path}: not a listening test's database")
         if version != VERSION:
             raise UserError(f"{self.path}: made by another version (format {version}, expected {VERSION})")
+        if tables != wanted_tables():  # a view or a trigger could do anything
+            raise UserError(f"{self.path}: not a listening test's database (other tables)")
 
     def _make(self, db):
         db.execute("PRAGMA journal_mode = WAL")
         with transaction(db):
             if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 return  # another process was faster
-            for statement in SCHEMA.split(";\n"):
+            for statement in wanted_tables():
                 db.execute(statement)
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {VERSION}")
@@ -86,24 +90,28 @@ class Database:
     @contextlib.contextmanager
     def connection(self):
         """A connection for one piece of work, then for another; never for two at a time."""
+        db = None
         try:
-            db = self.idle.pop()
-        except IndexError:
             db = self._connect()
-        try:
             yield db
-        except BaseException:
-            db.close()
+        except BaseException as error:
+            if db is not None:
+                db.close()
+            if isinstance(error, UnicodeDecodeError):  # the text of an error quotes a damaged file
+                raise sqlite3.DatabaseError("damaged") from None
             raise
         self.idle.append(db)
 
     def _connect(self):
+        with contextlib.suppress(IndexError):
+            return self.idle.pop()
         mode = "ro" if self.readonly else "rwc"
         uri = f"{self.path.absolute().as_uri()}?mode={mode}"
         db = sqlite3.connect(uri, uri=True, timeout=20, isolation_level=None, check_same_thread=False)
         try:
             db.execute("PRAGMA foreign_keys = ON")
             db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA trusted_schema = OFF")
         except BaseException:
             db.close()
             raise
@@ -160,6 +168,11 @@ class Job:
 def close_all(connections):
     while connections:
         connections.pop().close()
+
+
+def wanted_tables():
+    """The statements that make the tables, as the database keeps them."""
+    return sorted(filter(None, map(str.strip, SCHEMA.split(";\n"))))
 
 
 @contextlib.contextmanager

@@ -63,7 +63,8 @@ def machine_names():
     """What this machine is called by itself and by its neighbours: list of str."""
     name = socket.gethostname().lower()
     short = name.partition(".")[0]
-    return [*dict.fromkeys(["localhost", "127.0.0.1", "::1", name, short, f"{short}.local"])]
+    names = ["localhost", "127.0.0.1", "::1", name, *([short, f"{short}.local"] if short else [])]
+    return list(filter(None, dict.fromkeys(names)))
 
 
 def lan_address():

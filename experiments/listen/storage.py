@@ -7,10 +7,12 @@ only a newer one replaces what is there. A listener's answers are final with `fi
 import hashlib
 import re
 import secrets
-from typing import NamedTuple
+from typing import NamedTuple, get_type_hints
 
+from experiments.errors import UserError
 from experiments.listen.database import Database
 from experiments.listen.dealing import deal, listener_rng
+from experiments.samples import as_title
 
 NAME = "study.sqlite"
 MOST_LISTENERS = 10_000
@@ -253,7 +255,16 @@ class Study(Database):
                 "JOIN listeners ON listeners.id = listener JOIN samples ON samples.id = sample "
                 "ORDER BY listener, position"
             )
-            return [Rating(*row)._replace(primed=bool(row[4])) for row in rows]
+            return [self.checked(Rating(*row)) for row in rows]
+
+    def checked(self, row):
+        """A Rating with texts that can be shown. Raises UserError if the row cannot be an answer."""
+        hints = get_type_hints(Rating) | {"primed": int, "heard": (int, float)}
+        fits = all(isinstance(value, hints[name]) for name, value in row._asdict().items())
+        if not fits or not (0 <= row.score <= 5 and 0 <= row.heard < 1e6):  # NaN fails, too
+            raise UserError(f"{self.path}: damaged, one of its answers is none")
+        texts = {name: as_title(value) for name, value in row._asdict().items() if isinstance(value, str)}
+        return row._replace(primed=bool(row.primed), **texts)
 
     def counts(self):
         """How many listeners began, how many finished, how many answers there are."""
