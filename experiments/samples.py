@@ -53,7 +53,7 @@ def read_runs(runs, human=None):
 
     Parameters
     ----------
-    runs : iterable of Path
+    runs : sequence of Path
     human : Path, optional
         A folder of WAV files made by people; of a run, those that its list says to be by people.
 
@@ -66,7 +66,10 @@ def read_runs(runs, human=None):
     UserError
         If a folder offers nothing to hear, or lists what cannot be taken.
     """
-    samples = [sample for run in runs for sample in read_run(run)]
+    samples = []
+    for run, name in zip(runs, unique_names(runs), strict=True):
+        listed = read_list(run)
+        samples += found_in(run, name) if listed is None else listed
     if human is not None:
         listed = read_list(human)
         samples += found_in(human, HUMAN) if listed is None else by_people(listed, human)
@@ -81,10 +84,15 @@ def by_people(samples, folder):
     return found
 
 
-def read_run(folder):
-    """The WAV files of one run folder, listed or found. Raises UserError, as `read_runs`."""
-    listed = read_list(folder)
-    return found_in(folder, Path(folder).resolve().name) if listed is None else listed
+def unique_names(paths):
+    """The last part of each path, or as many as tell it from others that end in the same."""
+    parts, names = [Path(path).resolve().parts for path in paths], []
+    for own in parts:
+        length = 1
+        while length < len(own) and sum(other[-length:] == own[-length:] for other in parts) > 1:
+            length += 1
+        names.append(Path(*own[-length:]).as_posix())
+    return names
 
 
 def read_list(folder, suffixes=(), missing=None):

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import wave
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from listening import write_run, write_tone
 
 from experiments.errors import UserError
 from experiments.listen.sound import TARGET, gated_power, read_wav, take_in
-from experiments.samples import LIST_BYTES, Sample, read_list, read_run, read_runs
+from experiments.samples import LIST_BYTES, Sample, read_list, read_runs, unique_names
 
 
 def refusal(function, *arguments):
@@ -22,6 +23,10 @@ def refusal(function, *arguments):
         function(*arguments)
     assert "\n" not in str(caught.value) and str(caught.value).isprintable()
     return str(caught.value)
+
+
+def read_run(folder):
+    return read_runs([folder])
 
 
 def list_of(folder, *entries):
@@ -56,6 +61,17 @@ def test_without_a_list_the_sound_files_count(tmp_path):
     assert [(s.path.name, s.source, s.primed, s.title) for s in found] == [
         ("a.wav", "my run", False, "a"), ("b.WAV", "my run", False, "b"), ("c.wav", "my run", False, "c"),
     ]  # fmt: skip
+
+
+def test_folders_of_one_name_are_different_sources(tmp_path):
+    for name in ("a/samples", "b/samples", "c"):
+        write_tone(tmp_path / name / "1.wav")
+    found = read_runs([tmp_path / "a/samples", tmp_path / "b/samples", tmp_path / "c"])
+    assert [sample.source for sample in found] == ["a/samples", "b/samples", "c"]
+    assert (
+        unique_names([Path("x/y"), Path("x/y")]) == [str(Path("x/y").resolve())] * 2
+        and unique_names([]) == []
+    )
 
 
 def test_people_among_the_models(tmp_path):
