@@ -122,6 +122,21 @@ def test_spreads():
     assert shown(spread([1, np.inf])) == "inf"
 
 
+def test_what_is_equal_but_for_rounding_is_no_scale(rng):
+    """The mean of twelve eight-ninths is not that number: what differed was 1e30 away."""
+    assert np.full((12, 1), 8 / 9).var() > 0
+    lengths = [24, *[12] * 8]
+    starts = np.cumsum(lengths) - lengths
+    same = [
+        piece(
+            *((int(a), b, int(c)) for a, b, c in zip(starts, lengths, rng.integers(40, 80, 9), strict=True))
+        )
+        for _ in range(12)
+    ]
+    (_, row) = compare({"other": [tune(60, 62, 64, 60), tune(60, 64, 67)]}, same, rng, 3)["rows"]
+    assert 0 < row["frechet"]["mean"] < 1e6
+
+
 def test_tables(comparison):
     tables = markdown(comparison).strip().split("\n\n")
     grids = [text.split("\n") for text in tables if text.startswith("|")]
@@ -162,6 +177,9 @@ def test_numbers_of_any_size():
     assert [shown(spread(values), short=True) for values in spreads] == [
         "1.00±0.71", "25.0±7.1", "1000±141", "inf", "2.50", "",
     ]  # fmt: skip
+    assert (
+        shown(spread([6.64e30]), short=True) == "6.6e+30" and shown(spread([2e5, 4e5])) == "3.0e+05 ± 1.4e+05"
+    )
     assert shown("7") == "7" and shown(None, short=True) == ""
 
 

@@ -140,10 +140,12 @@ def shown(spread, short=False):
         return ""
     mean, sd = spread["mean"], spread["sd"]
     largest = abs(mean) if np.isnan(sd) else max(abs(mean), sd)
-    digits = 2 if largest < (10 if short else 100) else int(short and largest < 100)
+    form = f".{2 if largest < (10 if short else 100) else int(short and largest < 100)}f"
+    if 100_000 <= largest < np.inf:
+        form = ".1e"
     if np.isnan(sd):
-        return f"{mean:.{digits}f}"
-    return f"{mean:.{digits}f}±{sd:.{digits}f}" if short else f"{mean:.{digits}f} ± {sd:.{digits}f}"
+        return f"{mean:{form}}"
+    return f"{mean:{form}}±{sd:{form}}" if short else f"{mean:{form}} ± {sd:{form}}"
 
 
 def mean_of(spreads):
