@@ -7,7 +7,8 @@ A run may say so itself, in `samples.json`:
 `file` is relative to the run folder; `source` is who made the piece, "human" for people; `primed`, whether it
 begins with a primer; title and primer_seconds may be missing. Of a folder inside a run, such as its samples/,
 the run's list says whose they are, too. Of a folder without such a list, all WAV files in it and in the
-folders directly inside are taken, unprimed, with the folder's name as their source.
+folders directly inside are taken, with the folder's name as their source; what was composed later, in folders
+composed-1, composed-2, ..., has sources of its own.
 
 Files are hostile until they have been read: a list may name anything.
 """
@@ -15,6 +16,7 @@ Files are hostile until they have been read: a list may name anything.
 import json
 import math
 import os
+import re
 import stat
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -28,6 +30,7 @@ MOST_SAMPLES = 1000
 MOST_CHARACTERS = 200
 MOST_SECONDS = 3600
 HUMAN = "human"
+COMPOSED, HOW = re.compile(r"composed-[0-9]+"), "composed.json"  # what `compose` makes in a run folder
 
 
 @dataclass(frozen=True)
@@ -229,7 +232,25 @@ def found_in(folder, source):
         raise UserError(f"{folder}: expected at most {MOST_SAMPLES} WAV files, found {len(found)}")
     for path in found:
         check_regular(path, folder)
-    return [Sample(path, source, title=as_title(path.stem)) for path in found]
+    return [as_found(path, folder, source) for path in found]
+
+
+def as_found(path, folder, source):
+    """A WAV file that no list tells of, below a folder of `source`."""
+    if path.parent != folder and COMPOSED.fullmatch(path.parent.name):
+        source = f"{source} {path.parent.name}"
+    return Sample(path, source, is_primed(path.parent), as_title(path.stem))
+
+
+def is_primed(folder):
+    """Whether a folder holds what was composed after a primer, as the line of JSON in it says."""
+    try:
+        if (folder / HOW).stat().st_size > LIST_BYTES:
+            return False
+        how = json.loads((folder / HOW).read_text(encoding="utf-8"))
+        return how["experiment"] == "classical" or how["options"]["prime"] is not None
+    except (OSError, ValueError, RecursionError, LookupError, TypeError):
+        return False
 
 
 def refuse_runs_below(folder, lists):

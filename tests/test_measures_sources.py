@@ -91,9 +91,15 @@ def test_what_was_composed_later_is_a_source_of_its_own(tmp_path):
         if line is not None:
             (folder / "composed.json").write_text(line if isinstance(line, str) else json.dumps(line))
     (run / "composed-99").mkdir()  # nothing in it yet
+    (run / "rnn-0" / "composed-1").mkdir(parents=True)
+    write_midi(tune(60, 62), run / "rnn-0" / "composed-1" / "01.mid")
     names = ["composed-1", "composed-2 primed", "composed-3 primed", *(f"composed-{k}" for k in (4, 5, 6, 7))]
+    names.append("rnn-0/composed-1")
     assert list(counts(run)) == ["lstm", "lstm primed", "human", *names]
     assert counts(run / "composed-2", run / "composed-1") == {"composed-2 primed": 1, "composed-1": 1}
+    assert counts(run / "rnn-0") == {"composed-1": 1}
+    (run / "samples.json").unlink()  # a run of one network
+    assert counts(run) == {"run": 4, **dict.fromkeys(names, 1)}
 
 
 def test_a_piece_that_is_gone_is_listed(tmp_path):

@@ -59,7 +59,8 @@ def test_without_a_list_the_sound_files_count(tmp_path):
     (tmp_path / "my run" / "notes.txt").touch()
     found = read_run(tmp_path / "my run")
     assert [(s.path.name, s.source, s.primed, s.title) for s in found] == [
-        ("a.wav", "my run", False, "a"), ("b.WAV", "my run", False, "b"), ("c.wav", "my run", False, "c"),
+        ("a.wav", "my run", False, "a"), ("b.WAV", "my run composed-1", False, "b"),
+        ("c.wav", "my run", False, "c"),
     ]  # fmt: skip
 
 
@@ -72,6 +73,17 @@ def test_folders_of_one_name_are_different_sources(tmp_path):
         unique_names([Path("x/y"), Path("x/y")]) == [str(Path("x/y").resolve())] * 2
         and unique_names([]) == []
     )
+
+
+def test_what_was_composed_later_is_a_source_of_its_own(tmp_path):
+    for name in ("tunes/1.wav", "composed-1/1.wav", "composed-2/1.wav", "composed-x/1.wav"):
+        write_tone(tmp_path / "folk" / name)
+    told = {"experiment": "folk", "options": {"prime": "X:1"}}
+    (tmp_path / "folk/composed-2/composed.json").write_text(json.dumps(told))
+    assert [sample.kind for sample in read_run(tmp_path / "folk")] == [
+        "folk composed-1", "folk composed-2 primed", "folk", "folk",
+    ]  # fmt: skip
+    assert [sample.kind for sample in read_run(tmp_path / "folk/composed-2")] == ["composed-2 primed"]
 
 
 def test_people_among_the_models(tmp_path):

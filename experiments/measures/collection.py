@@ -51,8 +51,6 @@ def read_pieces(path, quiet=False):
     UserError
         If there is no such path, nothing in it that can be read, or runs in it that have lists of their own.
     """
-    if not path.exists():
-        raise UserError(f"{path}: no such file or folder")
     return read_files(music_files(path), path, quiet, [])
 
 
@@ -105,7 +103,9 @@ def _notes(score):
 
 
 def music_files(path):
-    """The path itself if it is no folder, or all files of music below it."""
+    """The path itself if it is no folder, or all files of music below it. Raises UserError."""
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder")
     if not path.is_dir():
         return [path]
     found = []

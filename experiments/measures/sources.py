@@ -2,16 +2,11 @@
 in the line of JSON that lies with what was composed later.
 """
 
-import json
-import re
 from collections import Counter
 
 from experiments.errors import UserError
 from experiments.measures.collection import SUFFIXES, music_files, read_files, read_pieces
-from experiments.samples import HUMAN, by_people, read_list, unique_names
-
-COMPOSED, HOW = re.compile(r"composed-[0-9]+"), "composed.json"  # what `compose` makes in a run folder
-HOW_BYTES = 100_000
+from experiments.samples import COMPOSED, HUMAN, by_people, is_primed, read_list, unique_names
 
 
 def read_sets(paths, quiet=False):
@@ -58,39 +53,36 @@ def read_reference(path, quiet=False):
 
 
 def read_sources(path, quiet=False):
-    """The pieces of one path by kind, "lstm primed" or "composed-2": dict of str -> Pieces; the kind of a
-    folder that is one source is "".
+    """The pieces of one path by kind, "lstm primed" or "composed-2": dict of str -> Pieces; the kind of what
+    nothing is known of is "".
     """
-    dropped = []
-    listed = _listed(path, dropped)
+    dropped, kinds = [], {}
+    listed, later = _listed(path, dropped), _composed_later(path)
     if listed is None:
-        kind = f"{path.resolve().name} primed" if _is_primed(path) else ""
-        return {kind: read_pieces(path, quiet)}
-    kinds = {}
-    for sample in sorted(listed, key=lambda sample: (sample.source == HUMAN, sample.kind)):
-        kinds.setdefault(sample.kind, []).append(sample.path)
-    if not kinds:
-        return {"": read_files([], path, quiet, dropped)}  # which says so
+        files = music_files(path)
+        inside = {file for found in later.values() for file in found}
+        files = [file for file in files if file not in inside]
+        if files or not later:
+            kinds[f"{path.resolve().name} primed" if is_primed(path) else ""] = files
+    else:
+        for sample in sorted(listed, key=lambda sample: (sample.source == HUMAN, sample.kind)):
+            kinds.setdefault(sample.kind, []).append(sample.path)
     found = {}
-    for kind, files in kinds.items():
+    for kind, files in ({**kinds, **later} or {"": []}).items():
         found[kind], dropped = read_files(files, path, quiet, dropped), []
-    for folder in sorted(path.iterdir()):
-        if COMPOSED.fullmatch(folder.name) and folder.is_dir() and any(music_files(folder)):
-            found[f"{folder.name} primed" if _is_primed(folder) else folder.name] = read_pieces(folder, quiet)
+    return found
+
+
+def _composed_later(path):
+    """What `compose` made in a run's folder, or in those of its networks: dict of kind -> files."""
+    found = {}
+    for folder in sorted([*path.glob("composed-*"), *path.glob("*/composed-*")]):
+        if COMPOSED.fullmatch(folder.name) and folder.is_dir() and (files := music_files(folder)):
+            name = folder.relative_to(path).as_posix()
+            found[f"{name} primed" if is_primed(folder) else name] = files
     return found
 
 
 def _listed(path, dropped):
     """What a run's list says of the music in a folder: list of Sample, or None without a list."""
     return read_list(path, SUFFIXES, dropped) if path.is_dir() else None
-
-
-def _is_primed(folder):
-    """Whether what lies in a folder was composed after a primer, as the line of JSON in it says."""
-    try:
-        if (folder / HOW).stat().st_size > HOW_BYTES:
-            return False
-        how = json.loads((folder / HOW).read_text(encoding="utf-8"))
-        return how["experiment"] == "classical" or how["options"]["prime"] is not None
-    except (OSError, ValueError, RecursionError, LookupError, TypeError):
-        return False

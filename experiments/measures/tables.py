@@ -81,7 +81,7 @@ class Column:
 
     def __init__(self, name, cells):
         self.cells, widest = cells, max(NARROWEST, *map(len, cells))
-        self.heading = textwrap.wrap(name, widest) or [""]
+        self.heading = textwrap.wrap(name.replace("/", "/ "), widest) or [""]
         self.width = max(widest, *map(len, self.heading))
 
 
