@@ -216,6 +216,21 @@ def test_wrong_use_is_one_line(arguments, message, tmp_path, capsys, monkeypatch
     assert message in told and told.count("\n") == 1 and told.startswith("listen")
 
 
+def test_a_full_disk_is_one_line_and_leaves_nothing_half(tmp_path, capsys, monkeypatch):
+    def write(wav, data):
+        raise OSError(28, "No space left on device")
+
+    run = write_run(tmp_path / "run", "lstm", pieces=1)
+    monkeypatch.setattr("wave.Wave_write.writeframes", write)
+    assert listen(run, "--out", tmp_path / "out") == 1
+    told = capsys.readouterr().err
+    assert "No space left" in told and told.count("\n") == 1
+    assert (
+        list((tmp_path / "out/audio").iterdir()) == []
+        and Study(tmp_path / "out/study.sqlite").samples() == set()
+    )
+
+
 def test_a_port_in_use_is_one_line(tmp_path, capsys):
     run = write_run(tmp_path / "run", "lstm", pieces=1)
     with socket.create_server(("127.0.0.1", 0)) as taken:

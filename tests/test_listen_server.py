@@ -101,7 +101,7 @@ def connect(running, server, sent=b"", count=1, answer=None, buffer=None):
 def read(client, wanted):
     """What comes, up to what is wanted, or all."""
     found = b""
-    while wanted not in found and (more := client.recv(65536)):
+    while (wanted is None or wanted not in found) and (more := client.recv(65536)):
         found += more
     return found
 
@@ -235,6 +235,42 @@ def test_more_files_are_asked_for(limits, found, monkeypatch):
     assert asked == ([] if limits[0] == 8000 else [(found, limits[1])])
     monkeypatch.setitem(sys.modules, "resource", None)
     assert open_files(5000) == 512
+
+
+def mutated(request, rng):
+    """A request with a few bytes changed, left out, or said again."""
+    for _ in range(rng.integers(1, 5)):
+        place, length = rng.integers(len(request)), rng.integers(0, 12)
+        again = request[place : place + length] * 9
+        pieces = [b"", rng.bytes(length), again, b"9" * 4000, b"\r\n", b"\0"]
+        request = request[:place] + pieces[rng.integers(6)] + request[place + rng.integers(0, 9) :]
+    return request
+
+
+def test_requests_that_are_none(running, tmp_path, caplog):
+    study, audio, kinds = make_study(tmp_path)
+    server, rng = running(make_app(study, audio, kinds, 3, 1)), np.random.default_rng(0)
+    origin = f"http://127.0.0.1:{server.port}"
+    head = f"Host: 127.0.0.1:{server.port}\r\nOrigin: {origin}\r\nCookie: listener={'a' * 43}\r\n"
+    requests = [
+        f'GET / HTTP/1.1\r\n{head}Range: bytes=0-9\r\nIf-None-Match: "a"\r\n\r\n',
+        f"POST /begin HTTP/1.1\r\n{head}Content-Type: application/x-www-form-urlencoded\r\n"
+        "Content-Length: 11\r\n\r\nconsent=yes",
+        f"POST /rate HTTP/1.1\r\n{head}Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
+        'Expect: 100-continue\r\n\r\n11\r\n{"piece": "aaaaa"}\r\n0\r\n\r\n',
+    ]
+    seen = set()
+    for number in range(900):
+        (client,) = connect(running, server, mutated(requests[number % 3].encode(), rng))
+        client.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(ConnectionError):
+            answers = read(client, None)
+            seen |= {line.split()[1] for line in answers.split(b"\n") if line.startswith(b"HTTP/1.")}
+        client.close()
+    wrong = {status for status in seen if status >= b"500"}
+    assert {b"200", b"303", b"400"} < seen and wrong <= {b"501"}  # a Transfer-Encoding that is not known
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+    connect(running, server, ASK, 1, b"200 OK")
 
 
 # A whole test ---------------------------------------------------------------------------------------
