@@ -261,12 +261,12 @@ def test_requests_that_are_none(running, tmp_path, caplog):
     ]
     seen = set()
     for number in range(900):
-        (client,) = connect(running, server, mutated(requests[number % 3].encode(), rng))
-        client.shutdown(socket.SHUT_WR)
-        with contextlib.suppress(ConnectionError):
+        request = mutated(requests[number % 3].encode(), rng)
+        with contextlib.suppress(OSError):  # the server may close before it has all
+            (client,) = connect(running, server, request)
+            client.shutdown(socket.SHUT_WR)
             answers = read(client, None)
             seen |= {line.split()[1] for line in answers.split(b"\n") if line.startswith(b"HTTP/1.")}
-        client.close()
     wrong = {status for status in seen if status >= b"500"}
     assert {b"200", b"303", b"400"} < seen and wrong <= {b"501"}  # a Transfer-Encoding that is not known
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
