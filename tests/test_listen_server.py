@@ -210,6 +210,20 @@ def test_the_operator_sees_no_flood(running, caplog, monkeypatch):
     assert [record.msg for record in said] == ["Exception while serving /"]
 
 
+def test_a_fault_of_the_server_itself_holds_no_connection(running, monkeypatch, caplog):
+    def fault(task):
+        raise MemoryError
+
+    server = running(plain_app)
+    with monkeypatch.context() as patch:
+        patch.setattr(serving.HTTPChannel, "service", fault)
+        for client in connect(running, server, ASK, 3):
+            assert client.recv(100) == b""
+    until(server.kinds, {})
+    connect(running, server, ASK, 1, b"127.0.0.1")
+    assert len([record for record in caplog.records if record.levelno >= logging.ERROR]) == 1
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # waitress leaves the socket
 def test_connections_that_are_gone_before_they_are_let_in_do_no_harm(running, monkeypatch):
     server = running(plain_app)

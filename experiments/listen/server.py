@@ -18,6 +18,7 @@ import socket
 import time
 
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
 from waitress.task import WSGITask
 
@@ -34,6 +35,12 @@ NEVER = 2**40  # bytes: a thread that waits until a browser takes its answer is 
 FILES_EACH, OTHERS = 2, 200  # descriptors of a connection, its socket and its piece; those of the database
 
 
+class Request(HTTPRequestParser):
+    """A request. Waitress logs the path also of one that could not be read, which has none."""
+
+    path = ""
+
+
 class Task(WSGITask):
     """A request, which knows at which address of this machine it arrived."""
 
@@ -46,7 +53,7 @@ class Task(WSGITask):
 class Channel(HTTPChannel):
     """A connection, which knows what it is doing and since when."""
 
-    task_class = Task
+    task_class, parser_class = Task, Request
 
     def __init__(self, server, sock, addr, adj, map=None):
         super().__init__(server, sock, addr, adj, map)
@@ -61,6 +68,14 @@ class Channel(HTTPChannel):
         if len(self.requests) > PIPELINED:
             self.will_close = True
         return taken
+
+    def service(self):
+        try:
+            super().service()
+        except BaseException:  # nobody goes on with it
+            self.requests, self.close_when_flushed = [], True
+            self.server.pull_trigger()
+            raise
 
     def spare(self):
         """How well it can be done without: (0 waiting, 1 asking or 2 taking, since when), or None."""
