@@ -3,6 +3,7 @@
 import contextlib
 import sqlite3
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -47,15 +48,24 @@ def test_writes_that_come_while_the_disk_is_busy_are_stored_together(study, monk
     threads = [
         threading.Thread(target=study.rate, args=(1, pieces[k % 3], k % 6, 100 + k, 1.0)) for k in range(20)
     ]
-    for thread in threads:
+    threads[0].start()
+    wait_for(lambda: batches)
+    for thread in threads[1:]:
         thread.start()
-    while len(study.waiting) < 19:
-        pass
+    wait_for(lambda: len(study.waiting) == 19)
     busy.set()
     for thread in threads:
         thread.join()
     assert batches == [1, 19] and study.counts() == (3, 0, 9)
     assert sorted(row.stamp for row in study.playlist(1)) == [117, 118, 119]
+
+
+def wait_for(condition):
+    for _ in range(3000):
+        if condition():
+            return
+        time.sleep(0.01)
+    raise AssertionError("it never came")
 
 
 def test_one_that_fails_takes_nobody_along(study):
