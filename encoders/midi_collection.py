@@ -73,7 +73,7 @@ class Mended(NamedTuple):
 
 
 class Collection(NamedTuple):
-    """Lists of Kept, Dropped and Mended, in the order of the files, and of files with other names (skipped)."""
+    """Lists of Kept, Dropped and Mended, in the order of the files, and of paths that are skipped."""
 
     kept: list
     dropped: list
