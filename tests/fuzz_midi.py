@@ -113,8 +113,12 @@ def notes_by_bytes(data):
     from encoders.midi_findings import Findings
     from encoders.midi_track import TrackEvents
 
-    chunks, found = Chunks(data, Findings()), []
-    beat, _, scale = clock(chunks.header[2])
+    found = []
+    try:
+        chunks = Chunks(data, Findings())
+        beat, _, scale = clock(chunks.header[2])
+    except ValueError:  # nothing that could be lost
+        return found
     while chunks.header[0] < 2 and chunks.next_track():
         down, overlapping, notes = {}, set(), []
         events = TrackEvents(data[chunks.start : chunks.end], beat // scale, 0, Findings())
