@@ -12,6 +12,7 @@ of the reader's own source, so that nothing outlives a change of the reader.
 import contextlib
 import hashlib
 import os
+import time
 import warnings
 from collections import Counter
 from functools import partial
@@ -48,6 +49,7 @@ READERS = (
 )
 SUFFIXES = (".mid", ".midi", ".kar", ".rmi", ".smf")  # of files in folders, in small letters or capitals
 MAX_CACHED = 64 * 2**20  # bytes; a score with the most notes and changes has fewer
+OLD = 24 * 3600  # seconds: no process writes a file of the cache for so long
 SHOWN = 3  # names of files that are skipped
 
 
@@ -292,6 +294,15 @@ def _cache_folder(cache, pedal):
     folder = Path(cache, f"midi-{version.hexdigest()[:16]}")
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(folder)
     except OSError as error:
         return None, error.strerror or str(error)
     return folder, None
+
+
+def _remove_leftovers(folder):
+    """Remove what processes that were killed while they wrote left behind."""
+    for path in folder.glob(".*.score"):
+        with contextlib.suppress(OSError):  # another process removes it, too
+            if path.stat().st_mtime < time.time() - OLD:
+                path.unlink()

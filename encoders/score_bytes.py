@@ -9,6 +9,7 @@ import json
 from itertools import islice
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from encoders.score import Note, Score, Track
@@ -40,11 +41,18 @@ def unpack(content):
     Raises
     ------
     ValueError
-        If they are no such bytes, or damaged.
+        If they are no such bytes, damaged, or of another version.
     """
     content, digest = content[_DIGEST:], content[:_DIGEST]
     if hashlib.sha256(content).digest() != digest:
         raise ValueError("these bytes are not those of a score, or are damaged")
+    try:
+        return _unpacked(content)
+    except (AttributeError, KeyError, TypeError, SafetensorError) as error:
+        raise ValueError(f"these bytes are those of another version ({type(error).__name__})") from None
+
+
+def _unpacked(content):
     arrays = load(content)
     about = json.loads(arrays["about"].tobytes())
     rows = zip(arrays["times"].tolist(), arrays["strikes"].tolist(), strict=True)

@@ -1,11 +1,14 @@
 """Folders of MIDI files, good and bad."""
 
 import errno
+import hashlib
 import os
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from benchmarks import reading
 from encoders import midi_collection
@@ -212,6 +215,18 @@ def test_other_settings_and_other_readers_share_nothing(folder, tmp_path, monkey
     assert len(list(cache.iterdir())) == 3
 
 
+def test_what_killed_processes_left_in_the_cache_goes(folder, tmp_path):
+    cache = tmp_path / "cache"
+    read_collection([folder / "a.mid"], cache=cache, workers=0)
+    (entry,) = cache.rglob("*.score")
+    old, new = (entry.with_name(f".{entry.stem}.0000000{k}.score") for k in range(2))
+    for path, age in ((old, 2 * midi_collection.OLD), (new, 0), (entry, 2 * midi_collection.OLD)):
+        path.touch()
+        os.utime(path, (time.time() - age,) * 2)
+    read_collection([folder / "a.mid"], cache=cache, workers=0)
+    assert not old.exists() and new.exists() and entry.exists()
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_cache_that_cannot_be_made_only_costs_time(folder, workers):
     for cache in (folder / "a.mid", folder / "a.mid" / "deeper", folder / ("x" * 300)):
@@ -267,6 +282,9 @@ def test_scores_as_bytes():
     for damaged in (b"", content[:-1], content[:100] + b"?" + content[101:], bytes(1000)):
         with pytest.raises(ValueError, match="damaged"):
             unpack(damaged)
+    for other in (b"", save({}), save({"about": np.zeros(1, np.uint8)}), save({"about": np.array([91, 93])})):
+        with pytest.raises(ValueError):
+            unpack(hashlib.sha256(other).digest() + other)
 
 
 def test_real_performances(data_folder, tmp_path):
