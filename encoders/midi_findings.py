@@ -15,13 +15,12 @@ class Findings:
 
     def __init__(self):
         self._first, self._counts = {}, {}  # kind -> line, number
-        self.total = 0
+        self.repairs = 0  # see midi_track.py
 
     def add(self, line):
         kind = kind_of(line)
         self._first.setdefault(kind, line)
         self._counts[kind] = self._counts.get(kind, 0) + 1
-        self.total += 1
 
     def lines(self):
         """Tuple of str, in the order in which their kinds came."""

@@ -70,9 +70,10 @@ def parse(data, pedal=False):
     if found != count:
         findings.add(f"it has {found} tracks where its header promises {count}")
     score = reader.score()
-    if findings.total and not any(track.notes for track in score.tracks):
-        raise ValueError(findings.lines()[0])  # nothing of it is whole
-    return score, findings.lines()
+    lines = findings.lines()
+    if lines and not any(track.notes for track in score.tracks):
+        raise ValueError(lines[0])  # nothing of it is whole
+    return score, lines
 
 
 class _Reader:

@@ -1,7 +1,7 @@
 """The bytes of a track of a MIDI file as events, also where some of them make none.
 
 Where an event makes no sense, the track goes on at the next bytes that read as several whole events; where
-there are none, or too much was mended before, it ends with the last whole event.
+there are none, or these were looked for too often in this file, it ends with the last whole event.
 """
 
 import contextlib
@@ -9,10 +9,10 @@ import contextlib
 from encoders.midi_events import DATA_BYTES, END, META, META_BYTES, event_at, reads_well, variable_int
 
 MAX_BEATS = 100_000  # of a file: 13 hours at 120 quarter notes a minute
-MAX_REPAIRS = 100  # of a file: where so much is wrong, the rest of a track is left out
+MAX_REPAIRS = 100  # of a file: so often the next whole event is looked for
 DAMAGE = 0  # in place of a status
-_SEARCHED = 256  # bytes in which the next whole event is looked for
-_SOON = 4  # quarter notes: a longer time, if it is but one reading of the bytes, is not the right one
+_SEARCHED = 256  # bytes in which it is looked for
+_SOON = 4  # quarter notes: of two ways to read the same bytes, one with a longer time is not the right one
 
 
 class TrackEvents:
@@ -81,24 +81,22 @@ class TrackEvents:
         """
         with contextlib.suppress(IndexError, ValueError):
             event = event_at(self._data, position, running, lenient=True)
-            if self._much or reads_well(self._data, event[-1]):
+            if reads_well(self._data, event[-1]):
                 self._findings.add(error or f"meta event {event[2]:#04x} is longer than its track")
                 return event
         error = error or "a track ends in the middle of an event"
-        following = None if self._much else self._next_event(position)
+        following = self._next_event(position)
         if following is None:
             self._findings.add(error)
             self.whole = False
             return 0, DAMAGE, 0, 0, position
         return self._left_out(position, following, error)
 
-    @property
-    def _much(self):
-        """Whether so much was mended in this file that it takes no more time."""
-        return self._findings.total >= MAX_REPAIRS
-
     def _next_event(self, position):
-        """Where the next whole event begins; None if that is not found."""
+        """Where the next whole event begins; None if that is not found, or was looked for too often."""
+        self._findings.repairs += 1
+        if self._findings.repairs > MAX_REPAIRS:
+            return None
         last = min(len(self._data), position + _SEARCHED)
         return next((at for at in range(position + 1, last) if reads_well(self._data, at)), None)
 
@@ -117,7 +115,7 @@ class TrackEvents:
         high = after - (1 if first <= 0x7F else DATA_BYTES[status & 0xF0])
         with contextlib.suppress(IndexError, ValueError):
             soon = variable_int(self._data, high)[0] <= _SOON * self._beat and self._data[high] > 0x80
-            if soon and not self._much and reads_well(self._data, high):
+            if soon and reads_well(self._data, high):
                 error = f"byte {self._data[high]:#04x} where a data byte should be"
                 return self._left_out(position, high, error)
         self.clipped += (first > 0x7F) + (second > 0x7F)
@@ -129,7 +127,7 @@ class TrackEvents:
         It is as long as it says or as its kind is, depending on after which the music goes on.
         """
         self._findings.add(f"meta event {kind:#04x} has {len(content)} bytes, expected {META_BYTES[kind]}")
-        if not self._much and not reads_well(self._data, after):
+        if not reads_well(self._data, after):
             with contextlib.suppress(IndexError, ValueError):
                 *_, usual, end = event_at(self._data, position, running, lenient=True)
                 if reads_well(self._data, end):
