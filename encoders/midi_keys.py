@@ -51,36 +51,49 @@ class Keys:
     def release_all(self, channel, tick):
         """Let all keys of a channel go."""
         for pitch, held in self._down.pop(channel, {}).items():
-            self._end(pitch, *held, tick, missing=0)
+            last = self._end_all_but_last(pitch, *held)
+            if last:
+                self._add(pitch, last, tick)
 
     def settle(self):
         """What has ended so far, has ended for good: here bytes are missing, and releases with them."""
-        for keys in self._down.values():
+        for channel, keys in self._down.items():
+            left = {}
             for pitch, (strikes, releases) in keys.items():
-                self._settle(pitch, strikes, releases)
-                del strikes[: len(releases)], releases[:]
+                if len(strikes) == len(releases) + 1:
+                    self._settle(pitch, strikes, releases)
+                    last = strikes[-1]
+                else:
+                    last = self._end_all_but_last(pitch, strikes, releases)
+                if last:
+                    left[pitch] = [last], []
+            self._down[channel] = left
 
     def finish(self, tick):
         """End what still sounds with the track."""
         for keys in self._down.values():
             for pitch, held in keys.items():
-                self._end(pitch, *held, tick, missing=1)
+                last = self._end_all_but_last(pitch, *held)
+                if last:
+                    self.missing += 1
+                    self._add(pitch, last, tick)
         self._down.clear()
 
     def _settle(self, pitch, strikes, releases):
         for begun, (tick, _) in zip(strikes, releases, strict=False):
             self._add(pitch, begun, tick)
 
-    def _end(self, pitch, strikes, releases, end, missing):
-        """End all notes of a key; `missing` releases are, if the last strike has none."""
+    def _end_all_but_last(self, pitch, strikes, releases):
+        """End the notes of a key, without release with the next strike; return the last if it has none."""
         left = _without_release(strikes, releases)
-        self.missing += len(left) - (not missing and left[-1] == len(strikes) - 1)
+        lost = set(left)
+        self._settle(pitch, [begun for k, begun in enumerate(strikes) if k not in lost], releases)
+        last = strikes[left.pop()] if left[-1] == len(strikes) - 1 else None
+        self.missing += len(left)
         for k in left:
-            until = strikes[k + 1][0] if k + 1 < len(strikes) else end
-            if until > strikes[k][0] or k + 1 == len(strikes):
-                self._add(pitch, strikes[k], until)
-        left = set(left)
-        self._settle(pitch, [begun for k, begun in enumerate(strikes) if k not in left], releases)
+            if strikes[k + 1][0] > strikes[k][0]:
+                self._add(pitch, strikes[k], strikes[k + 1][0])
+        return last
 
     def _add(self, pitch, begun, end):
         start, velocity, notes = begun

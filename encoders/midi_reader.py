@@ -202,7 +202,7 @@ class _Reader:
         seconds = score.seconds(ends)
         limits = FEW_SECONDS + NOTE_SECONDS * np.arange(1, len(ends) + 1)
         fits = seconds <= np.minimum(limits, MAX_SECONDS)
-        if fits.all():
+        if not len(ends) or fits[-1]:
             return float("inf")
         too_long = (
             f"{MAX_SECONDS // 3600} hours"

@@ -9,7 +9,7 @@ import contextlib
 from encoders.midi_events import DATA_BYTES, END, META, META_BYTES, event_at, reads_well, variable_int
 
 MAX_BEATS = 100_000  # of a file: 13 hours at 120 quarter notes a minute
-MAX_REPAIRS = 100  # of a file: so often the next whole event is looked for
+MAX_REPAIRS = 100  # of a file: so often bytes are left out
 DAMAGE = 0  # in place of a status
 _SEARCHED = 256  # bytes in which it is looked for
 _SOON = 4  # quarter notes: of two ways to read the same bytes, one with a longer time is not the right one
@@ -115,7 +115,8 @@ class TrackEvents:
         high = after - (1 if first <= 0x7F else DATA_BYTES[status & 0xF0])
         with contextlib.suppress(IndexError, ValueError):
             soon = variable_int(self._data, high)[0] <= _SOON * self._beat and self._data[high] > 0x80
-            if soon and reads_well(self._data, high):
+            if soon and self._findings.repairs < MAX_REPAIRS and reads_well(self._data, high):
+                self._findings.repairs += 1
                 error = f"byte {self._data[high]:#04x} where a data byte should be"
                 return self._left_out(position, high, error)
         self.clipped += (first > 0x7F) + (second > 0x7F)

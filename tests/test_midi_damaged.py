@@ -219,12 +219,13 @@ def test_kinds_are_told_once(tmp_path):
         b"\0\xff\x51\2\7\xa1\x20" * 40_000,
         b"\0\xff\x51\x80\x80\x80\x80\3\7\xa1\x20" * 30_000,
         b"\0\x90\x3c\x81" * 60_000,
+        bytes([0, *on(60), 0, 0x90, 61, 0x81, 1, *on(62), 0, 0xF8]) * 20_000,
         b"\x01\x02\x90" * 90_000,
         b"\0\xf0\x7f" * 90_000,
         bytes([0, *on(60)]) * 60_000,
         bytes([0, *on(60), 0, *on(61), 0, *control(123, 0)]) * 20_000,
     ],
-    ids=range(8),
+    ids=range(9),
 )
 def test_the_work_grows_no_faster_than_the_file(data, monkeypatch):
     import encoders.midi_track as track

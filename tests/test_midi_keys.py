@@ -46,6 +46,8 @@ def test_a_note_without_its_release_ends_when_its_key_is_struck_again(moves, not
 def test_what_ended_before_a_damage_stays():
     assert notes_of("ABaCbD")[0] == [(0, 1), (1, 2), (3, 4), (5, 100)]  # one explanation of two
     assert notes_of("ABaCbD", settled=[5])[0] == [(0, 2), (1, 4), (3, 5), (5, 100)]
+    assert notes_of("ABCcD", settled=[4])[0] == [(0, 1), (1, 2), (2, 3), (4, 100)]  # more than one is missing
+    assert notes_of("ABCDd", settled=[3])[0] == [(0, 1), (1, 2), (2, 3), (3, 4)]
 
 
 def test_all_notes_off_is_a_release():
@@ -86,3 +88,13 @@ def test_any_release_may_be_lost(count, data):
     notes, missing = notes_of(moves, end=2 * count)
     assert missing == 1
     assert notes == [(2 * k, 2 * k + (2 if k == lost else 1)) for k in range(count)]
+
+
+@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@given(st.text("Aa.", max_size=30), st.sets(st.integers(0, 29), max_size=2))
+def test_notes_end_in_the_order_in_which_they_begin(moves, settled):
+    """So a file can hold them: it has no other way to say which of two notes of one pitch ends."""
+    notes, missing = notes_of(moves, settled=settled)
+    ends = [end for _, end in notes]
+    assert ends == sorted(ends)
+    assert 0 <= missing <= moves.count("A") and len(notes) <= moves.count("A")
