@@ -34,9 +34,7 @@ def test_the_sound_is_the_same_and_smaller(wav, tmp_path, kind):
     assert path.stat().st_size < (0.8 if kind == ".flac" else 0.2) * wav.stat().st_size
     if kind == ".flac":
         np.testing.assert_array_equal(after, before)
-    lines = [
-        np.abs(np.fft.rfft(x[22050:44100, 0])) for x in (before, after)
-    ]  # the second note, in steady state
+    lines = [np.abs(np.fft.rfft(x[22050:44100, 0])) for x in (before, after)]  # one note
     assert lines[0].argmax() == pytest.approx(lines[1].argmax(), abs=1)
     assert np.std(after) == pytest.approx(np.std(before), rel=0.05)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]

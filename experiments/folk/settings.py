@@ -18,7 +18,7 @@ class Source:
     """Where the tunes come from."""
 
     data: tuple[Path, ...] | None = None
-    """Files of ABC tunes, or folders with them, or "builtin", some sixty tunes that are here; if not given, the
+    """Files of ABC tunes, folders with them, or "builtin", some sixty tunes that are here; if not given, the
     Irish set is downloaded once.
     """
     quiet: bool = False
@@ -30,8 +30,8 @@ class Training(Source, Learning):
     """A network and how it learns. What is not given comes from the preset."""
 
     preset: Preset | None = None
-    """quick: a few minutes; paper: the settings of the paper; best: what did best on held-out tunes; few: for some
-    dozens of tunes. If not given, quick, or few with --data builtin.
+    """quick: a few minutes; paper: the settings of the paper; best: what did best on held-out tunes; few: for
+    some dozens of tunes. If not given, quick, or few with --data builtin.
     """
     out: Path | None = None
     """The run folder; if not given, runs/folk-DATE-TIME."""
