@@ -169,7 +169,7 @@ PRESETS = {
         512, 1300, layers=2, embedding=256, dropout=0.6, lr=3e-3, length=256, transpose=0.7, judge_every=50,
     ),
     "few": Recipe(
-        256, 400, embedding=64, dropout=0.5, lr=3e-3, batch=8, transpose=0.7, average=0.95, judge_every=20,
+        256, 800, embedding=64, dropout=0.5, lr=4e-3, batch=8, transpose=0.7, average=0.95, judge_every=20,
     ),
 }  # fmt: skip
 
