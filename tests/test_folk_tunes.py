@@ -83,10 +83,13 @@ def test_without_a_network_the_line_offers_them(offline, tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
-def test_everything_runs_on_them(offline, tmp_path, capsys):
+def test_everything_runs_on_them(offline, tmp_path, capsys, monkeypatch):
     pytest.importorskip("matplotlib", reason="needs the extra 'experiments'")
+    from experiments.folk import jobs
+
+    monkeypatch.setattr(jobs, "JUDGED", 2)
     out = tmp_path / "run"
-    small = "--hidden 8 --embedding 4 --length 32 --steps 2 --judge-every 1 --quiet --raw --n 1".split()
+    small = "--hidden 12 --embedding 4 --length 24 --steps 2 --judge-every 1 --quiet --raw --n 1".split()
     assert program.main(["--data", "builtin", *small, "--out", str(out)]) == 0
     assert "best n-gram" in capsys.readouterr().out
     assert "builtin" in (out / "config.yaml").read_text()
