@@ -15,6 +15,7 @@ program = Program(
 Without a command: learns the Irish set in a few minutes, composes ten tunes, and writes a run folder.""",
     """
     python -m experiments.folk
+    python -m experiments.folk --data builtin
     python -m experiments.folk --data my_tunes/ --n 20
     python -m experiments.folk train --preset best
     python -m experiments.folk compose runs/folk-20260101-120000 --key "A Dorian" --meter 6/8

@@ -43,9 +43,11 @@ def draw_tune(folder, name, tune):
         return path
     verovio.enableLog(verovio.LOG_OFF)
     engraver = verovio.toolkit()
-    engraver.setOptions({"inputFrom": "abc", "pageHeight": 60000, "adjustPageHeight": True, "footer": "none"})
+    options = {"inputFrom": "abc", "pageHeight": 60000, "adjustPageHeight": True, "footer": "none"}
+    engraver.setOptions({**options, "xmlIdSeed": 1})  # the same tune, the same bytes
     # The line breaks of old would be decorations today.
     engraver.loadData(tune.text.replace("!\n", "\n").removesuffix("!"))
     path = folder / f"{name}.svg"
-    path.write_text(engraver.renderToSVG(1), encoding="utf-8")
+    paper = '>\n   <rect width="100%" height="100%" fill="white"/>'  # notes are black, and a page may be dark
+    path.write_text(engraver.renderToSVG(1).replace(">", paper, 1), encoding="utf-8")
     return path
