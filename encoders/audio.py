@@ -9,14 +9,13 @@ import io
 import os
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 
 import numpy as np
 
 from encoders.midi import read_midi
 from encoders.synthesiser import BLOCK, CEILING, WAV_BYTES, WavWriter, struck_string, wave_file
-from scratchnet.files import atomic_open
+from scratchnet.files import atomic_open, temporary_folder
 
 __all__ = [
     "BLOCK",
@@ -149,8 +148,8 @@ def _render_with_fluidsynth(midi_path, wav_path, font, seconds):
         raise ValueError("there is no program fluidsynth on the PATH: apt-get install fluidsynth")
     if 4 * (seconds + 60) * 44100 > WAV_BYTES:
         raise ValueError(f"{midi_path} lasts {seconds / 3600:.1f} hours, more than a WAV file can hold")
-    with tempfile.TemporaryDirectory(dir=Path(wav_path).absolute().parent) as folder:
-        raw = Path(folder) / "sound.raw"
+    with temporary_folder(Path(wav_path).absolute()) as folder:
+        raw = folder / "sound.raw"
         timeout = 60 + seconds  # it plays ten times faster than the music or better
         command = [
             program,

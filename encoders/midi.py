@@ -1,33 +1,55 @@
 """MIDI files: `read_midi` makes a Score, `write_midi` stores one, `MidiWriter` stores music while it is made.
 
 The reader takes files of any origin. It walks the bytes itself, so that a damaged file cannot hang it or fill
-the memory, keeps what a `Score` holds, and refuses a file whose notes could not be trusted. The writer puts
-tempo, meter and key in a first track and each instrument in a track of its own (a "type 1" file).
+the memory, keeps what a `Score` holds, and reads what is whole: what is damaged is mended or left out, with a
+warning, and changes nothing that came before it. The writer puts tempo, meter and key in a first track and
+each instrument in a track of its own (a "type 1" file).
 
     MThd  type, number of tracks, ticks in a quarter note
     MTrk  (ticks since the last event, event) (ticks, event) ... end of track
 
-The bytes are read in midi_events.py and midi_reader.py and written in midi_writer.py.
+The bytes are read in midi_chunks.py, midi_track.py and midi_reader.py, and written in midi_writer.py.
 """
+
+import warnings
 
 from encoders.midi_reader import MAX_BYTES, parse
 from encoders.midi_writer import MidiWriter
 
-__all__ = ["MAX_BYTES", "MidiError", "MidiWriter", "read_midi", "write_midi"]
+__all__ = ["MAX_BYTES", "MidiError", "MidiWarning", "MidiWriter", "read_midi", "write_midi"]
 
 
 class MidiError(ValueError):
     """A file that cannot be read as MIDI; the message names it and says why."""
 
 
-def read_midi(path, pedal=False):
-    """Read a MIDI file.
+class MidiWarning(RuntimeWarning):
+    """A file of which something was mended or left out; the message names it and says what."""
+
+
+def read_midi(path, pedal=False, strict=False):
+    """Read a MIDI file, with a RIFF wrapper ("RMID") or without.
 
     A track of the result is one instrument: the notes of one track of the file with the same channel and
-    program. Notes of one pitch that overlap end in the order in which they began; a note that never ends,
-    ends with its track; a note of no length is dropped. The patterns of a type 2 file follow one another.
-    Tempos, meters and keys that mean nothing (0 beats a bar, nine sharps) are passed over. Where time is
-    counted in film frames (SMPTE) a quarter note is taken to last half a second, see midi_events.py.
+    program. Notes of one pitch that overlap end in the order in which they began; a note of no length is
+    dropped. The patterns of a type 2 file follow one another. Where time is counted in film frames (SMPTE) a
+    quarter note is taken to last half a second, see midi_events.py.
+
+    What is damaged is read as far as it is whole, with a `MidiWarning` for each kind of damage:
+
+    - bytes before the header, between chunks and after a track's end are passed over; a header or a track of
+      another name is known by what it holds, and a file of unknown type is read as one of type 1
+    - tracks are read to their end, whatever their lengths and the header's number of them say
+    - an event that makes no sense is left out, up to the next bytes that read as several whole events;
+      without such, or cut off at its end, a track ends with the last whole event
+    - a meta event is as long as it says or as its kind is, depending on after which the music goes on; a
+      number may have up to eight bytes; a data byte above 127 counts as 127, or as the next event
+    - a tempo, meter or key that means nothing (0 beats a bar, nine sharps) is passed over
+    - a note whose note-off is missing ends when its key is struck again, or else with its track
+    - what lies beyond 100,000 quarter notes, a day, or ten minutes and ten more seconds a note is left out
+
+    A damage changes no note that ended before it, unless a note-off is missing among notes of one pitch that
+    overlap: which of them it belongs to cannot be known.
 
     Parameters
     ----------
@@ -36,6 +58,8 @@ def read_midi(path, pedal=False):
         Let the sustain pedal (controller 64, down from the value 64 on) lengthen the notes of its channel: a
         note sounds until the pedal is up or its key is struck again. Otherwise notes last as long as keys
         are held.
+    strict : bool
+        Refuse a file of which anything would be mended or left out.
 
     Returns
     -------
@@ -44,17 +68,22 @@ def read_midi(path, pedal=False):
     Raises
     ------
     MidiError
-        If the file is damaged or no MIDI file, or absurdly large or long: more than 16 MB, 500,000 notes,
-        100,000 quarter notes, a day, or ten minutes and ten more seconds a note.
+        If it is no MIDI file, or no note of it is whole, or it is absurdly large: more than 16 MB, 500,000
+        notes, 500,000 movements of a pedal, or 100,000 changes of tempo, meter and key.
     OSError
         If there is no such file or it cannot be opened.
     """
     with open(path, "rb") as file:
         data = file.read(MAX_BYTES + 1)
     try:
-        return parse(data, pedal)
+        score, findings = parse(data, pedal)
+        if strict and findings:
+            raise ValueError(findings[0])
     except ValueError as error:
         raise MidiError(f"cannot read {path} as MIDI: {error}") from None
+    for line in findings:
+        warnings.warn(f"{path}: {line}", MidiWarning, stacklevel=2)
+    return score
 
 
 def write_midi(score, path):

@@ -1,30 +1,13 @@
-"""The bytes of a MIDI file as chunks, and the bytes of a track as events. The layout is in midi.py."""
+"""The bytes of one event of a MIDI file, and what its header says of time. The layout is in midi.py."""
 
-import struct
+META, SYSEX, END = 0xFF, (0xF0, 0xF7), 0x2F  # the last is a kind of meta event
 
-MAX_BEATS = 100_000  # of a file: 13 hours at 120 quarter notes a minute
-
-META, SYSEX = 0xFF, (0xF0, 0xF7)
-
-_DATA_BYTES = {0x80: 2, 0x90: 2, 0xA0: 2, 0xB0: 2, 0xC0: 1, 0xD0: 1, 0xE0: 2}  # of channel messages
+DATA_BYTES = {0x80: 2, 0x90: 2, 0xA0: 2, 0xB0: 2, 0xC0: 1, 0xD0: 1, 0xE0: 2}  # of channel messages
 _STRAY_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1}  # of messages meant for cables, not files; the others have none
-_END = 0x2F  # a kind of meta event
+META_BYTES = {0x2F: 0, 0x51: 3, 0x54: 5, 0x58: 4, 0x59: 2}  # of the kinds whose length is fixed
 _FRAMES = (24, 25, 29, 30)  # a second, in SMPTE time; 29 stands for 30000/1001
-
-
-def chunks(data):
-    """Yield (four letters, content) of each chunk."""
-    position = 0
-    while position < len(data):
-        if len(data) - position < 8:
-            return  # a stray byte or two after the last chunk
-        name, length = struct.unpack(">4sL", data[position : position + 8])
-        position += 8
-        if length > len(data) - position:
-            name = name.decode("latin-1")
-            raise ValueError(f"chunk {name!r} promises {length} bytes, {len(data) - position} follow")
-        yield name, data[position : position + length]
-        position += length
+_LONG_BYTES = 8  # of a number, if it may be too long
+_CONVINCING = 4  # whole events one after the other are music
 
 
 def clock(division):
@@ -58,60 +41,91 @@ def clock(division):
     return (30 * ticks, 60e6 / 500_500, 2) if frames == 29 else (frames * ticks, 120.0, 2)
 
 
-def events(data, last_tick, scale=1):
-    """Yield (tick, status, first, second): a message's data bytes, or a meta event's kind and content.
+def event_at(data, position, running=None, lenient=False):
+    """The event that begins here.
+
+    Parameters
+    ----------
+    data : bytes-like, of a track
+    position : int
+    running : int, the status of the message before; None if there is none
+    lenient : bool, take numbers of more than four bytes, and let a meta event be as long as its kind is
+
+    Returns
+    -------
+    ticks : int, since the event before
+    status : int
+    first, second : a message's data bytes, or a meta event's kind and content; None for other events
+    position : int, after it
 
     Raises
     ------
     ValueError
-        If a byte makes no sense, or a tick is beyond the last.
+        If a byte makes no sense.
     IndexError
-        If the bytes end in the middle of an event.
+        If the data ends in the middle of the event.
     """
-    position, tick, running = 0, 0, None
-    while position < len(data):
-        delta, position = _variable_int(data, position)
-        tick += delta * scale
-        if tick > last_tick:
-            raise ValueError(f"it lasts longer than {MAX_BEATS} quarter notes")
-        status = data[position]
-        if status < 0x80:  # running status: the byte is left out where it repeats
-            if running is None:
-                raise ValueError(f"data byte {status:#04x} where an event should begin")
-            status = running
-        else:
+    ticks = data[position]
+    position += 1
+    if ticks > 0x7F:
+        ticks, position = variable_int(data, position - 1, lenient)
+    status = data[position]
+    if status > 0x7F:
+        position += 1
+    elif running is not None:  # the status is left out where it repeats
+        status = running
+    else:
+        raise ValueError(f"data byte {status:#04x} where an event should begin")
+    if status < 0xF0:
+        if DATA_BYTES[status & 0xF0] == 2:
+            return ticks, status, data[position], data[position + 1], position + 2
+        return ticks, status, data[position], 0, position + 1
+    if status == META or status in SYSEX:
+        kind = None
+        if status == META:
+            kind = data[position]
             position += 1
-        if status == META or status in SYSEX:
-            kind = None
-            if status == META:
-                kind = data[position]
-                position += 1
-            length, position = _variable_int(data, position)
-            if length > len(data) - position:
-                raise IndexError
-            if status == META:
-                yield tick, status, kind, data[position : position + length]
-                if kind == _END:
-                    return
-            position += length
-        elif status < 0xF0:
-            running = status
-            # A bit too many is a common fault: such bytes count as 127.
-            first = min(data[position], 127)
-            second = min(data[position + 1], 127) if _DATA_BYTES[status & 0xF0] == 2 else 0
-            position += _DATA_BYTES[status & 0xF0]
-            yield tick, status, first, second
-        else:
-            position += _STRAY_BYTES.get(status, 0)
+        length, position = variable_int(data, position, lenient)
+        end = position + (META_BYTES.get(kind, length) if lenient else length)
+        if end > len(data):
+            raise IndexError
+        return ticks, status, kind, data[position:end], end
+    return ticks, status, None, None, position + _STRAY_BYTES.get(status, 0)
 
 
-def _variable_int(data, position):
-    """(value, next position) of a number stored seven bits to a byte; four bytes at most."""
+def variable_int(data, position, lenient=False):
+    """(value, next position) of a number stored seven bits to a byte: up to four, or zeros before them."""
     value = 0
-    for _ in range(4):
+    for _ in range(_LONG_BYTES if lenient else 4):
         byte = data[position]
         position += 1
         value = value << 7 | byte & 0x7F
         if byte < 0x80:
+            if value >= 1 << 28:
+                break
             return value, position
     raise ValueError("a number takes more than four bytes")
+
+
+def reads_well(data, position):
+    """Whether music goes on here: several whole events, the first with its status, or fewer up to the end."""
+    running = None
+    try:
+        for _ in range(_CONVINCING):
+            if position >= len(data):
+                break
+            _, status, first, second, position = event_at(data, position, running)
+            if status == META:
+                if len(second) != META_BYTES.get(first, len(second)):
+                    return False
+                if first == END:
+                    break
+            elif status < 0xF0:
+                running = status
+                if first > 0x7F or second > 0x7F:
+                    return False
+            elif status not in SYSEX:
+                return False
+    except (IndexError, ValueError):
+        return False
+    return position <= len(data)

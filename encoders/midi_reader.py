@@ -1,27 +1,31 @@
-"""The bytes of a MIDI file to a Score: what midi_events.py finds, collected as notes and changes.
+"""The bytes of a MIDI file to a Score: what midi_chunks.py and midi_events.py find, as notes and changes.
 
 `read_midi` in midi.py is what to call.
 """
 
-import contextlib
-import struct
-from collections import defaultdict, deque
+from collections import defaultdict
 from operator import itemgetter
 
 import numpy as np
 
-from encoders.midi_events import MAX_BEATS, META, chunks, clock, events
+from encoders.midi_chunks import Chunks, unwrap
+from encoders.midi_events import META, clock
+from encoders.midi_findings import Findings
+from encoders.midi_keys import Keys
 from encoders.midi_pedal import held_ends, pedal_times
+from encoders.midi_track import DAMAGE, TrackEvents
 from encoders.score import MAJOR_KEYS, MINOR_KEYS, Note, Score, Track, check_meter, check_tempo
 
 # What a file may hold. All far beyond real music, and small enough for any machine.
 MAX_BYTES = 16 * 2**20
+MAX_TRACKS = 65_535  # as many as a header can promise
 MAX_NOTES = 500_000
 MAX_PEDALS = 500_000  # movements of pedals
 MAX_CHANGES = 100_000  # of tempo, meter and key together
 MAX_SECONDS = 24 * 3600
 # Nor may a few notes last for hours, or a hundred bytes would become gigabytes of sound: a piece may last
 FEW_SECONDS, NOTE_SECONDS = 600, 10  # so long, and so much more for each note
+MAX_WAIT = 256  # quarter notes from a track's last event to where its notes end that nothing else ends
 
 _PEDAL, _SOUND_OFF, _RESET, _NOTES_OFF = 64, 120, 121, 123  # controllers
 _DOWN = 64  # a pedal's value from here on
@@ -38,56 +42,53 @@ def parse(data, pedal=False):
 
     Returns
     -------
-    Score
+    score : Score
+    findings : tuple of str, what was mended or left out
 
     Raises
     ------
     ValueError
-        If there is none; the message says why.
+        If there is no music in it, or too much; the message says why.
     """
-    try:
-        return _parse(data, pedal)
-    except IndexError:
-        raise ValueError("it ends in the middle of an event") from None
-
-
-def _parse(data, pedal):
     if len(data) > MAX_BYTES:
         raise ValueError(f"it is larger than {MAX_BYTES // 2**20} MB")
-    if data[:4] != b"MThd":
-        raise ValueError("it does not begin with the letters MThd")
-    parts = chunks(memoryview(data))
-    _, header = next(parts, (None, b""))
-    if len(header) < 6:
-        raise ValueError("its header is cut short")
-    kind, count, division = struct.unpack(">HHH", header[:6])
+    findings = Findings()
+    data = unwrap(data, findings)
+    chunks = Chunks(data, findings)
+    kind, count, division = chunks.header
     if kind > 2:
-        raise ValueError(f"its type is {kind}, expected 0, 1 or 2")
-
-    reader = _Reader(*clock(division), pedal)
-    found = 0
-    while found < count:
-        name, body = next(parts, (None, None))
-        if name is None:
-            raise ValueError(f"it has {found} tracks where its header promises {count}")
-        if name == b"MTrk":  # other chunks are allowed and hold no music
-            reader.read_track(body, sequential=kind == 2)
-            found += 1
-    return reader.score()
+        findings.add(f"its type is {kind}, expected 0, 1 or 2")
+    reader = _Reader(*clock(division), pedal, findings)
+    view, found = memoryview(data), 0
+    while found < MAX_TRACKS and chunks.next_track():
+        found += 1
+        events = reader.read_track(view[chunks.start : chunks.end], sequential=kind == 2)
+        chunks.go_on(chunks.start + events.position, events.ended)
+    while found < count and chunks.next_misnamed():
+        found += 1
+        reader.read_track(view[chunks.start : chunks.end], sequential=kind == 2)
+    if found != count:
+        findings.add(f"it has {found} tracks where its header promises {count}")
+    score = reader.score()
+    lines = findings.lines()
+    if lines and not any(track.notes for track in score.tracks):
+        raise ValueError(lines[0])  # nothing of it is whole
+    return score, lines
 
 
 class _Reader:
     """Collects the tracks of a file and the changes of tempo, meter and key in all of them."""
 
-    def __init__(self, ticks_per_beat, tempo, scale, pedal):
+    def __init__(self, ticks_per_beat, tempo, scale, pedal, findings):
         self.ticks_per_beat, self.tempo, self.scale, self.pedal = ticks_per_beat, tempo, scale, pedal
+        self.findings = findings
         self.tempos, self.meters, self.keys = {}, {}, {}  # tick -> values
         self.programs = defaultdict(int)  # channel -> program; one track may set it for another
         self.parts = []  # (name, program, channel, [(start, end, pitch, velocity), ...])
         self.pedals = defaultdict(list)  # channel -> [(tick, is down), ...]
-        self.note_count = self.pedal_count = 0
+        self.note_count = self.pedal_count = self.clipped = self.missing = 0
         self.offset = 0  # where the next pattern of a type 2 file begins
-        self.end = 0  # tick of the last event of all
+        self.end = 0  # tick of the end of all
         self._begin()
 
     def _begin(self):
@@ -95,39 +96,49 @@ class _Reader:
         self.tempos[self.offset], self.meters[self.offset] = (self.tempo or 120.0,), (4, 4)
 
     def read_track(self, data, sequential):
-        """Add the notes and changes of one track of the file."""
-        name, tick, programs_set = "", self.offset, []
-        sounding = defaultdict(lambda: defaultdict(deque))  # channel -> pitch -> notes begun
+        """Add the notes and changes of one track of the file; its events as TrackEvents."""
+        name, programs_set = "", []
+        keys = Keys(keep_empty=self.pedal)  # which may lengthen a note yet
         parts = {}  # (channel, program) -> notes
         if sequential:
             self._begin()
-        last_tick = MAX_BEATS * self.ticks_per_beat - self.offset
-        for ticks, status, first, second in events(data, last_tick, self.scale):
-            tick = self.offset + ticks
+        events = TrackEvents(
+            data, self.ticks_per_beat // self.scale, self.offset // self.scale, self.findings
+        )
+        tick = self.offset
+        for ticks, status, first, second in events:
+            tick = self.offset + ticks * self.scale
             message, channel = status & 0xF0, status & 0x0F
             if message == 0x90 and second > 0:
                 self.note_count += 1
                 if self.note_count > MAX_NOTES:
                     raise ValueError(f"it has more than {MAX_NOTES} notes")
                 part = parts.setdefault((channel, self.programs[channel]), [])
-                sounding[channel][first].append((part, tick, second))
+                keys.strike(channel, first, tick, second, part)
             elif message in (0x80, 0x90):
-                if sounding[channel][first]:
-                    self._end_note(sounding[channel][first].popleft(), first, tick)
+                keys.release(channel, first, tick)
             elif message == 0xC0:
                 self.programs[channel] = first
                 programs_set = programs_set or [(channel, first)]
             elif message == 0xB0:
                 if first in (_SOUND_OFF, _NOTES_OFF):
-                    self._end_all(sounding.pop(channel, {}), tick)
+                    keys.release_all(channel, tick)
                 if self.pedal and first in (_PEDAL, _SOUND_OFF, _RESET):
                     self._move_pedal(channel, tick, first == _PEDAL and second >= _DOWN)
             elif status == META and first == _NAME:
                 name = name or _text(second)
             elif status == META:
                 self._change(tick, first, second)
-        for pitches in sounding.values():
-            self._end_all(pitches, tick)
+            elif status == DAMAGE:
+                keys.settle()
+        if not events.whole:
+            keys.settle()
+        last = tick + MAX_WAIT * self.ticks_per_beat
+        # where the track ends, unless that is hours later
+        tick = min(self.offset + events.tick * self.scale, last)
+        keys.finish(tick)
+        self.clipped += events.clipped
+        self.missing += keys.missing if events.whole else 0
         if not any(parts.values()):  # a silent track is kept if it names an instrument
             parts = {instrument: [] for instrument in programs_set}
         for (channel, program), notes in parts.items():
@@ -137,16 +148,7 @@ class _Reader:
             self.offset = tick
             for channel in list(self.pedals):
                 self._move_pedal(channel, tick, False)
-
-    def _end_note(self, begun, pitch, tick):
-        notes, start, velocity = begun
-        if tick > start or self.pedal:  # which may lengthen it yet
-            notes.append((start, tick, pitch, velocity))
-
-    def _end_all(self, pitches, tick):
-        for pitch, begun in pitches.items():
-            for note in begun:
-                self._end_note(note, pitch, tick)
+        return events
 
     def _move_pedal(self, channel, tick, is_down):
         moves = self.pedals[channel]
@@ -161,36 +163,54 @@ class _Reader:
         """Note a tempo, meter or key; pass over one that is nonsense."""
         if len(self.tempos) + len(self.meters) + len(self.keys) > MAX_CHANGES:
             raise ValueError(f"it has more than {MAX_CHANGES} changes of tempo, meter and key")
-        with contextlib.suppress(ValueError, IndexError, ZeroDivisionError):
+        try:
             if kind == _TEMPO and self.tempo is None:
                 self.tempos[tick] = (check_tempo(60e6 / int.from_bytes(data[:3], "big")),)
-            elif kind == _METER and data[1] < 8:
-                self.meters[tick] = check_meter((data[0], 2 ** data[1]))
+            elif kind == _METER:
+                self.meters[tick] = check_meter((data[0], 2 ** min(data[1], 7)))
             elif kind == _KEY:
                 sharps = int.from_bytes(data[:1], "big", signed=True)
-                if abs(sharps) <= 7:
-                    self.keys[tick] = ((MAJOR_KEYS, MINOR_KEYS)[data[1]][sharps + 7],)
+                if abs(sharps) > 7:
+                    raise ValueError
+                self.keys[tick] = ((MAJOR_KEYS, MINOR_KEYS)[data[1]][sharps + 7],)
+        except (ValueError, IndexError, ZeroDivisionError):
+            self.findings.add("a tempo, meter or key means nothing")
 
     def score(self):
         """What was read, as a Score."""
         if self.pedal:
             self._hold()
-        tracks = []
-        for name, program, channel, notes in self.parts:
-            sounding = (Note(start, end - start, *rest) for start, end, *rest in notes if end > start)
-            tracks.append(Track(name, sounding, program, channel))
-            notes.clear()  # which may be many
-        changes = (
+        if self.clipped:
+            self.findings.add(f"{self.clipped} data bytes are above 127")
+        if self.missing:
+            self.findings.add(f"{self.missing} note-offs are missing")
+        changes = [
             tuple((tick, *value) for tick, value in sorted(changes.items()))
             for changes in (self.tempos, self.meters, self.keys)
+        ]
+        last = self._last_end(Score(self.ticks_per_beat, (), *changes))
+        tracks = []
+        for name, program, channel, notes in self.parts:
+            sounding = (Note(start, end - start, *rest) for start, end, *rest in notes if start < end <= last)
+            tracks.append(Track(name, sounding, program, channel))
+            notes.clear()  # which may be many
+        return Score(self.ticks_per_beat, tracks, *changes)
+
+    def _last_end(self, score):
+        """The tick by which notes must end: infinite, but for a piece that is far too long."""
+        ends = np.sort([end for *_, notes in self.parts for start, end, *_ in notes if start < end])
+        seconds = score.seconds(ends)
+        limits = FEW_SECONDS + NOTE_SECONDS * np.arange(1, len(ends) + 1)
+        fits = seconds <= np.minimum(limits, MAX_SECONDS)
+        if not len(ends) or fits[-1]:
+            return float("inf")
+        too_long = (
+            f"{MAX_SECONDS // 3600} hours"
+            if seconds[-1] > MAX_SECONDS
+            else f"{limits[-1] // 60} minutes with {len(ends)} notes"
         )
-        score = Score(self.ticks_per_beat, tracks, *changes)
-        if score.seconds(self.end) > MAX_SECONDS:
-            raise ValueError(f"it lasts longer than {MAX_SECONDS // 3600} hours")
-        limit = FEW_SECONDS + NOTE_SECONDS * self.note_count
-        if score.seconds(score.end) > limit:
-            raise ValueError(f"it lasts longer than {limit // 60} minutes with {self.note_count} notes")
-        return score
+        self.findings.add(f"it lasts longer than {too_long}")
+        return ends[fits][-1] if fits.any() else 0
 
     def _hold(self):
         """Let the pedals lengthen the notes of their channels, whichever track these are in."""

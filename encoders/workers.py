@@ -12,6 +12,7 @@ import multiprocessing
 import os
 import signal
 import time
+import warnings
 from collections import deque
 from multiprocessing.connection import wait
 
@@ -30,6 +31,8 @@ def in_workers(function, jobs, workers=None, time_limit=60.0):
     workers : int, number of processes; the number of cores if None; 0 to do the jobs in this process, where
         there is no limit of time and none survives the death of the process
     time_limit : float, in seconds, for each job
+
+    Warnings that a job issues are issued here, too.
 
     Yields
     ------
@@ -99,7 +102,13 @@ class _Worker:
         starting, self.place, self.deadline = self.place is None, None, None
         try:
             if self.pipe.poll():
-                return self.pipe.recv()
+                received = self.pipe.recv()
+                if starting:
+                    return None
+                result, failure, warned = received
+                for text, category in warned:
+                    warnings.warn(text, category, stacklevel=3)
+                return result, failure
             failure = f"not done in {self.time_limit:g} seconds"
             self.end()
         except (EOFError, OSError):
@@ -134,12 +143,16 @@ def _work(function, pipe):
         pipe.send(None)  # ready
         while True:
             job = pipe.recv()
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("default")
+                result, failure = _attempt(function, job)
+            warned = [(str(warning.message), warning.category) for warning in caught]
             try:
-                pipe.send(_attempt(function, job))
+                pipe.send((result, failure, warned))
             except OSError:
                 raise  # nobody listens
             except Exception as error:
-                pipe.send((None, f"its result cannot be handed over: {error}"))
+                pipe.send((None, f"its result cannot be handed over: {error}", []))
 
 
 def _attempt(function, job):

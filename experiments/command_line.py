@@ -11,6 +11,7 @@ import sys
 import textwrap
 import typing
 
+from experiments import locks
 from experiments.errors import UserError
 from experiments.settings import is_positional, make_parser
 from experiments.streams import discard_broken_output, mend_streams, warnings_as_lines, write_line
@@ -62,8 +63,11 @@ class Program:
         argv = list(sys.argv[1:] if argv is None else argv)
         label = f"{self.name} {argv[0]}" if argv and argv[0] in self.commands else self.name
         mend_streams()
-        with warnings_as_lines(label):
-            status, message = self.outcome(argv)
+        try:
+            with warnings_as_lines(label):
+                status, message = self.outcome(argv)
+        finally:
+            locks.unlock_all()
         if message:
             write_line(f"{label}: {message}")
         discard_broken_output()
@@ -120,7 +124,7 @@ class Program:
 
     def explain(self, error):
         """Exit status and message for an exception that is no bug; (None, None) for one that is."""
-        message = " ".join(str(error).split())
+        message = str(error)
         kinds = {k for kind in type(error).__mro__ for k in (kind, f"{kind.__module__}.{kind.__qualname__}")}
         if kinds & self.user_errors:
             return 2, f"error: {message}"

@@ -111,7 +111,8 @@ def copy(file, quiet, url, path, pooch):
         open(path, "wb") as output,
     ):
         response.raise_for_status()
-        total, count = int(response.headers.get("Content-Length", 0)), 0
+        length, count = response.headers.get("Content-Length", ""), 0
+        total = int(length) if length.isascii() and length.isdecimal() and len(length) < 20 else 0
         with Progress(total or None, Path(file.name).name, "bytes", quiet) as bar:
             for chunk in response.iter_content(CHUNK):
                 count += len(chunk)

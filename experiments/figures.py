@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from experiments.errors import UserError, import_extra
+from experiments.json_files import points
 from scratchnet.files import atomic_path
 
 COLORS = (
@@ -222,7 +223,7 @@ def label_bars(column, T, bar_length, labels):
 
 def held_out_curve(rows):
     """[[step, nats], ...] of the rows of a log."""
-    return [[row["step"], row["held_out"]] for row in rows if row.get("held_out") is not None]
+    return points(rows, "step", "held_out")
 
 
 def mean_curves(curves):

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from encoders.midi_collection import by_kind, find_files, names_of
 from experiments.datasets import RemoteFile, fetch
 from experiments.errors import UserError
 
@@ -15,9 +16,11 @@ MAESTRO = RemoteFile(
     "70470ee253295c8d2c71e6d9d4a815189e35c89624b76d22fce5a019d5dde12c",
     1 << 27,
 )
+TABLE = "maestro-*.csv"  # of MAESTRO's titles and splits
 PARTS = ("train", "valid", "test")
 MAESTRO_PARTS = {"train": "train", "validation": "valid", "test": "test"}
 SHARES = (0.8, 0.1, 0.1)
+SHOWN = 20  # files that are named with what was wrong in them
 SPLIT_SEED = 0  # the same pieces are held out in every run, so that runs can be compared
 
 
@@ -72,19 +75,42 @@ def first_dropped(dropped):
     return f" ({len(dropped)} dropped; the first: {dropped[0].path}: {dropped[0].reason})"
 
 
-def midi_files(path):
-    """The path itself, or the MIDI files in a folder, at any depth."""
-    if not path.is_dir():
-        return [path]
-    found = sorted(p for p in path.rglob("*") if p.suffix.lower() in (".mid", ".midi") and p.is_file())
-    return found or [path]
+def midi_files(paths):
+    """Paths, instead of folders the MIDI files in them, at any depth; and the other files in these."""
+    found = [find_files(path) for path in paths]
+    files = [path for rows, _ in found for path in sorted(path for path, _ in rows)]
+    return files, [path for _, skipped in found for path in skipped if not path.match(TABLE)]
+
+
+def account(collection, skipped):
+    """What became of the files that were not read as they are.
+
+    Parameters
+    ----------
+    collection : Collection
+    skipped : list of Path
+
+    Returns
+    -------
+    list of str, lines: each file with what was wrong, if they are not too many, and how often each kind came
+    """
+    lines = []
+    for word, rows in (("dropped", collection.dropped), ("mended", collection.mended)):
+        if rows:
+            lines.append(f"files {word}: {len({path for path, _ in rows})}")
+            lines += [f"  {path}: {reason}" for path, reason in rows[:SHOWN]]
+        if len(rows) > SHOWN:
+            lines += [f"  and {len(rows) - SHOWN} more; in all:", *(f"  {line}" for line in by_kind(rows))]
+    if skipped:
+        lines.append(f"files skipped, no MIDI by their names: {len(skipped)} ({names_of(skipped)})")
+    return lines
 
 
 def tables(paths):
     """Rows of MAESTRO's tables in these folders: (folder, file name) -> (title, part)."""
     found = {}
     for folder in map(Path, paths):
-        for table in sorted(folder.glob("maestro-*.csv")) if folder.is_dir() else ():
+        for table in sorted(folder.glob(TABLE)) if folder.is_dir() else ():
             try:
                 with open(table, encoding="utf-8", newline="") as file:
                     for row in csv.DictReader(file):

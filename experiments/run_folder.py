@@ -7,35 +7,43 @@
         checkpoint.safetensors  all that going on needs (some runs keep earlier ones: checkpoint-STEP)
         best.safetensors        some runs: the network that was best on held-out music
         metrics.json            the figures that count
+        composed-1.json         how a composition was made (compositions.py)
 
-It is enough to resume the run or to repeat it.
+It is enough to resume the run or to repeat it. One process at a time works in it, and others may compose.
 """
 
 import contextlib
 import datetime
-import importlib.metadata
 import json
-import math
 import os
-import platform
-import subprocess
+import weakref
 from pathlib import Path
 
+from experiments import locks
+from experiments.environment import MARK, environment
 from experiments.errors import UserError
+from experiments.json_files import is_number, plain, read_json
 from experiments.settings import dump_config, make_parser
-from scratchnet.files import atomic_open
+from experiments.yaml_settings import read_names
+from scratchnet.files import atomic_open, is_regular, remove_leftovers
+from scratchnet.messages import cut
 
 CONFIG, ENVIRONMENT, LOG, METRICS = "config.yaml", "environment.json", "log.jsonl", "metrics.json"
 CHECKPOINT, BEST, NUMBERED = "checkpoint.safetensors", "best.safetensors", "checkpoint-*.safetensors"
 OWN_NAMES = (CONFIG, ENVIRONMENT, LOG, METRICS, CHECKPOINT, BEST)
-PACKAGES = ("scratchnet", "numpy", "numba", "scipy", "mido", "safetensors")
-MARK = (
-    "scratchnet run"  # a key of environment.json: without it, a folder with a config.yaml is somebody else's
-)
+LOCK = ".lock"
+COMPOSED = "composed"  # names of compositions begin so
+MOST_LINE = 2**20  # bytes of a row of the log
+
+
+class Busy(UserError):
+    """Another process works in the folder."""
 
 
 class RunFolder:
-    """One run's files. Use `RunFolder.create` to begin a run and `RunFolder.open` to come back to one."""
+    """One run's files. `RunFolder.create` begins a run, `RunFolder.resume` goes on with one, `RunFolder.open`
+    looks into one.
+    """
 
     def __init__(self, folder):
         self.folder = Path(folder)
@@ -57,20 +65,22 @@ class RunFolder:
         ------
         UserError
             If the folder cannot be made, is not empty, or (to `overwrite`) is not a run's but has such files.
+        Busy
+            If another process works in it.
         """
-        folder = default_folder(experiment) if path is None else Path(path)
+        folder = "runs" if path is None else Path(path)
         try:
+            folder = make_default_folder(experiment) if path is None else folder
             folder.mkdir(parents=True, exist_ok=True)
-            names = set(os.listdir(folder))
+            run = cls(folder)
+            run._expect_free(overwrite)
+            run.lock()
+            run._expect_free(overwrite)  # another process may have come before
         except OSError as error:
             raise UserError(f"{folder}: cannot make a run folder here ({error.strerror})") from None
-        if names and not overwrite:
-            raise UserError(f"{folder}: the folder is not empty; choose another or ask to overwrite it")
-        strange = sorted(names.intersection(OWN_NAMES))
         ours = is_run(folder)
-        if strange and not ours:
-            raise UserError(f"{folder}: not overwritten, for {strange[0]} in it is not of a run")
-        run = cls(folder)
+        if ours:
+            run.remove_leftovers()
         run.write_json(
             ENVIRONMENT, environment()
         )  # first, and replaced, not removed: it marks the folder as ours
@@ -81,6 +91,61 @@ class RunFolder:
         with atomic_open(run.path(CONFIG)) as file:
             file.write(dump_config(config))
         return run
+
+    def _expect_free(self, overwrite):
+        """A UserError that says why no run can begin in the folder."""
+        names = {*os.listdir(self.folder)} - {LOCK}
+        if names and not overwrite:
+            raise UserError(f"{self.folder}: the folder is not empty; choose another or ask to overwrite it")
+        strange = sorted(names.intersection(OWN_NAMES))
+        if strange and not is_run(self.folder):
+            raise UserError(f"{self.folder}: not overwritten, for {strange[0]} in it is not of a run")
+
+    @classmethod
+    def resume(cls, path, wait=False):
+        """An earlier run, to go on with: what a process left unfinished that was killed in it is removed.
+
+        Parameters
+        ----------
+        path : path-like
+        wait : until no other process works in it
+
+        Raises
+        ------
+        UserError
+            If `path` is not the folder of a run, or figures of it are damaged, to which more are to be added.
+        Busy
+            If another process works in it.
+        """
+        run = cls.open(path)
+        run.lock(wait)
+        run.metrics()
+        run.rows()
+        run.remove_leftovers()
+        return run
+
+    def lock(self, wait=False):
+        """Keep other processes from training in the folder, as long as there is this RunFolder.
+
+        Raises
+        ------
+        Busy
+            If another process works in it, and is not to be waited for.
+        """
+        path = self.folder / LOCK
+        key = locks.lock(path, wait)
+        if key is None:
+            who = locks.signature(path)
+            raise Busy(
+                f"{self.folder}: another process{f' ({cut(who)})' if who else ''} works in this folder"
+            )
+        locks.sign(key)
+        weakref.finalize(self, locks.unlock, key)
+
+    def remove_leftovers(self):
+        """Remove what killed processes left unfinished, also in the folders below."""
+        for folder, _, _ in os.walk(self.folder):
+            remove_leftovers(folder)
 
     @classmethod
     def open(cls, path):
@@ -122,15 +187,22 @@ class RunFolder:
             raise UserError(f"{self.folder}: expected a trained run, but there is no {CHECKPOINT} in it")
         return self.checkpoint
 
-    def config(self, config_type):
+    def config(self, config_type, *others):
         """The settings of the run, checked as those of a command line are.
+
+        Parameters
+        ----------
+        config_type, others : dataclasses; the settings are of the first that has all names in the file
 
         Raises
         ------
         UserError
-            If they are missing or do not fit `config_type`.
+            If they are missing or do not fit.
         """
-        return make_parser(config_type).parse_file(self.folder / CONFIG)
+        path = self.folder / CONFIG
+        names = {*read_names(path)} if others else set()
+        fitting = (kind for kind in (config_type, *others) if names <= {*kind.__dataclass_fields__})
+        return make_parser(next(fitting, config_type)).parse_file(path)
 
     def log(self, **row):
         """Append one row to log.jsonl. NaN and infinity, which JSON does not know, are written as null."""
@@ -140,20 +212,30 @@ class RunFolder:
                 line = "\n" + line  # a power cut left half a line: do not spoil this one, too
             file.write(line.encode())
 
-    def rows(self):
-        """The rows of log.jsonl, without lines that a power cut left unfinished."""
-        rows = []
-        with contextlib.suppress(FileNotFoundError), open(self.folder / LOG, encoding="utf-8") as file:
-            for line in file:
-                with contextlib.suppress(json.JSONDecodeError):
-                    rows.append(json.loads(line))
-        return rows
+    def rows(self, *numbers):
+        """The rows of log.jsonl that have finite numbers under these names.
 
-    def keep_rows(self, wanted):
-        """Drop the rows of log.jsonl for which `wanted` is false, such as those after the checkpoint."""
-        rows = [row for row in self.rows() if isinstance(row, dict) and wanted(row)]
+        Lines that a power cut left unfinished, or that are no rows, are passed over.
+        """
+        path, rows = self.folder / LOG, []
+        with contextlib.suppress(FileNotFoundError):
+            if not is_regular(path):
+                raise UserError(f"{path}: expected a file of rows")
+            with open(path, "rb") as file:
+                for line in iter(lambda: file.readline(MOST_LINE), b""):
+                    with contextlib.suppress(ValueError, RecursionError):
+                        rows.append(json.loads(line))
+        return [row for row in rows if isinstance(row, dict) and all(is_number(row.get(n)) for n in numbers)]
+
+    def keep_rows(self, name, most, but=None):
+        """Drop the rows of log.jsonl that have no number of this name, or a larger one than `most`: those
+        after the checkpoint. Of those with `most` itself, the ones that have `but` are dropped, too.
+        """
+        rows = [
+            row for row in self.rows(name) if row[name] <= most and not (row[name] == most and but in row)
+        ]
         with atomic_open(self.path(LOG)) as file:
-            file.writelines(json.dumps(row) + "\n" for row in rows)
+            file.writelines(json.dumps(plain(row), allow_nan=False) + "\n" for row in rows)
 
     def sync_log(self):
         """See to it that the rows so far outlive a power cut."""
@@ -168,15 +250,11 @@ class RunFolder:
         UserError
             If metrics.json is damaged.
         """
+        path = self.folder / METRICS
         try:
-            metrics = json.loads((self.folder / METRICS).read_text(encoding="utf-8"))
+            return read_json(path, dict)
         except FileNotFoundError:
             return {}
-        except ValueError:
-            metrics = None
-        if not isinstance(metrics, dict):
-            raise UserError(f"{self.folder / METRICS}: expected a JSON object")
-        return metrics
 
     def write_metrics(self, metrics):
         """Add to metrics.json, replacing figures of the same name. NaN and infinity are written as null."""
@@ -189,89 +267,22 @@ class RunFolder:
             file.write(text)
 
 
-def default_folder(experiment):
-    """A folder that does not exist yet, named after the experiment and the time."""
-    stem = f"{experiment}-{datetime.datetime.now():%Y%m%d-%H%M%S}"
-    folder, count = Path("runs", stem), 1
-    while folder.exists():
-        count += 1
-        folder = Path("runs", f"{stem}-{count}")
-    return folder
+def make_default_folder(experiment):
+    """Make a folder named after the experiment and the time; two processes do not get the same."""
+    stem, count = f"{experiment}-{datetime.datetime.now():%Y%m%d-%H%M%S}", 1
+    while True:
+        folder = Path("runs", stem if count == 1 else f"{stem}-{count}")
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            if not folder.exists():  # "runs" leads nowhere
+                raise
+            count += 1
 
 
 def is_run(folder):
     try:
-        return MARK in json.loads((folder / ENVIRONMENT).read_text(encoding="utf-8"))
-    except (OSError, ValueError, TypeError):
+        return MARK in read_json(folder / ENVIRONMENT, dict)
+    except (OSError, UserError):
         return False
-
-
-def plain(value):
-    """`value` as JSON can hold it: NumPy's numbers as Python's, paths as text, NaN and infinity as None."""
-    if hasattr(value, "tolist"):
-        value = value.tolist()
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return str(value) if isinstance(value, Path) else value
-
-
-def environment():
-    """What a run's numbers may depend on besides its settings."""
-    import numpy  # noqa: F401  loaded before BLAS is asked for its threads
-    import threadpoolctl
-
-    pools = threadpoolctl.threadpool_info()
-    shown = ("user_api", "internal_api", "version", "num_threads", "threading_layer", "architecture")
-    return {
-        MARK: 1,
-        "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "system": platform.platform(),
-        "packages": {name: version_of(name) for name in PACKAGES},
-        "commit": commit(),
-        "processor": processor(),
-        "cores": os.cpu_count(),
-        "cores available": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
-        "thread pools": [{key: pool[key] for key in shown if key in pool} for pool in pools],
-        "thread variables": {k: v for k, v in sorted(os.environ.items()) if k.endswith("_NUM_THREADS")},
-    }
-
-
-def version_of(package):
-    if package == "scratchnet":
-        import scratchnet
-
-        return scratchnet.__version__  # also when run from a checkout that is not installed
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def commit():
-    """The commit of the checkout that holds this file, "+changes" if files differ from it; else None."""
-    root = Path(__file__).resolve().parent.parent
-    if not (root / ".git").exists():  # installed: a repository further up would be somebody else's
-        return None
-
-    def git(*arguments):
-        command = ["git", "-C", str(root), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + ("+changes" if git("status", "--porcelain", "-uno") else "")
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
-def processor():
-    """The name of the CPU."""
-    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
-        for line in file:
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()

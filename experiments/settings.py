@@ -6,7 +6,6 @@ argument, and the text below a field is its help.
 
 import argparse
 import dataclasses
-import difflib
 import enum
 import inspect
 import json
@@ -19,6 +18,9 @@ import typing
 from pathlib import Path
 
 from experiments.errors import UserError, import_extra
+from experiments.flags import flag, spell, suggestion
+from experiments.yaml_settings import read_names
+from scratchnet.messages import brief, cut
 
 # What a field may hold ----------------------------------------------------------------------------
 
@@ -45,6 +47,11 @@ NonNegativeInt = typing.Annotated[int, Range(least=0)]
 PositiveFloat = typing.Annotated[float, Range(above=0)]
 NonNegativeFloat = typing.Annotated[float, Range(least=0)]
 Fraction = typing.Annotated[float, Range(least=0, most=1)]
+Units = typing.Annotated[
+    int, Range(least=1, most=100_000)
+]  # sizes of arrays: what nobody can mean is refused
+Layers = typing.Annotated[int, Range(least=1, most=1000)]
+LARGEST = 2**63 - 1  # of a whole number
 
 WORDS = {int: "an integer", float: "a number", str: "text", bool: "true or false", Path: "a path"}
 
@@ -79,8 +86,24 @@ def is_allowed(value, hint):
         return isinstance(value, (list, tuple)) and all(is_allowed(item, arguments[0]) for item in value)
     if hint in (int, float):  # bool is an int to Python, not to a user
         kinds = int if hint is int else (int, float)
-        return isinstance(value, kinds) and not isinstance(value, bool) and math.isfinite(value)
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            return False
+        return math.isfinite(value) if isinstance(value, float) else abs(value) <= LARGEST
     return not isinstance(hint, type) or isinstance(value, hint)
+
+
+def expect_allowed(values, config_type, names):
+    """See to it that a stranger's dict has values that a dataclass of settings may have.
+
+    Raises
+    ------
+    ValueError
+        That names the first of `names` that is missing or may not be.
+    """
+    hints = typing.get_type_hints(config_type, include_extras=True)
+    for name in names:
+        if name not in values or not is_allowed(values[name], hints[name]):
+            raise ValueError(f"{name}: expected {describe(hints[name])}, got {brief(values.get(name))}")
 
 
 def expect_resumed(config, also=("quiet", "data")):
@@ -122,7 +145,11 @@ def make_parser(config_type, program="", description=None):
         file = None  # the YAML file being read, to report mistakes in it under its name
 
         def parse(self, argv):
-            values = self.parse_args(spell(argv, fields))
+            try:
+                values = self.parse_args(spell(argv, fields))
+            except BEYOND_YAML:
+                longest = cut(max(map(str, argv), key=len))
+                raise UserError(f"expected values that a setting can have, got {longest}") from None
             config = self.build(values)
             if values["print_config"]:
                 sys.stdout.write(dump_config(config))
@@ -139,6 +166,7 @@ def make_parser(config_type, program="", description=None):
         def parse_path(self, path, **options):  # jsonargparse calls this for --config, too
             self.file = os.fspath(path)
             try:
+                read_names(path)
                 values = super().parse_path(path, **options)
                 for name in values.keys():
                     if name in fields and not is_allowed(values[name], hints[name]):
@@ -147,8 +175,9 @@ def make_parser(config_type, program="", description=None):
                         self.error(f"Option {name!r} is not accepted")
                 return values
             except UserError as error:
-                raise UserError(f"{self.file}: {error}") from None
-            except UnicodeDecodeError:
+                named = str(error).startswith(f"{self.file}: ")
+                raise UserError(str(error) if named else f"{self.file}: {error}") from None
+            except BEYOND_YAML:
                 raise UserError(f"{self.file}: expected a YAML file of settings") from None
             finally:
                 self.file = None
@@ -156,16 +185,17 @@ def make_parser(config_type, program="", description=None):
         def error(self, message, ex=None):  # jsonargparse calls this; its messages take several lines
             message = " ".join(message.split())
             if found := re.search(r'Parser key "(\w+)".*(?:Got|Given) value: ?(.*)', message):
-                self.refuse(*found.groups())
+                self.refuse(found[1], cut(found[2]))
             if found := re.search(r"^Option '(\w+)' is not accepted", message):
-                message = f"no setting {found[1]!r}{suggestion(found[1], fields)}"
+                message = f"no setting {brief(found[1])}{suggestion(found[1], fields)}"
             for pattern, words in REWORDED:
                 message = re.sub(pattern, words, message)
-            raise UserError(message) from None
+            raise UserError(cut(message, 300)) from None
 
         def refuse(self, name, value):
             label = name if self.file or is_positional(fields[name]) else flag(name)
-            raise UserError(f"{label}: expected {describe(hints[name])}, got {value}") from None
+            got = cut(value) if isinstance(value, (str, os.PathLike)) else brief(value)
+            raise UserError(f"{label}: expected {describe(hints[name])}, got {got}") from None
 
         def build(self, values):
             values = {name: tuple(v) if isinstance(v := values[name], list) else v for name in fields}
@@ -194,6 +224,7 @@ def make_parser(config_type, program="", description=None):
     return parser
 
 
+BEYOND_YAML = ValueError, OverflowError, RecursionError  # from deep within its reader: 10**400, "[" * 10**5
 REWORDED = [
     (r"^argument (\S+):", r"\1:"),
     (r'^Parser key "config":', "--config:"),
@@ -269,32 +300,3 @@ def shown(value):
         if value in (True, False)
         else str(value)
     )
-
-
-def flag(name):
-    return "--" + name.replace("_", "-")
-
-
-def suggestion(name, known, spelling=str):
-    close = difflib.get_close_matches(name, known, 1)
-    return f"; did you mean {spelling(close[0])}?" if close else ""
-
-
-def spell(argv, fields):
-    """Arguments as the parser knows them: hyphens in flags, `--quick` for `--quick=true`, no flag unknown."""
-    known = {"help", "config", "print_config", *fields}
-    spelled = []
-    for i, argument in enumerate(argv):
-        if argument == "--":
-            return spelled + argv[i:]
-        if argument.startswith("--"):
-            given, equals, value = argument.partition("=")
-            name = given[2:].replace("-", "_")
-            if name.startswith("no_") and name not in known and not equals:
-                name, equals, value = name[3:], "=", "false"
-            if name not in known:
-                raise UserError(f"{given}: no such flag{suggestion(name, known, flag)}")
-            is_switch = name in fields and fields[name].type in (bool, "bool", bool | None)
-            argument = flag(name) + ("=true" if is_switch and not equals else equals + value)
-        spelled.append(argument)
-    return spelled

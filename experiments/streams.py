@@ -5,6 +5,10 @@ import os
 import sys
 import warnings
 
+from scratchnet.messages import cut
+
+LINE = 2000  # characters of a message, at most: two of the longest paths that people have
+
 
 class WarningLines:
     """What Python calls to show a warning: one line on standard error, each distinct text once.
@@ -59,7 +63,12 @@ def write_line(text, file=None):
     tqdm = sys.modules.get("tqdm")
     bars_aside = tqdm.tqdm.external_write_mode(file) if tqdm else contextlib.nullcontext()
     with contextlib.suppress(OSError), bars_aside:
-        file.write(printable(text) + "\n")
+        file.write(printable(cut(text, LINE)) + "\n")
+
+
+def say(text=""):
+    """Print lines at once, without what would control a terminal."""
+    print("\n".join(map(printable, text.split("\n"))), flush=True)
 
 
 def printable(text):

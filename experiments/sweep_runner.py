@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiments.errors import UserError, import_extra
+from experiments.json_files import points
 from experiments.processes import begin_process
 from experiments.run_folder import RunFolder
 from experiments.streams import how_warnings_are_shown
@@ -242,7 +243,7 @@ def resumed(folder, make_session, create):
     create : function without arguments that makes the RunFolder
     """
     try:
-        session = make_session(RunFolder.open(folder))
+        session = make_session(RunFolder.resume(folder, wait=True))
         session.resume()
         return session
     except (UserError, CheckpointError):
@@ -257,7 +258,7 @@ def learn_session(session, trial, prune=False):
     import optuna
 
     judge, steps = session.trainer.judge, session.steps
-    reported = {row["step"] for row in session.run.rows() if "held_out" in row}
+    reported = {row["step"] for row in session.run.rows("step", "held_out")}
 
     def judge_and_report(held_out, progress):
         nats = judge(held_out, progress)
@@ -282,11 +283,11 @@ def learn_session(session, trial, prune=False):
 def curves(folder):
     """Training and held-out loss of a run: {"loss": [[step, nats], ...], "held_out": [...]}."""
     rows = folder.rows()
-    losses = [[row["step"], row["loss"]] for row in rows if row.get("loss") is not None]
+    losses = points(rows, "step", "loss")
     every = max(1, len(losses) // 100)
     return {
         "loss": losses[every - 1 :: every],
-        "held_out": [[row["step"], row["held_out"]] for row in rows if row.get("held_out") is not None],
+        "held_out": points(rows, "step", "held_out"),
     }
 
 

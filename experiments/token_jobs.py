@@ -1,16 +1,13 @@
 """What the commands of every experiment on tokens do in the same way."""
 
 import contextlib
-from pathlib import Path
 from statistics import mean, stdev
 
+from experiments.compositions import home_of, how_made, new_folder
 from experiments.errors import UserError
 from experiments.run_folder import BEST, RunFolder
+from experiments.streams import say
 from scratchnet.training import Diverged
-
-
-def say(text=""):
-    print(text, flush=True)
 
 
 def learn(session, quiet, program, pieces, unit):
@@ -70,26 +67,22 @@ def network_folders(path):
     return found
 
 
-def free_folder(config):
-    """Where `compose` writes: --out, or composed-SEED beside the network.
+def composition(experiment, config, metadata):
+    """Where `compose` writes, and what is told of it: see `compositions.new_folder`.
 
-    Raises
-    ------
-    UserError
-        If there are files already, and nobody asked to overwrite.
+    Parameters
+    ----------
+    config : Compose
+    metadata : of the network (token_training.py)
     """
-    folder = config.out
-    if folder is None:
-        home = config.run if config.run.is_dir() else config.run.parent
-        folder = home / f"composed-{config.seed}"
-    expect_free(folder, config.overwrite)
-    return folder
+    reached = {"step": metadata["best"]["step"]} if metadata["best"] else {}
+    how = how_made(experiment, config.run, reached, config)
+    return new_folder(config.out, home_of(config.run), config.overwrite, how)
 
 
-def expect_free(folder, overwrite):
-    """A UserError if the folder has files that would be replaced."""
-    if not overwrite and Path(folder).is_dir() and any(Path(folder).iterdir()):
-        raise UserError(f"{folder}: the folder is not empty; choose another --out or ask to --overwrite")
+def percent(share, digits=0):
+    """A share in percent; a dash where there is none, of nothing."""
+    return "–" if share is None or share != share else f"{share:.{digits}%}"
 
 
 def best_ngram(rows):

@@ -9,6 +9,7 @@ from experiments.run_folder import CHECKPOINT, RunFolder
 from experiments.settings import expect_resumed
 from experiments.token_training import Session
 from scratchnet import held_out as sampling
+from scratchnet.checkpoint import load_checkpoint
 from scratchnet.optimizers import SGD, Adagrad, Adam, RMSprop
 from scratchnet.schedules import Cosine, WarmUp
 from scratchnet.training import Trainer
@@ -78,10 +79,24 @@ def open_session(make, path, experiment, config, go_on):
     experiment, config : what a new folder says of itself
     """
     if go_on and (Path(path) / CHECKPOINT).is_file():
-        session = make(RunFolder.open(path))
+        session = make(RunFolder.resume(path))
         session.resume()
         return session
     return make(RunFolder.create(path, experiment, config, overwrite=True))
+
+
+def expect_sound(folders):
+    """Look at the runs in these folders, as far as they are begun: what is wrong with the last is said before
+    the first goes on.
+
+    Raises
+    ------
+    UserError, CheckpointError
+        If one is damaged, or another process works in it.
+    """
+    for folder in folders:
+        if (folder / CHECKPOINT).is_file():
+            load_checkpoint(RunFolder.resume(folder).checkpoint)
 
 
 def train_session(config, experiment, runs, load):
@@ -102,7 +117,7 @@ def train_session(config, experiment, runs, load):
     """
     if config.resume:
         expect_resumed(config)
-        run = RunFolder.open(config.resume)
+        run = RunFolder.resume(config.resume)
         config = with_data(replace(runs.settings_of(run), quiet=config.quiet), config.data)
         session = runs.make_session(config, corpus := load(config), run)
         session.resume()

@@ -3,7 +3,15 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Literal
 
-from experiments.settings import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Range
+from experiments.settings import (
+    Layers,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Range,
+    Units,
+)
 
 JUDGED = 0.3  # tokens judged for one learned from: to judge one takes about a third of the time
 LEAST_JUDGED = 2**14  # tokens; by fewer nobody would choose
@@ -24,7 +32,7 @@ class Optimising:
     """Let the learning rate rise over the first steps and fall along half a cosine."""
     weight_decay: NonNegativeFloat | None = None
     """Adam only, decoupled: each step shrinks the weights by the learning rate times this."""
-    batch: PositiveInt | None = None
+    batch: Units | None = None
     """Sequences side by side."""
     transpose: Share | None = None
     """Probability with which a piece is learned in another key than its own."""
@@ -52,15 +60,15 @@ class Optimising:
 class Learning(Optimising):
     """A network and how it learns. What is not given comes from a recipe."""
 
-    hidden: PositiveInt | None = None
+    hidden: Units | None = None
     """Units of each LSTM layer."""
-    layers: PositiveInt | None = None
+    layers: Layers | None = None
     """LSTM layers, one above the other."""
-    embedding: NonNegativeInt | None = None
+    embedding: Annotated[int, Range(least=0, most=100_000)] | None = None
     """Numbers by which a token is embedded; 0 for none."""
     dropout: Probability | None = None
     """Share of the outputs of each LSTM layer that is dropped while learning."""
-    length: PositiveInt | None = None
+    length: Annotated[int, Range(least=1, most=1_000_000)] | None = None
     """Tokens of a sequence, from which one step learns."""
     streams: bool | None = None
     """Go through all pieces and carry the state from one sequence to the next; else windows anywhere."""
@@ -90,6 +98,11 @@ class Recipe:
     average: float = 0.99
     patience: int = 0
     judge_every: int = 100
+
+
+def recurrent_weights(gates, size, hidden, layers):
+    """Weights of recurrent layers on inputs of some size, but for their biases."""
+    return gates * hidden * (size + hidden + (layers - 1) * 2 * hidden)
 
 
 def filled(config, recipe):

@@ -19,10 +19,11 @@ from pathlib import Path
 
 from experiments.errors import UserError
 from experiments.interrupts import deferred_interrupt
+from experiments.json_files import is_number
 from experiments.progress import Progress
-from experiments.run_folder import BEST, CHECKPOINT, LOG, NUMBERED
+from experiments.run_folder import BEST, NUMBERED
 from scratchnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from scratchnet.files import leftovers
+from scratchnet.messages import brief, cut
 from scratchnet.training import Diverged
 
 HINT = "try a lower --lr or --clip"
@@ -69,7 +70,20 @@ class Session:
         self.seconds = self.judging = 0.0
 
     def resume(self):
-        """Go on from the run's checkpoint: rows of the log that came after it are dropped.
+        """Go on from the run's checkpoint: what the log and best.safetensors say of later steps is dropped.
+
+        Raises
+        ------
+        UserError, CheckpointError
+            As `restore`.
+        """
+        self.restore()
+        self.run.keep_rows("step", self.trainer.steps, "held_out" if self.due else None)
+        if self.trainer.best:
+            self._save_best()
+
+    def restore(self):
+        """Be as the run's checkpoint says; nothing is written.
 
         Raises
         ------
@@ -82,15 +96,12 @@ class Session:
         try:
             self.trainer.load_state(tensors, metadata["trainer"])
             self.recent = [float(loss) for loss in metadata["recent"]]
+            if not all(map(math.isfinite, self.recent)):
+                raise ValueError("expected finite losses")
             self.due = metadata.get("due", False) is True
-        except (KeyError, ValueError, TypeError) as error:
-            raise CheckpointError(f"{path}: does not fit the settings of the run ({error})") from None
-        self.run.keep_rows(self._is_behind)
+        except (KeyError, ValueError, TypeError, ArithmeticError) as error:
+            raise does_not_fit(path, error) from None
         self.saved = self.trainer.steps
-
-    def _is_behind(self, row):
-        step, now = row.get("step", 0), self.trainer.steps
-        return step <= now and not (self.due and step == now and "held_out" in row)
 
     @property
     def over(self):
@@ -125,9 +136,6 @@ class Session:
 
     def _learn(self, bar, interrupt, quiet):
         trainer, tokens, began = self.trainer, 0, time.perf_counter()
-        for name in (CHECKPOINT, BEST, LOG):
-            for path in leftovers(self.run.folder / name):
-                path.unlink()
         if self.saved is None:
             self.save()
         bar.tell(now="compiling")
@@ -174,10 +182,14 @@ class Session:
         error = {"error": trainer.error} if trainer.error else {}
         self.run.log(step=trainer.steps, held_out=nats, **error)
         if trainer.best["step"] == trainer.steps:
-            save_checkpoint(self.best, trainer.best_weights, self.about | {"best": trainer.best})
+            self._save_best()
 
     def _best_so_far(self):
         return {"held-out": self.trainer.best["nats"]} if self.trainer.best else {}
+
+    def _save_best(self):
+        trainer = self.trainer
+        save_checkpoint(self.best, trainer.best_weights, self.about | {"best": trainer.best})
 
     def save(self):
         """Write the checkpoint; the log reaches the disk before it."""
@@ -235,12 +247,12 @@ def check_about(path, metadata, about):
         if isinstance(wanted, dict) and isinstance(found, dict):
             key = next(k for k in (*wanted, *found) if wanted.get(k) != found.get(k))
             name, found, wanted = f"{name} {key}", found.get(key), wanted.get(key)
-        raise CheckpointError(f"{path}: expected {name} {_short(wanted)}, found {_short(found)}")
+        raise CheckpointError(f"{path}: expected {cut(name)} {brief(wanted)}, found {brief(found)}")
 
 
-def _short(value):
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+def does_not_fit(path, error):
+    """The CheckpointError for a file that is not of the settings of its run."""
+    return CheckpointError(f"{path}: does not fit the settings of the run ({cut(error, 200)})")
 
 
 def load_best(path, needed):
@@ -271,19 +283,26 @@ def load_best(path, needed):
         metadata["best"] = metadata["trainer"].get("best")
         parts = ({n[len(p) :]: w for n, w in tensors.items() if n.startswith(p)} for p in PARTS)
         tensors = next(filter(None, parts), tensors)
+    best = metadata.get("best")
+    if best is not None and not (
+        isinstance(best, dict) and all(is_number(best.get(k)) for k in ("step", "nats"))
+    ):
+        raise CheckpointError(f"{path}: expected the step and loss of the best weights, found {brief(best)}")
     missing = [name for name in needed if name not in metadata]
     if missing:
         raise CheckpointError(f"{path}: expected the weights of a trained network, found no {missing[0]}")
     return tensors, metadata
 
 
-def load_network(path, needed, make):
+def load_network(path, needed, make, least=lambda metadata: 0):
     """The best network of a training, ready to compose, and the metadata.
 
     Parameters
     ----------
     path, needed : see `load_best`
     make : function of the metadata that makes such a network
+    least : function of the metadata: so many weights such a network has at least. It is asked first, so that
+        a file cannot have a network made that is larger than the file
 
     Raises
     ------
@@ -292,9 +311,18 @@ def load_network(path, needed, make):
     """
     weights, metadata = load_best(path, needed)
     try:
+        expect_weights(least(metadata), weights)
         network = make(metadata)
         network.load_state_dict(weights)
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{path}: its weights and its settings do not fit ({error!r})") from None
+    except (KeyError, ValueError, TypeError, AttributeError, ArithmeticError, IndexError) as error:
+        reason = f"{type(error).__name__}: {cut(error, 200)}"
+        raise CheckpointError(f"{path}: its weights and its settings do not fit ({reason})") from None
     network.eval()
     return network, metadata
+
+
+def expect_weights(least, weights):
+    """A ValueError if there are fewer numbers in a dict of arrays than settings need."""
+    found = sum(array.size for array in weights.values())
+    if least > found:
+        raise ValueError(f"expected {brief(least)} weights or more by the settings, found {found}")

@@ -15,6 +15,7 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from scratchnet.files import atomic_open
+from scratchnet.messages import brief, cut
 
 FORMAT = "scratchnet-checkpoint"
 VERSION = 1
@@ -24,6 +25,9 @@ KEY = (
 DTYPES = frozenset(
     "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64 complex64".split()
 )
+
+REASON = 200  # characters of somebody else's message in ours
+PLACES = {"MT19937": 624, "Philox": 4}  # how many numbers of a state may be behind
 
 
 class CheckpointError(ValueError):
@@ -117,7 +121,7 @@ def load_weights(path, layer):
     try:
         layer.load_state_dict(stored)
     except ValueError as error:
-        raise CheckpointError(f"{os.fspath(path)}: {error}") from None
+        raise CheckpointError(f"{os.fspath(path)}: {cut(error, REASON)}") from None
 
 
 def generator_state(rng):
@@ -154,11 +158,14 @@ def restore_generator(state):
     try:
         kind = state["bit_generator"]
         if kind not in ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64"):
-            raise ValueError(f"no bit generator {kind!r}")
+            raise ValueError(f"no bit generator {brief(kind)}")
+        place = state["state"].get("pos", state.get("buffer_pos", 0))
+        if not 0 <= place <= PLACES.get(kind, 0):  # NumPy would read beyond its memory
+            raise ValueError(f"no place {brief(place)} in a state of {kind}")
         bit_generator = getattr(np.random, kind)()
         bit_generator.state = state
-    except (KeyError, TypeError, ValueError, OverflowError, IndexError) as error:
-        raise ValueError(f"expected the state of a numpy Generator: {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, IndexError) as error:
+        raise ValueError(f"expected the state of a numpy Generator: {cut(error, REASON)}") from None
     return np.random.Generator(bit_generator)
 
 
@@ -178,6 +185,40 @@ def set_generator(rng, state):
     rng.bit_generator.state = restore_generator(state).bit_generator.state
 
 
+def parts_of(tensors):
+    """Arrays by the first part of their names: "best/weight" is `parts_of(tensors)["best"]["weight"]`."""
+    parts = {}
+    for key, tensor in tensors.items():
+        part, _, name = key.partition("/")
+        parts.setdefault(part, {})[name] = tensor
+    return parts
+
+
+def expect_like(arrays, wanted, name):
+    """See to it that arrays can take the place of others.
+
+    Parameters
+    ----------
+    arrays, wanted : dicts of arrays by name
+    name : what they are, for the message
+
+    Raises
+    ------
+    ValueError
+        If names, shapes or dtypes differ, or a number is not finite.
+    """
+    if arrays.keys() != wanted.keys():
+        raise ValueError(f"expected the {name} of {len(wanted)} arrays, got {len(arrays)} or of other names")
+    for key, like in wanted.items():
+        if arrays[key].shape != like.shape or arrays[key].dtype != like.dtype:
+            raise ValueError(
+                f"expected {key} of the {name} {like.shape} {like.dtype}, got {arrays[key].shape} "
+                f"{arrays[key].dtype}"
+            )
+        if not np.isfinite(arrays[key]).all():
+            raise ValueError(f"expected finite numbers in {key} of the {name}")
+
+
 def _read(path):
     """Arrays by name, and the header, of a safetensors file."""
     name = os.fspath(path)
@@ -195,7 +236,7 @@ def _read(path):
         # Sound, since safetensors has read it: eight bytes of length, then that much JSON.
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
     except (SafetensorError, ValueError, KeyError, TypeError, RecursionError) as error:
-        reason = " ".join(str(error).split())
+        reason = cut(error, REASON)
         raise CheckpointError(f"{name}: damaged, or not a safetensors file ({reason})") from None
     # Some versions of safetensors return read-only views: those are copied.
     return {key: np.require(stored[key], requirements="W") for key in sorted(stored)}, header
@@ -222,11 +263,13 @@ def _unwrap(name, header):
         version = wrapped["version"]
         metadata = wrapped["metadata"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise CheckpointError(f"{name}: the checkpoint's metadata is damaged ({error})") from None
+        raise CheckpointError(
+            f"{name}: the checkpoint's metadata is damaged ({cut(error, REASON)})"
+        ) from None
     if not is_ours or not isinstance(metadata, dict):
         raise CheckpointError(f"{name}: the checkpoint's metadata is damaged (not of format {FORMAT})")
     if version != VERSION:
-        raise CheckpointError(f"{name}: expected checkpoint version {VERSION}, got {version!r}")
+        raise CheckpointError(f"{name}: expected checkpoint version {VERSION}, got {brief(version)}")
     return metadata
 
 

@@ -1,20 +1,31 @@
 """Files that appear whole or not at all."""
 
 import contextlib
-import glob
+import errno
 import os
+import re
 import secrets
+import shutil
 import stat
 from pathlib import Path
 
+try:
+    import fcntl
+except ImportError:  # Windows, where nobody can remove a file that is open
+    fcntl = None
+
+# names of unfinished files and folders
+TEMPORARY = re.compile(r"\..*\.part-[0-9a-f]{16}(\.\w+)?", re.DOTALL)
+NAME_BYTES = 255  # of a file, on most systems
+
 
 @contextlib.contextmanager
-def atomic_path(path):
+def atomic_path(path, may_be_empty=False):
     """Yield a temporary path beside `path`; move it there if the block ends well, delete it if it does not.
 
     The content reaches the disk (fsync) before the name does, so that neither Ctrl-C nor a full disk nor a
     power cut leaves a half-written file under the real name. Two writers of one name do not meet: the last
-    wins.
+    wins. A file of no bytes is an error, unless it `may_be_empty`.
 
     Raises
     ------
@@ -22,13 +33,15 @@ def atomic_path(path):
         If the folder does not exist or cannot be written, or the disk is full. It carries the real path.
     """
     path = Path(path)
-    # the suffix still tells the format
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+    temporary = temporary_path(path)
     try:
-        yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        with _in_use(temporary, _touch):
+            yield temporary
+            with open(temporary, "rb") as file:
+                os.fsync(file.fileno())
+                if not may_be_empty and not os.fstat(file.fileno()).st_size:
+                    raise FileNotFoundError(errno.ENOENT, "nothing was written", str(path))
+            os.replace(temporary, path)
     except OSError as error:
         _rename(error, temporary, path)
         raise
@@ -50,10 +63,84 @@ def is_regular(path):
     return stat.S_ISREG(os.stat(path).st_mode)
 
 
-def leftovers(path):
-    """Paths of the temporary files for `path` that processes left behind when they were killed."""
+def temporary_path(path):
+    """A new path beside `path` that `TEMPORARY` describes; the suffix still tells the format."""
     path = Path(path)
-    return list(path.parent.glob(f".{glob.escape(path.stem)}.{'[0-9a-f]' * 8}{glob.escape(path.suffix)}"))
+    end = f".part-{secrets.token_hex(8)}{path.suffix}"
+    stem = path.stem
+    while stem and len(os.fsencode(f".{stem}{end}")) > NAME_BYTES:
+        stem = stem[:-1]
+    return path.with_name(f".{stem}{end}")
+
+
+@contextlib.contextmanager
+def temporary_folder(path):
+    """Make a folder beside `path` that is there within the block only; yields its path."""
+    folder = temporary_path(path)
+    try:
+        with _in_use(folder, os.mkdir):
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def leftovers(folder):
+    """Paths in a folder that are unfinished: of a process that was killed, or of one that still writes."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        return sorted(Path(entry.path) for entry in entries if TEMPORARY.fullmatch(entry.name))
+    return []
+
+
+def remove_leftovers(folder):
+    """Remove what killed processes left unfinished in a folder; what a process still writes stays."""
+    for path in leftovers(folder):
+        if fcntl is None:
+            remove(path)
+            continue
+        with contextlib.suppress(OSError):
+            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                remove(path)
+            finally:
+                os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _in_use(path, make):
+    """Make a file or folder, and lock it in the block, for `remove_leftovers` to see.
+
+    The lock ends with the process, however that ends. Where there are none, nothing is removed.
+    """
+    if fcntl is None:
+        make(path)
+        yield
+        return
+    while True:
+        make(path)
+        descriptor = os.open(path, os.O_RDONLY)
+        with contextlib.suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.path.exists(path):
+            break
+        os.close(descriptor)  # another process took it for a leftover, just before it was locked
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _touch(path):
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+
+
+def remove(path):
+    """Remove a file or a folder with all that is in it; what cannot be removed stays."""
+    with contextlib.suppress(OSError):
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            os.unlink(path)
 
 
 def _rename(error, temporary, path):
@@ -77,5 +164,5 @@ def atomic_open(path, mode="w", **options):
     """
     if "b" not in mode:
         options.setdefault("encoding", "utf-8")
-    with atomic_path(path) as temporary, open(temporary, mode, **options) as file:
+    with atomic_path(path, True) as temporary, open(temporary, mode, **options) as file:
         yield file

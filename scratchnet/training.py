@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from scratchnet.batches import IGNORED
-from scratchnet.checkpoint import generator_state, set_generator
+from scratchnet.checkpoint import expect_like, generator_state, parts_of, set_generator
 from scratchnet.held_out import HeldOut, evaluate
 from scratchnet.losses import softmax_cross_entropy
 from scratchnet.optimizers import clip_global_norm
@@ -207,27 +207,26 @@ class Trainer:
             raise ValueError(f"expected the state of a Trainer, found {error!r}") from None
 
     def _load(self, tensors, metadata):
-        parts = {}
-        for key, tensor in tensors.items():
-            part, _, name = key.partition("/")
-            parts.setdefault(part, {})[name] = tensor
+        parts = parts_of(tensors)
         own, mean, best = self.model.state_dict(), parts.get("mean", {}), parts.get("best", {})
         self.model.load_state_dict(parts["last"])
         self.optimizer.load_state_dict(parts["optimizer"])
-        _expect_like(mean, self.mean, "mean of the weights")
+        expect_like(mean, self.mean, "mean of the weights")
         for name, array in self.mean.items():
             array[...] = mean[name]
         self.best, self.waited = metadata["best"], metadata["waited"]
-        _expect_like(best, {} if self.best is None else own, "best weights")
+        expect_like(best, {} if self.best is None else own, "best weights")
         self.best_weights = best
         if self.best is not None:
             error = {"error": float(self.best["error"])} if "error" in self.best else {}
             self.best = {"step": int(self.best["step"]), "nats": float(self.best["nats"])} | error
+            if not (math.isfinite(self.best["nats"]) and math.isfinite(self.best.get("error", 0))):
+                raise ValueError("expected a finite loss of the best weights")
         if type(self.waited) is not int or metadata["step"] != self.steps:
             raise ValueError("expected the numbers of a Trainer's steps and judgements")
         carried, start = parts.get("carried", {}), self.model.initial_state(self.batches.batch)
         if carried:
-            _expect_like(carried, {str(k): part for k, part in enumerate(start)}, "carried state")
+            expect_like(carried, {str(k): part for k, part in enumerate(start)}, "carried state")
         self.carried = tuple(carried[str(k)] for k in range(len(start))) if carried else None
         self.batches.load_state_dict(metadata["batches"])
         if self.schedule:
@@ -247,18 +246,6 @@ def _learned(model):
 
 def _targets(batch):
     return int(np.count_nonzero(batch.y != IGNORED))
-
-
-def _expect_like(arrays, wanted, name):
-    if arrays.keys() != wanted.keys():
-        raise ValueError(f"expected the {name} of {len(wanted)} arrays, got {len(arrays)} or of other names")
-    for key, like in wanted.items():
-        if arrays[key].shape != like.shape or arrays[key].dtype != like.dtype:
-            raise ValueError(
-                f"expected {key} of the {name} {like.shape} {like.dtype}, got {arrays[key].shape}"
-            )
-        if not np.isfinite(arrays[key]).all():
-            raise ValueError(f"expected finite numbers in {key} of the {name}")
 
 
 def _generators(layer):

@@ -4,17 +4,19 @@
 
 Damaged file number n is always the same, given the same folders. A child process with 500 MB of memory reads
 each, encodes what it read and writes it; what is neither read nor refused in time is printed with its number
-and kept in the folder `fuzzed`.
+and kept in the folder `fuzzed`, and so is a file in which a damage changed what came before it.
 """
 
 import argparse
 import contextlib
 import multiprocessing
 import os
+import re
 import signal
 import struct
 import tempfile
 import time
+import warnings
 from collections import Counter
 from pathlib import Path
 
@@ -58,15 +60,106 @@ def damaged(originals, number):
     rng = np.random.default_rng([number, 5])
     data = originals[rng.integers(len(originals))]
     contents = tracks(data)
+    other = originals[rng.integers(len(originals))]
     if contents and rng.random() < 0.7:  # damage in a track, whose length stays right
         k = rng.integers(len(contents))
-        other = originals[rng.integers(len(originals))]
         contents[k] = mutated(contents[k], other, rng)
         header = bytearray(data[:14])
         if rng.random() < 0.2 and len(header) == 14:
             header[rng.integers(9, 14)] = TELLING[rng.integers(len(TELLING))]
-        return joined(bytes(header), contents)
-    return mutated(data, originals[rng.integers(len(originals))], rng)
+        data = joined(bytes(header), contents)
+        return misframed(data, rng) if rng.random() < 0.3 else data
+    return misframed(data, rng) if rng.random() < 0.5 else mutated(data, other, rng)
+
+
+def misframed(data, rng):
+    """A file whose events are whole; a chunk's name or length is wrong, or bytes lie between chunks."""
+    heads = [at for at in range(14, len(data) - 7) if data[at : at + 4] == b"MTrk"]
+    if not heads:
+        return data
+    data, at = bytearray(data), int(heads[rng.integers(len(heads))])
+    kind = rng.integers(5)
+    if kind == 0:
+        data[at + rng.integers(4, 8)] ^= 1 << rng.integers(8)
+    elif kind == 1:
+        data[at + 6 : at + 8] = rng.integers(256, size=2, dtype=np.uint8).tobytes()
+    elif kind == 2:
+        data[at + rng.integers(4)] = rng.integers(256)
+    elif kind == 3:
+        data[at:at] = rng.integers(256, size=rng.integers(1, 20), dtype=np.uint8).tobytes()
+    else:
+        data[:0] = b"RIFF" + struct.pack("<L", len(data) + 12) + b"RMIDdata" + struct.pack("<L", len(data))
+    return bytes(data)
+
+
+def damaged_behind(originals, number):
+    """Damaged file `number` of another row: (the original, the damaged file, where the damage begins)."""
+    rng = np.random.default_rng([number, 6])
+    data = originals[rng.integers(len(originals))]
+    at = int(rng.integers(14, max(15, len(data))))
+    other = originals[rng.integers(len(originals))]
+    behind = b"" if rng.random() < 0.2 else mutated(data[at:], other, rng)
+    return data, data[:at] + behind, at
+
+
+def notes_by_bytes(data):
+    """[(byte after its end, (start, end, pitch, velocity, channel)), ...] of a file's notes.
+
+    Without keys that are struck while they are down: which note-off belongs to which of these strikes may
+    be told by what comes after.
+    """
+    from encoders.midi_chunks import Chunks
+    from encoders.midi_events import META, clock
+    from encoders.midi_findings import Findings
+    from encoders.midi_track import TrackEvents
+
+    found = []
+    try:
+        chunks = Chunks(data, Findings())
+        beat, _, scale = clock(chunks.header[2])
+    except ValueError:  # nothing that could be lost
+        return found
+    while chunks.header[0] < 2 and chunks.next_track():
+        down, overlapping, notes = {}, set(), []
+        events = TrackEvents(data[chunks.start : chunks.end], beat // scale, 0, Findings())
+        for ticks, status, first, second in events:
+            tick, message, channel = ticks * scale, status & 0xF0, status & 0x0F
+            if status < META and message == 0x90 and second:
+                if (channel, first) in down:
+                    overlapping.add((channel, first))
+                down[channel, first] = tick, second
+            elif message in (0x80, 0x90) and (channel, first) in down:
+                start, velocity = down.pop((channel, first))
+                if tick > start:
+                    notes.append((chunks.start + events.position, (start, tick, first, velocity, channel)))
+            elif message == 0xB0 and first in (120, 123):
+                overlapping |= {key for key in down if key[0] == channel}
+        found += [row for row in notes if (row[1][4], row[1][2]) not in overlapping]
+        chunks.go_on(chunks.start + events.position, events.ended)
+    return found
+
+
+def examine_what_came_before(original, data, at):
+    """Whether all notes that ended before a damage are there; an AssertionError if one is not."""
+    from encoders.midi_reader import parse
+
+    before = Counter(note for end, note in notes_by_bytes(original) if end <= at)
+    try:
+        score, findings = parse(data)
+    except ValueError as error:
+        score, findings = None, (str(error),)
+    found = Counter(
+        (note.start, note.end, note.pitch, note.velocity, track.channel)
+        for track in (score.tracks if score else ())
+        for note in track.notes
+    )
+    if before - found and any(re.search("longer than .* (notes|hours)$", line) for line in findings):
+        return "too long"  # a tempo makes hours of it, and notes are left out by their seconds
+    if before - found:
+        raise AssertionError(
+            f"{(before - found).total()} of {before.total()} notes before byte {at} are lost"
+        )
+    return "kept" if before else "nothing before"
 
 
 def mutated(data, other, rng):
@@ -102,13 +195,15 @@ def mutated(data, other, rng):
 
 def examine(data, folder):
     """What becomes of a file: "read", or why it is refused. Whatever else it raises is a fault of ours."""
-    from encoders.midi import MidiError, read_midi, write_midi
+    from encoders.midi import MidiError, MidiWarning, read_midi, write_midi
     from encoders.note_duration import NoteDuration
 
     path = Path(folder, "damaged.mid")
     path.write_bytes(data)
     try:
-        scores = [read_midi(path, pedal) for pedal in (False, True)]
+        with warnings.catch_warnings(record=True) as mended:
+            warnings.simplefilter("always", MidiWarning)
+            scores = [read_midi(path, pedal) for pedal in (False, True)]
     except MidiError as error:
         if "\n" in str(error):
             raise AssertionError(f"more than one line: {error}") from None
@@ -130,10 +225,10 @@ def examine(data, folder):
     if len(scores[0].notes()) < 200:
         with contextlib.suppress(ValueError):  # a tempo that a file cannot hold
             write_midi(scores[0], path)
-            again = read_midi(path)
+            again = read_midi(path, strict=True)
             if len(again.notes()) != len(scores[0].notes()) or again.tempos != scores[0].tempos:
                 raise AssertionError("what was written does not come back")
-    return "read"
+    return f"mended: {str(mended[0].message).partition('.mid: ')[2]}" if mended else "read"
 
 
 def alarm(number, frame):
@@ -151,6 +246,7 @@ def child(pipe, folders):
         for number in iter(pipe.recv, None):
             signal.alarm(SECONDS)
             try:
+                examine_what_came_before(*damaged_behind(originals, number))
                 outcome = examine(damaged(originals, number), folder)
                 fault = None
             except BaseException as error:
@@ -197,6 +293,7 @@ def main(argv=None):
             print(f"{number}: {fault}", flush=True)
             Path("fuzzed").mkdir(exist_ok=True)
             Path("fuzzed", f"{number}.mid").write_bytes(damaged(originals, number))
+            Path("fuzzed", f"{number}-behind.mid").write_bytes(damaged_behind(originals, number)[1])
     pipe.send(None)
     for outcome, count in outcomes.most_common(25):
         print(f"{count:8}  {outcome}")

@@ -1,5 +1,6 @@
 """`python -m experiments.blues` as its users meet it: files, messages, refusals."""
 
+import errno
 import json
 import os
 import re
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from locking import another_process
 from tiny_blues import blues, content, tiny_blues, train
 
 from encoders.blues import encode_chords, loss_floor
@@ -87,7 +89,9 @@ def test_everything(tmp_path, capsys):
     folder = tmp_path / "new" / "run"
     flags = "--learn 4 --choruses 2 --bpm 400 --engine built-in --seed 3".split()
     assert blues(*flags, "--out", folder) == 0
-    assert set(content(folder)) == TRAINED | {"composed.mid", "composed.wav", "composed.png"}
+    assert set(content(folder)) == TRAINED | {
+        f"composed.{suffix}" for suffix in ("mid", "wav", "png", "json")
+    }
     out, err = capsys.readouterr()
     assert "1542 weights, 4 choruses, recipe default" in out
     assert f"2 choruses, 14 s: {folder / 'composed.mid'}, composed.wav (sound: built-in)" in out
@@ -185,9 +189,10 @@ def test_the_same_seed_gives_the_same_run(tmp_path):
 
 def test_compose_into_the_run_folder(run, capsys):
     assert blues("compose", run, "--choruses", 1, "--seed", 6, "--bpm", 400, "--engine", "built-in") == 0
-    assert set(content(run)) == TRAINED | {f"composed-6.{suffix}" for suffix in ("mid", "wav", "png")}
+    files = {f"composed-1.{suffix}" for suffix in ("mid", "wav", "png", "json")}
+    assert set(content(run)) == TRAINED | files
     assert capsys.readouterr() == (
-        f"1 chorus, 7 s: {run / 'composed-6.mid'}, composed-6.wav (sound: built-in)\n", ""
+        f"1 chorus, 7 s: {run / 'composed-1.mid'}, composed-1.wav (sound: built-in)\n", ""
     )  # fmt: skip
 
 
@@ -195,7 +200,7 @@ def test_compose_without_sound_under_another_name(run, tmp_path):
     before = content(run)
     assert compose(run, "--out", tmp_path / "My Blues.MIDI") == 0
     assert content(run) == before
-    assert set(content(tmp_path)) == {"My Blues.MIDI", "My Blues.png", "run"} | {
+    assert set(content(tmp_path)) == {"My Blues.MIDI", "My Blues.png", "My Blues.json", "run"} | {
         f"run/{name}" for name in TRAINED
     }
 
@@ -385,7 +390,7 @@ BAD_FLAGS = {
     "train --recipe soup": "--recipe: expected one of default, paper, icann, kalman, got soup",
     "train --learn 0": "--learn: expected an integer >= 1",
     "train --steps-per-bar 12": "--steps-per-bar: expected one of 8, 16, 32, got 12",
-    "train --melody-blocks many": "--melody-blocks: expected an integer >= 1, got many",
+    "train --melody-blocks many": "--melody-blocks: expected an integer >= 1 and <= 1000, got many",
     "train --gross-error 2": "--gross-error: expected a number > 0 and <= 1",
     "train --out FOLDER/a.txt": "FOLDER/a.txt: cannot make a run folder here",
     "train --out FOLDER/a.txt/run": "FOLDER/a.txt/run: cannot make a run folder here",
@@ -513,7 +518,7 @@ def damage(run, kind):
         ("16 steps", "checkpoint.safetensors: not of the steps_per_bar, endings and literal_bar_6 that"),
         ("onsets", "checkpoint.safetensors: not of the steps_per_bar, endings and literal_bar_6 that"),
         ("unknown setting", "config.yaml: no setting 'tuba'"),
-        ("impossible setting", "config.yaml: melody_blocks: expected an integer >= 1, got -4"),
+        ("impossible setting", "config.yaml: melody_blocks: expected an integer >= 1 and <= 1000, got -4"),
         ("no YAML", "config.yaml: "),
     ],
 )
@@ -550,6 +555,66 @@ def test_a_folder_that_cannot_be_written_is_refused(trained, tmp_path, refused):
 
 
 # ------------------------------------------------------------------------------------------------- resuming
+
+
+def test_while_one_process_trains_others_compose(run, refused):
+    with another_process(run / ".lock"):
+        before = content(run)
+        for command in (("train", "--resume", run), ("train", "--learn", 4, "--out", run, "--overwrite")):
+            assert f"{run}: another process (" in refused(*command)
+        assert content(run) == before
+        assert compose(run) == 0 and compose(run, "--temperature", 2) == 0
+    made = {name for name in content(run) if name not in before}
+    assert made == {f"composed-{n}.{suffix}" for n in (1, 2) for suffix in ("mid", "png", "json")}
+    how = [json.loads((run / f"composed-{n}.json").read_text()) for n in (1, 2)]
+    assert [row["temperature"] for row in how] == [1.0, 2.0] and how[0]["choruses"] == 4
+    assert blues("train", "--resume", run, "--quiet") == 0
+
+
+def test_damaged_rows_of_the_log_are_passed_over(run):
+    log = run / "log.jsonl"
+    for content_of_log in (log.read_bytes() + b'{"choruses": "4\xff"}\n[]\n{"loss": 1}\n', b"\xff\n", b""):
+        log.write_bytes(content_of_log)
+        assert blues("train", "--resume", run, "--quiet") == 0
+
+
+def test_a_damaged_file_of_figures_is_told_before_the_training(run, refused):
+    (run / "metrics.json").write_text("[")
+    before = content(run)
+    assert f"{run / 'metrics.json'}: expected a JSON object" in refused("train", "--resume", run)
+    assert content(run) == before
+
+
+@pytest.mark.parametrize("writes", [5, 9])
+def test_a_full_disk(tmp_path, capsys, writes):
+    """One line, the earlier checkpoint intact, nothing half-written; with room it goes on to the same."""
+    whole, folder = train(tmp_path / "whole", learn=8), tmp_path / "run"
+    capsys.readouterr()
+    fsync, left = os.fsync, writes
+
+    def until_full(descriptor):
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        fsync(descriptor)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", until_full)
+        assert blues("train", "--quiet", "--learn", 8, "--out", folder) == 1
+    err = capsys.readouterr().err
+    assert err == f"blues train: error: {folder / 'checkpoint.safetensors'}: {os.strerror(errno.ENOSPC)}\n"
+    assert load_checkpoint(folder / "checkpoint.safetensors")[1]["memory"]["learned"] < 8
+    assert not any(name.startswith(".") for name in content(folder))
+    assert blues("train", "--resume", folder, "--quiet") == 0
+    assert (folder / "checkpoint.safetensors").read_bytes() == whole.checkpoint.read_bytes()
+
+
+def test_an_odd_path(tmp_path, capsys):
+    folder = tmp_path / "-a  'b\" $(c) \n%s{}\\ é♯🎹" / ("x" * 200)
+    assert train(folder, learn=2).folder == folder
+    assert blues("train", "--resume", folder, "--quiet") == 0 and compose(folder) == 0
+    assert capsys.readouterr().err == "" and "composed-1.mid" in content(folder)
 
 
 def interrupted(monkeypatch, folder, *arguments, after=2):

@@ -15,7 +15,7 @@ from experiments.blues.settings import Train
 from experiments.blues.training import losses, make_learner, make_pieces
 from experiments.errors import UserError
 from experiments.run_folder import RunFolder
-from scratchnet.checkpoint import CheckpointError, load_checkpoint
+from scratchnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 
 SETTINGS = {
     "full BPTT": Train(learn=10),
@@ -238,8 +238,8 @@ def test_a_failure_keeps_the_checkpoint_of_before(tmp_path, patch):
     learner.advance = advance
     with pytest.raises(UserError, match="learning failed after 8 choruses, with a loss of (nan|inf)"):
         runs.learn(learner, run, quiet=True)
-    network, _ = runs.load_network(run, settings)
-    assert all(np.isfinite(param).all() for param in network.params.values())
+    network, _, reached = runs.load_network(run, settings)
+    assert all(np.isfinite(param).all() for param in network.params.values()) and reached == {"choruses": 6}
     resumed = runs.resume(settings, run)
     assert resumed.learned == 6
     expected = runs.begin(settings)
@@ -282,6 +282,72 @@ def test_a_network_that_fails_with_its_last_step_is_not_kept(tmp_path):
     with pytest.raises(UserError, match="learning failed after 4 choruses"):
         runs.learn(learner, run, quiet=True)
     assert runs.resume(settings, run).learned == 2
+
+
+# ---------------------------------------------------------------------------- checkpoints that are damaged
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    """Tensors and metadata of a training that was stopped after the best network was judged; its settings."""
+    with tiny_blues():
+        settings = Train(learn=6)
+        run, learner = run_of(settings, tmp_path_factory.mktemp("runs") / "run"), runs.begin(settings)
+        learner.advance()
+        best = learner.network.state_dict(), {"choruses": 2, "total": 1.5, "chord_loss": 0.5}
+        runs.save(learner, run, best)
+        return *load_checkpoint(run.checkpoint), settings
+
+
+def renamed(tensors, old, new):
+    return {name.replace(old, new): tensor for name, tensor in tensors.items()}
+
+
+WEIGHT = "next note.weight"
+DAMAGE = {
+    "best renamed": lambda t, m: (renamed(t, "best/", "beast/"), m),
+    "one of the best renamed": lambda t, m: (renamed(t, f"best/{WEIGHT}", "best/x"), m),
+    "best missing": lambda t, m: ({k: v for k, v in t.items() if not k.startswith("best/")}, m),
+    "best of another shape": lambda t, m: (t | {f"best/{WEIGHT}": t[f"best/{WEIGHT}"][:, :1]}, m),
+    "best of another type": lambda t, m: (t | {f"best/{WEIGHT}": t[f"best/{WEIGHT}"].astype("f8")}, m),
+    "best no number": lambda t, m: (t | {f"best/{WEIGHT}": t[f"best/{WEIGHT}"] * np.nan}, m),
+    "without choruses": lambda t, m: (t, m | {"best": {"total": 1.5}}),
+    "without total": lambda t, m: (t, m | {"best": {"choruses": 2}}),
+    "total no number": lambda t, m: (t, m | {"best": {"choruses": 2, "total": math.nan}}),
+    "choruses no number": lambda t, m: (t, m | {"best": {"choruses": "2", "total": 1.0}}),
+    "figures a list": lambda t, m: (t, m | {"best": [2, 1.5]}),
+    "figures a text": lambda t, m: (t, m | {"best": "x" * 10**5}),
+    "Adam renamed": lambda t, m: (renamed(t, "adam/", "eve/"), m),
+    "Adam of a shape that fits": lambda t, m: (
+        t | {k: v[..., :1] for k, v in t.items() if k[:4] == "adam"},
+        m,
+    ),
+    "Adam no number": lambda t, m: (t | {k: v * np.nan for k, v in t.items() if k[:4] == "adam"}, m),
+    "something more": lambda t, m: (t | {"more/x": np.zeros(1)}, m),
+    **{
+        f"learned {value!r:.20}": lambda t, m, v=value: (t, m | {"memory": m["memory"] | {"learned": v}})
+        for value in (-1, 1.0, "2", None, True, 10**400, [2])
+    },
+    **{
+        f"generator {value!r:.20}": lambda t, m, v=value: (t, m | {"memory": m["memory"] | {"generator": v}})
+        for value in (None, "x", {}, {"bit_generator": "MT19937", "state": {"key": [0] * 624, "pos": 10**9}})
+    },
+    "nothing but the best": lambda t, m: ({k: v for k, v in t.items() if k.startswith("best/")}, m),
+    "all learned, none judged": lambda t, m: (t, m | {"best": None, "memory": m["memory"] | {"learned": 6}}),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=list(DAMAGE))
+def test_what_is_damaged_is_said_before_the_training(stopped, tmp_path, damage):
+    *whole, settings = stopped
+    run = run_of(settings, tmp_path / "run")
+    save_checkpoint(run.checkpoint, *whole)
+    assert runs.resume(settings, run).learned == 2
+    save_checkpoint(run.checkpoint, *damage(*whole))
+    with pytest.raises(CheckpointError) as caught:
+        runs.resume(settings, run)
+    text = str(caught.value)
+    assert text.startswith(f"{run.checkpoint}: does not fit the settings of the run (") and len(text) < 500
 
 
 # ---------------------------------------------------------------------------------------------- gross errors

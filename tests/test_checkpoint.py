@@ -130,6 +130,10 @@ def with_metadata(text):
     return with_header({"__metadata__": {KEY: text}})
 
 
+def ours(version):
+    return json.dumps({"format": "scratchnet-checkpoint", "version": version, "metadata": {}})
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -145,6 +149,13 @@ def with_metadata(text):
         (with_metadata('{"format": "other", "version": 1, "metadata": {}}'), "not of format"),
         (with_metadata('{"format": "scratchnet-checkpoint", "version": 1, "metadata": 5}'), "is damaged"),
         (with_metadata('{"format": "scratchnet-checkpoint", "version": 2, "metadata": {}}'), "got 2"),
+        (with_metadata(ours("x" * 100_000)), "expected checkpoint version 1, got 'xxxx.*xxx'$"),
+        (with_metadata(ours(10**4000)), "got an integer of 13288 bits$"),
+        (with_metadata(ours(json.loads("[" * 900 + "]" * 900))), "got .*[.][.][.]"),
+        (with_metadata(ours(1) + "x" * 100_000), "metadata is damaged"),
+        (with_metadata('{"version": ' + "9" * 5000 + "}"), "metadata is damaged"),
+        (with_metadata("[" * 100_000), "damaged"),
+        (with_header({"y" * 100_000: {"dtype": "F99", "shape": [1], "data_offsets": [0, 2]}}), "damaged"),
         (with_header({"x": {"dtype": "BF16", "shape": [1], "data_offsets": [0, 2]}}, b"\0\0"), "damaged"),
     ],
 )  # fmt: skip
@@ -154,6 +165,7 @@ def test_files_that_are_no_checkpoints(tmp_path, content, message):
     with pytest.raises(CheckpointError, match=message) as caught:
         load_checkpoint(path)
     assert str(caught.value).startswith(f"{path}: ") and "\n" not in str(caught.value)
+    assert len(str(caught.value)) < len(str(path)) + 300
 
 
 def test_no_file(tmp_path):
@@ -210,11 +222,21 @@ def test_a_generator_continues_where_it_stopped(tmp_path, kind):
 
 
 @pytest.mark.parametrize(
-    "state", [None, {}, {"bit_generator": "system"}, {"bit_generator": "PCG64", "state": 3}]
-)
+    "state",
+    [
+        None, {}, {"bit_generator": "system"}, {"bit_generator": "PCG64", "state": 3},
+        {"bit_generator": "x" * 100_000}, {"bit_generator": "PCG64", "state": {"state": 10**400, "inc": 1}},
+        {"bit_generator": "PCG64", "state": {"state": -1, "inc": 1}, "has_uint32": 0, "uinteger": 0},
+        *({"bit_generator": "MT19937", "state": {"key": [1] * 624, "pos": k}} for k in (-1, 625, 2**31 - 1)),
+        {"bit_generator": "MT19937", "state": {"key": [1] * 9, "pos": 0}},
+        *({"bit_generator": "Philox", "state": {"counter": [0] * 4, "key": [0] * 2}, "buffer": [0] * 4,
+           "buffer_pos": k, "has_uint32": 0, "uinteger": 0} for k in (-1, 5, 2**31 - 1)),
+    ],
+)  # fmt: skip
 def test_what_is_no_state_of_a_generator(state):
-    with pytest.raises(ValueError, match="expected the state of a numpy Generator"):
+    with pytest.raises(ValueError, match="expected the state of a numpy Generator") as caught:
         restore_generator(state)
+    assert len(str(caught.value)) < 300
 
 
 def test_weights_go_out_and_in_again(tmp_path, rng):

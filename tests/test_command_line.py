@@ -5,7 +5,6 @@ import importlib
 import os
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -241,11 +240,9 @@ def run(*arguments, **options):
 
 
 def test_help_imports_nothing_heavy():
-    began = time.perf_counter()
     for arguments in (["--help"], ["go", "--help"], ["--print-config"], []):
         done = run(*arguments, stdout=subprocess.PIPE)
         assert done.returncode == 0 and done.stderr == "" and done.stdout
-    assert time.perf_counter() - began < 8  # four interpreters on a busy machine
 
 
 def test_nobody_reads_the_output():

@@ -16,7 +16,8 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """/good has CONTENT, /short breaks off, /chunks does not tell its length, /missing is not there."""
+    """/good has CONTENT, /short breaks off, /chunks does not tell its length, /nonsense
+    tells none, /missing is not there."""
 
     def do_GET(self):
         self.server.asked.append(self.path)
@@ -24,7 +25,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send_error(404)
             return
         self.send_response(200)
-        if self.path != "/chunks":
+        if self.path == "/nonsense":
+            self.send_header("Content-Length", "many")
+        elif self.path != "/chunks":
             self.send_header("Content-Length", str(len(CONTENT)))
         self.end_headers()
         self.wfile.write(CONTENT[:1000] if self.path == "/short" else CONTENT)
@@ -64,8 +67,9 @@ def test_a_file_is_downloaded_once(server, tmp_path, capsys):
     assert out == "" and "file.bin: 262144/262144 bytes" in err
 
 
-def test_the_server_need_not_tell_the_length(server):
-    assert fetch(file(server, "/chunks"), quiet=True).read_bytes() == CONTENT
+@pytest.mark.parametrize("path", ["/chunks", "/nonsense"])
+def test_the_server_need_not_tell_the_length(server, path):
+    assert fetch(file(server, path), quiet=True).read_bytes() == CONTENT
 
 
 def test_quiet(server, capsys):

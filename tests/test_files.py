@@ -2,10 +2,22 @@
 
 import errno
 import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from scratchnet.files import atomic_open, atomic_path, is_regular, leftovers
+from scratchnet.files import (
+    atomic_open,
+    atomic_path,
+    is_regular,
+    leftovers,
+    remove,
+    remove_leftovers,
+    temporary_folder,
+    temporary_path,
+)
 
 
 def names(folder):
@@ -73,7 +85,7 @@ def test_a_missing_folder_is_an_error(tmp_path):
 def test_the_temporary_path_lies_beside_and_keeps_the_suffix(tmp_path):
     with atomic_path(tmp_path / "picture.png") as temporary:
         assert temporary.parent == tmp_path and temporary.suffix == ".png" and temporary.name != "picture.png"
-        assert not temporary.exists()
+        assert temporary.read_bytes() == b""
         temporary.write_bytes(b"png")
     assert (tmp_path / "picture.png").read_bytes() == b"png"
     assert names(tmp_path) == ["picture.png"]
@@ -119,6 +131,7 @@ def test_a_full_disk_is_reported_under_the_real_name(tmp_path, monkeypatch):
 def test_a_full_disk_while_writing(tmp_path):
     path = tmp_path / "a.txt"
     with pytest.raises(OSError, match="No space left") as caught, atomic_path(path) as temporary:
+        temporary.unlink()
         temporary.symlink_to("/dev/full")
         with open(temporary, "w") as file:
             file.write("new")
@@ -151,22 +164,100 @@ def test_an_error_about_another_file_keeps_its_name(tmp_path):
     assert str(caught.value) == "no number, no name" and caught.value.filename is None
 
 
+LOOK_ALIKES = [
+    ".a.part-0123456789abcde.txt",
+    ".a.part-0123456789abcdef0.txt",
+    ".a.part-0123456789ABCDEF.txt",
+    ".a.part-0123456789abcdeg.txt",
+    ".a.part-0123456789abcdef.tar.gz",
+    ".a.part_0123456789abcdef.txt",
+    ".a.0123456789abcdef.txt",
+    ".a.0123abcd.txt",
+    "a.part-0123456789abcdef.txt",
+    ".part-0123456789abcdef.txt",
+    ".a.part-0123456789abcdef.txt~",
+    ".a.part-0123456789abcdef.",
+]
+
+
 def test_what_killed_writers_left(tmp_path):
-    path = tmp_path / "a[1].bin"
-    for name in (
-        "a[1].bin",
-        ".a[1].bin",
-        ".a[1].0123abcd.txt",
-        ".a[1].0123abcd.bin",
-        ".a1.0123abcd.bin",
-        "b.bin",
-    ):
+    for name in LOOK_ALIKES:
         (tmp_path / name).touch()
-    assert leftovers(path) == [tmp_path / ".a[1].0123abcd.bin"]
-    with atomic_path(path) as temporary:
-        temporary.touch()
-        assert temporary in leftovers(path)
+    for path in (tmp_path / "a[1].bin", tmp_path / "no suffix", tmp_path / "señor\n.x"):
+        with atomic_path(path) as temporary, temporary_folder(path) as folder:
+            temporary.write_bytes(b"x")
+            assert leftovers(tmp_path) == sorted([temporary, folder])
+            remove_leftovers(tmp_path)
+            assert leftovers(tmp_path) == sorted([temporary, folder])  # they are in use
+        temporary_path(path).touch()
+        folder.mkdir()
+        (folder / "sound.raw").touch()
+        remove_leftovers(tmp_path)
+        assert leftovers(tmp_path) == []
+        path.unlink()
+    assert names(tmp_path) == sorted(LOOK_ALIKES)
     assert leftovers(tmp_path / "none") == []
+
+
+def test_a_link_of_such_a_name_leads_nowhere(tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").touch()
+    temporary_path(tmp_path / "a").symlink_to(tmp_path / "kept")
+    remove_leftovers(tmp_path)
+    assert names(tmp_path / "kept") == ["file"]
+
+
+KILLED = """
+import os, sys
+from scratchnet.files import atomic_path, temporary_folder
+with atomic_path("a.txt") as path, temporary_folder("b.wav") as folder:
+    print("ready", flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="kill -9")
+def test_only_what_dead_processes_left_is_removed(tmp_path):
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", KILLED], cwd=tmp_path, env=env, **pipes) as process:
+        assert process.stdout.readline()
+        remove_leftovers(tmp_path)
+        assert len(leftovers(tmp_path)) == 2
+        process.kill()
+        process.wait()
+        assert len(leftovers(tmp_path)) == 2
+    remove_leftovers(tmp_path)
+    assert names(tmp_path) == []
+
+
+def test_a_folder_for_a_while(tmp_path):
+    with pytest.raises(ValueError), temporary_folder(tmp_path / "a.wav") as folder:
+        assert folder.parent == tmp_path and folder.suffix == ".wav"
+        (folder / "inside").mkdir()
+        (folder / "inside" / "file").touch()
+        raise ValueError
+    assert names(tmp_path) == []
+
+
+def test_removing(tmp_path):
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "kept")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "link").symlink_to(tmp_path / "kept")
+    (tmp_path / "file").touch()
+    for name in ("link", "folder", "file", "nothing"):
+        remove(tmp_path / name)
+    assert names(tmp_path) == ["kept"] and names(tmp_path / "kept") == ["file"]
+
+
+@pytest.mark.parametrize("name", ["x" * 251 + ".txt", "é" * 127, "x" * 255])
+def test_the_longest_names(name, tmp_path):
+    with atomic_open(tmp_path / name) as file:
+        file.write("new")
+        assert len(leftovers(tmp_path)) == 1
+    assert names(tmp_path) == [name]
 
 
 def test_what_is_a_regular_file(tmp_path):

@@ -101,7 +101,7 @@ def test_without_a_network_it_says_what_to_do(monkeypatch):
     )
     with pytest.raises(UserError, match="no such file"):
         data.load()
-    assert "--data" in asked[0] and "music21" in asked[0]
+    assert "--data" in asked[0] and "--data builtin" in asked[0]
 
 
 def test_baselines(corpus):

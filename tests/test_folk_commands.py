@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
 pytest.importorskip("matplotlib", reason="needs the extra 'experiments'")
 from encoders.abc_notation import read_tune, split_tunes
 from encoders.midi import read_midi
+from experiments.folk import composing
 from experiments.folk.__main__ import program
 from scratchnet.checkpoint import load_checkpoint, save_checkpoint
 
@@ -82,6 +84,43 @@ def test_compose(trained, tmp_path, capsys):
                 *arguments, "--no-include-primer") == 0  # fmt: skip
     texts = [text.split("K:D", 1)[1] for _, text in found]
     assert (again / "tunes.abc").read_text().split() == "\n\n".join(texts).split()
+
+
+def test_each_composition_has_a_name_of_its_own(trained, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    shutil.copy(trained / "best.safetensors", run)
+    shutil.copy(trained / "config.yaml", run)
+    for temperature in (0.5, 1.5):
+        flags = "--n", 1, "--raw", "--length", 30, "--no-wav", "--temperature", temperature
+        assert folk("compose", run, *flags) == 0
+    made = [json.loads((run / f"composed-{n}" / "composed.json").read_text()) for n in (1, 2)]
+    assert [how["temperature"] for how in made] == [0.5, 1.5]
+    assert made[0]["step"] == 60 and made[0]["options"]["length"] == 30 and made[0]["run"] == str(run)
+
+
+def nothing_valid(monkeypatch):
+    """Whatever is drawn is no tune."""
+    judge = composing.judge
+    monkeypatch.setattr(composing, "judge", lambda text: replace(judge(text), tune=None, reason="no tune"))
+
+
+def test_a_network_that_draws_no_valid_tune(tunes, tmp_path, monkeypatch, capsys):
+    nothing_valid(monkeypatch)
+    out = tmp_path / "run"
+    flags = "--steps", 20, "--n", 1, "--top-k", 5
+    assert folk(*SMALL, *flags, "--data", tunes, "--out", out) == 0
+    said = capsys.readouterr().out
+    assert "drawn 0 are valid, fewer than the 1 asked for; the last error: no tune; train longer" in said
+    assert "valid ABC: 0%" in said and "fill their meter: – (test tunes:" in said and "nan" not in said
+    metrics = json.loads((out / "metrics.json").read_text())
+    assert metrics["tunes"]["valid"] == 0 and metrics["tunes"]["copies"]["composed"] == {"tunes": 0}
+    assert metrics["nats"]["network"] > 0 and (out / "learning.png").is_file()
+    before = sorted(out.rglob("*"))
+    assert folk("compose", out, "--n", 1, "--length", 20) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("folk compose: error: of ") and "0 are valid" in told and told.count("\n") == 1
+    assert sorted(out.rglob("*")) == before
 
 
 def test_valid_tunes_get_sound_and_a_picture(tunes, tmp_path):

@@ -2,7 +2,15 @@
 
 import mido
 import pytest
-from fuzz_midi import damaged, examine, shortened, sources
+from fuzz_midi import (
+    damaged,
+    damaged_behind,
+    examine,
+    examine_what_came_before,
+    notes_by_bytes,
+    shortened,
+    sources,
+)
 
 from encoders.midi import write_midi
 from encoders.score import Note, Score, Track
@@ -30,17 +38,39 @@ def own(tmp_path):
     return sources([tmp_path])
 
 
+def kinds(outcomes):
+    """How many were read, mended and refused."""
+    read, mended = outcomes.count("read"), sum(outcome.startswith("mended") for outcome in outcomes)
+    return read, mended, len(outcomes) - read - mended
+
+
 def test_damaged_files_are_read_or_refused(own, tmp_path):
-    outcomes = [examine(damaged(own, number), tmp_path) for number in range(300)]
-    assert 30 < outcomes.count("read") < 270
-    assert len(set(outcomes)) > 10
+    outcomes = [examine(damaged(own, number), tmp_path) for number in range(150)]
+    read, mended, refused = kinds(outcomes)
+    assert read > 5 and mended > 50 and refused > 0
+    assert len(set(outcomes)) > 20
 
 
 def test_damaged_files_of_others(data_folder, tmp_path):
     originals = sources([data_folder / name for name in ("odd_midi", "golden", "maestro_v2_sample")])
     assert len(originals) > 150
-    outcomes = [examine(damaged(originals, number), tmp_path) for number in range(400)]
-    assert 50 < outcomes.count("read") < 350
+    outcomes = [examine(damaged(originals, number), tmp_path) for number in range(150)]
+    read, mended, refused = kinds(outcomes)
+    assert read > 10 and mended > 50 and refused > 0
+
+
+def test_a_damage_changes_nothing_that_came_before_it(own):
+    outcomes = [examine_what_came_before(*damaged_behind(own, number)) for number in range(400)]
+    assert outcomes.count("kept") > 150
+
+
+def test_a_damage_in_files_of_others_changes_nothing_that_came_before_it(data_folder):
+    folders = ("odd_midi/jazz-soft", "odd_midi/muspy", "classical_44_c_major", "golden")
+    files = sources([data_folder / name for name in folders])
+    originals = [data for data in files if data[:4] == b"MThd" and len(data) > 60]
+    assert len(originals) > 30
+    outcomes = [examine_what_came_before(*damaged_behind(originals, number)) for number in range(300)]
+    assert outcomes.count("kept") > 100
 
 
 def test_a_fault_would_be_noticed(own, tmp_path, monkeypatch):
@@ -52,6 +82,17 @@ def test_a_fault_would_be_noticed(own, tmp_path, monkeypatch):
     monkeypatch.setattr("encoders.midi_reader.check_tempo", lambda tempo: tempo[0])
     with pytest.raises(TypeError):
         examine(own[0], tmp_path)
+
+
+def test_a_lost_note_would_be_noticed(own, monkeypatch):
+    original = own[0]
+    ends = [end for end, _ in notes_by_bytes(original)]
+    assert len(ends) > 50 and ends == sorted(ends)
+    assert examine_what_came_before(original, original, len(original)) == "kept"
+    cut = original[: ends[10]]
+    assert examine_what_came_before(original, cut, ends[10]) == "kept"
+    with pytest.raises(AssertionError, match=f"1 of 12 notes before byte {ends[11]} are lost"):
+        examine_what_came_before(original, cut, ends[11])
 
 
 def test_damage_can_be_repeated_and_long_files_are_shortened(own):

@@ -1,5 +1,6 @@
 """Means, intervals and tests of ratings, against numbers worked out by hand and by SciPy."""
 
+import csv
 import math
 
 import pytest
@@ -16,7 +17,7 @@ from experiments.listen.analysis import (
     signed_rank_p,
     t_interval,
 )
-from experiments.listen.report import as_cell, as_text, write_csv
+from experiments.listen.report import as_cell, as_text, write_csv, write_table
 from experiments.listen.storage import Rating
 
 LSTM, PRIMED, HUMAN, RNN = Kind("lstm", False), Kind("lstm", True), Kind("human", False), Kind("rnn", False)
@@ -162,3 +163,22 @@ def test_the_table():
 def test_cells_that_a_spreadsheet_would_compute():
     assert as_cell("=1+1") == "'=1+1" and as_cell("a=1") == "a=1" and as_cell(-1.5) == -1.5
     assert as_cell(True) == 1 and as_cell(None) == ""
+    for hidden in ("\t=1", "\r=1", "\xa0=1", "\n-1", "\u200b=1", "\ufeff=1", " =1", "\tplain"):
+        assert as_cell(hidden).startswith("'")
+    for wide in ("＝1", "＋1", "－1", "＠a", "\u22121"):
+        assert as_cell(wide) == f"'{wide}"
+    assert as_cell("Étude; op. 25 - no. 1") == "Étude; op. 25 - no. 1"
+    assert as_cell("a;=1+1;b") == "a;'=1+1;b" and as_cell('a;" -1') == "a;\" '-1"
+
+
+@given(
+    st.lists(st.text(st.sampled_from(list("=+-@＝ ;,\t\r\n\"'a\xa0\0")), max_size=8), min_size=1, max_size=4)
+)
+@example(["\t=1"])
+def test_no_spreadsheet_finds_a_formula_whatever_it_takes_for_a_separator(tmp_path_factory, texts):
+    path = tmp_path_factory.getbasetemp() / "cells.csv"
+    write_table(path, ["number", "text"], [(k, text, k) for k, text in enumerate(texts)])
+    for separator in ",;\t":
+        with open(path, newline="") as file:
+            cells = [cell for row in csv.reader(file, delimiter=separator) for cell in row]
+        assert not [cell for cell in cells if cell.strip(' "\t\r\n\xa0\0')[:1] in tuple("=+-@＝")]

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
 
 import pytest
 from listening import ROOT, Server, write_run, write_tone
@@ -17,7 +18,7 @@ from listening import ROOT, Server, write_run, write_tone
 pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
 pytest.importorskip("flask", reason="needs the extra 'listen'")
 pytest.importorskip("waitress", reason="needs the extra 'listen'")
-import experiments.listen.jobs as jobs
+from experiments.listen import server as serving
 from experiments.listen.__main__ import program
 from experiments.listen.storage import Study
 
@@ -87,7 +88,7 @@ def test_a_test_from_the_first_visit_to_the_report(tmp_path, capsys):
 def test_the_pieces_are_registered_with_what_the_list_says(tmp_path, monkeypatch, capsys):
     served = []
     monkeypatch.setattr(
-        jobs, "make_server", lambda app, host, port: (served.append((host, port)) or Stub(), 1)
+        serving, "make_server", lambda app, host, port: (served.append((host, port)) or Stub(), 1)
     )
     run = write_run(tmp_path / "run", "lstm")
     assert listen("serve", run, "--out", tmp_path / "out", "--per-listener", 1) == 0
@@ -105,6 +106,74 @@ class Stub:
         pass
 
     close = run
+
+
+def serve_nobody(monkeypatch, *arguments):
+    """The exit status of `serve`, which ends at once."""
+    monkeypatch.setattr(serving, "make_server", lambda app, host, port: (Stub(), 1))
+    return listen("serve", *arguments)
+
+
+def test_each_study_has_a_folder_of_its_own(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for k, name in enumerate(("lstm", "rnn", "a" * 100)):
+        write_run(tmp_path / name, name, pieces=1, pitch=300 + 50 * k)
+    write_tone(tmp_path / "people" / "a.wav")
+    for runs in (
+        ["lstm"],
+        ["rnn"],
+        ["lstm", "rnn"],
+        ["rnn", "lstm/"],
+        ["lstm", "--human", "people"],
+        ["a" * 100],
+    ):
+        assert serve_nobody(monkeypatch, *runs) == 0
+    names = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert names[1:] == ["listen-lstm", "listen-lstm-people", "listen-lstm-rnn", "listen-rnn"]
+    assert names[0].startswith("listen-aaa") and len(names[0]) < 100
+    assert f"report {Path('runs/listen-rnn')}" in capsys.readouterr().out
+
+
+def test_a_study_does_not_go_on_with_other_pieces(tmp_path, monkeypatch, capsys):
+    lstm, rnn = (write_run(tmp_path / name, name, pieces=1) for name in ("lstm", "rnn"))
+    again = write_run(tmp_path / "again" / "lstm", "lstm", pieces=1, pitch=700)
+    out = ["--out", tmp_path / "out"]
+    assert serve_nobody(monkeypatch, lstm, *out) == 0
+    before = sorted(path.name for path in (tmp_path / "out/audio").iterdir())
+    capsys.readouterr()
+    for others, word in (
+        ([rnn], "plays lstm, and the runs given have rnn"),
+        ([lstm, rnn], "plays lstm, and the runs given have lstm, rnn"),
+        ([again], "plays other pieces of lstm: 0 of the 2 given now are among its 2"),
+        ([lstm, "--no-level"], "plays other pieces of lstm"),
+    ):
+        assert serve_nobody(monkeypatch, *others, *out) == 2
+        told = capsys.readouterr()
+        assert told.err.count("\n") == 1 and word in told.err and "--change-runs" in told.err and not told.out
+    assert sorted(path.name for path in (tmp_path / "out/audio").iterdir()) == before  # nothing was copied
+    assert serve_nobody(monkeypatch, lstm, *out) == 0  # the same goes on
+    assert serve_nobody(monkeypatch, rnn, *out, "--change-runs") == 0
+    assert len(Study(tmp_path / "out/study.sqlite").samples()) == 4
+
+
+def test_a_run_folder_is_not_taken_for_people(tmp_path, monkeypatch, capsys):
+    run = write_run(tmp_path / "run", "lstm", pieces=1)
+    assert serve_nobody(monkeypatch, run, "--human", run, "--out", tmp_path / "out") == 2
+    assert "expected pieces by people" in capsys.readouterr().err
+    assert serve_nobody(monkeypatch, tmp_path, "--out", tmp_path / "out") == 2
+    assert "name the run folders one by one" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_names_given_are_answered(tmp_path, monkeypatch):
+    apps = []
+    monkeypatch.setattr(serving, "make_server", lambda app, host, port: (apps.append(app) or Stub(), 1))
+    run = write_run(tmp_path / "run", "lstm", pieces=1)
+    names = ["--name", "a.example", "b.example", "--host", "0.0.0.0"]
+    assert listen("serve", run, "--out", tmp_path / "out", *names) == 0
+    client = apps[0].test_client()
+    hosts = ("a.example", "b.example:8000", "localhost", "0.0.0.0:8000", "c.example")
+    assert [client.get("/", base_url=f"http://{host}").status_code for host in hosts] == [200] * 4 + [400]
 
 
 def test_nothing_rated_yet(tmp_path, capsys):
@@ -145,6 +214,21 @@ def test_wrong_use_is_one_line(arguments, message, tmp_path, capsys, monkeypatch
     assert listen(*arguments) == 2
     told = capsys.readouterr().err
     assert message in told and told.count("\n") == 1 and told.startswith("listen")
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing_half(tmp_path, capsys, monkeypatch):
+    def write(wav, data):
+        raise OSError(28, "No space left on device")
+
+    run = write_run(tmp_path / "run", "lstm", pieces=1)
+    monkeypatch.setattr("wave.Wave_write.writeframes", write)
+    assert listen(run, "--out", tmp_path / "out") == 1
+    told = capsys.readouterr().err
+    assert "No space left" in told and told.count("\n") == 1
+    assert (
+        list((tmp_path / "out/audio").iterdir()) == []
+        and Study(tmp_path / "out/study.sqlite").samples() == set()
+    )
 
 
 def test_a_port_in_use_is_one_line(tmp_path, capsys):

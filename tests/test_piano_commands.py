@@ -84,6 +84,16 @@ def test_a_run_of_several_goes_on_where_it_stopped(trained, pieces, tmp_path, ca
     assert (run / "table.md").read_text() == (trained / "table.md").read_text()
 
 
+def test_what_is_wrong_with_the_last_of_several_is_said_first(trained, tmp_path, capsys):
+    run = tmp_path / "run"
+    shutil.copytree(trained, run)
+    last = run / "attention-0" / "checkpoint.safetensors"
+    last.write_bytes(last.read_bytes()[:-9])
+    assert piano("--resume", run, "--quiet") == 2
+    out, err = capsys.readouterr()
+    assert out == "" and f"{last}: damaged" in err and err.count("\n") == 1
+
+
 def test_ctrl_c_in_a_run_of_several_says_how_all_go_on(pieces, tmp_path, monkeypatch, capsys):
     def interrupted_step(trainer, real=Trainer.step):
         if trainer.steps == 5:

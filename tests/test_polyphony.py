@@ -15,6 +15,7 @@ from experiments.polyphony.report import as_text, standing
 from experiments.polyphony.settings import Run, Train
 from experiments.polyphony.training import Diverged, Learner, nll, windows
 from experiments.run_folder import RunFolder
+from scratchnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 
 TINY = dict(hidden=6, epochs=4, batch=2, patience=9)
 
@@ -282,3 +283,50 @@ def test_a_checkpoint_of_other_settings_is_refused(tmp_path, music):
         for use in (lambda c: runs.load_network(run, c), lambda c: runs.resume(c, music, run)):
             with pytest.raises(ValueError, match="expected a network of the settings of the run"):
                 use(other)
+
+
+DAMAGE = {
+    "best renamed": lambda t, m: ({k.replace("best/", "beast/"): v for k, v in t.items()}, m),
+    "best missing": lambda t, m: ({k: v for k, v in t.items() if not k.startswith("best/")}, m),
+    "best of another shape": lambda t, m: (
+        {k: v[..., :1] if k[:4] == "best" else v for k, v in t.items()},
+        m,
+    ),
+    "best no number": lambda t, m: ({k: v * np.nan if k[:4] == "best" else v for k, v in t.items()}, m),
+    "figures without an epoch": lambda t, m: (t, m | {"best": {"valid": 1.0, "test": 1.0}}),
+    "epoch no number": lambda t, m: (t, m | {"best": m["best"] | {"epoch": "1"}}),
+    "loss no number": lambda t, m: (t, m | {"best": m["best"] | {"valid": np.nan}}),
+    "figures a list": lambda t, m: (t, m | {"best": ["epoch", "valid", "test"]}),
+}
+STATE = {
+    "mean of a shape that fits": lambda t, m: (
+        {k: v[..., :1] if k[:4] == "aver" else v for k, v in t.items()},
+        m,
+    ),
+    "mean missing": lambda t, m: ({k: v for k, v in t.items() if not k.startswith("average/")}, m),
+    "never judged": lambda t, m: (t, m | {"best": None}),
+    "epochs below none": lambda t, m: (t, m | {"epoch": -1}),
+    "epochs a text": lambda t, m: (t, m | {"epoch": "1"}),
+    "another generator": lambda t, m: (t, m | {"generators": [{"bit_generator": "MT19937"}] * 2}),
+    "one generator": lambda t, m: (t, m | {"generators": m["generators"][:1]}),
+}
+
+
+@pytest.mark.parametrize("name", [*DAMAGE, *STATE])
+def test_what_is_damaged_is_said_before_the_training(tmp_path, music, name):
+    config = tiny(epochs=1)
+    run = RunFolder.create(tmp_path / "run", "polyphony", config)
+    learner = Learner(config, music)
+    learner.best, learner.best_weights = {"epoch": 1, "valid": 1.0, "test": 1.0}, learner.network.state_dict()
+    learner.epoch = 1
+    runs.save(learner, run)
+    assert runs.resume(config, music, run).done and runs.load_network(run, config)
+    save_checkpoint(run.checkpoint, *(DAMAGE | STATE)[name](*load_checkpoint(run.checkpoint)))
+    uses = [lambda: runs.resume(config, music, run)]
+    if name in DAMAGE:  # also of what composing needs
+        uses.append(lambda: runs.load_network(run, config))
+    for use in uses:
+        with pytest.raises(CheckpointError) as caught:
+            use()
+        text = str(caught.value)
+        assert text.startswith(f"{run.checkpoint}: does not fit") and len(text) < 500

@@ -83,7 +83,7 @@ def test_everything(tmp_path, data, capsys):
     folder = tmp_path / "new" / "run"
     flags = "--epochs 2 --frames 12 --prime 2 --prime-frames 4 --bpm 400 --engine built-in --seed 3".split()
     assert polyphony("--hidden", 6, *flags, "--data", data, "--out", folder) == 0
-    assert content(folder) == TRAINED | {"composed.mid", "composed.wav", "composed.png"}
+    assert content(folder) == TRAINED | {"composed.mid", "composed.wav", "composed.png", "composed.json"}
     out, err = capsys.readouterr()
     assert "LSTM, 1 x 6 units, 2,920 weights" in out and "JSB Chorales: train 6 pieces" in out
     assert f"16 frames, 2 s: {folder / 'composed.mid'}, composed.wav (sound: built-in)" in out
@@ -140,12 +140,12 @@ def test_resume_a_finished_run(run, capsys):
 
 def test_compose(run, tmp_path, capsys):
     assert polyphony("compose", run, "--frames", 5, "--no-wav", "--seed", 6) == 0
-    assert content(run) == TRAINED | {"composed-6.mid", "composed-6.png"}
+    assert content(run) == TRAINED | {"composed-1.mid", "composed-1.png", "composed-1.json"}
     assert capsys.readouterr().err == ""
     same, other = tmp_path / "a.mid", tmp_path / "b.mid"
     assert polyphony("compose", run, "--frames", 5, "--no-wav", "--seed", 6, "--out", same) == 0
     assert polyphony("compose", run, "--frames", 5, "--no-wav", "--seed", 7, "--out", other) == 0
-    assert (run / "composed-6.mid").read_bytes() == same.read_bytes() != other.read_bytes()
+    assert (run / "composed-1.mid").read_bytes() == same.read_bytes() != other.read_bytes()
     assert read_midi(same).tempos[0][1] == pytest.approx(90)
 
 

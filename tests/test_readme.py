@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "experiments").glob("*/README.md"))]
+PAGES = [ROOT / "README.md", ROOT / "docs" / "README.md", *sorted((ROOT / "experiments").glob("*/README.md"))]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
@@ -51,6 +51,17 @@ def test_the_weights_travel(tmp_path, monkeypatch):
         exec(travel, names)
     for name, param in names["model"].params.items():
         np.testing.assert_array_equal(param, before[name])
+
+
+def test_pictures_and_recordings_come_first_and_are_small():
+    text = PAGES[0].read_text(encoding="utf-8")
+    shown = set(re.findall(r"\]\(docs/([a-z]+\.(?:png|svg|mp3))\)", text[: text.index("```sh")]))
+    files = {path.name: path.stat().st_size for path in (ROOT / "docs").iterdir() if path.suffix != ".md"}
+    assert shown == set(files)
+    assert sum(files.values()) < 2e6
+    assert all(size < 200_000 for name, size in files.items() if not name.endswith(".mp3"))
+    made = PAGES[1].read_text(encoding="utf-8")
+    assert all(f"({name})" in made for name in files)
 
 
 def test_no_blank_is_left():

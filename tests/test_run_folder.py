@@ -1,3 +1,4 @@
+import gc
 import json
 import os
 import re
@@ -9,12 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from locking import another_process
 
 pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
-import experiments.run_folder
+import experiments.environment
+from experiments import json_files, locks
 from experiments.errors import UserError
-from experiments.run_folder import RunFolder
+from experiments.figures import held_out_curve
+from experiments.json_files import points
+from experiments.run_folder import Busy, RunFolder
 from experiments.settings import Fraction, PositiveFloat, PositiveInt
+from scratchnet.files import atomic_path, leftovers, temporary_path
 
 Scale = Enum("Scale", ["minor", "blues"])
 
@@ -48,6 +54,34 @@ def test_the_settings_come_back_equal(run):
 )
 def test_text_that_looks_like_something_else(tmp_path, name):
     assert RunFolder.create(tmp_path / "r", config=Config(name=name)).config(Config).name == name
+
+
+ODD = [
+    "-x",
+    " a  b ",
+    "é♯🎹",
+    "a'b\"c",
+    "$(ls);*?[",
+    "a\nb\tc",
+    "%s%d{}",
+    "~",
+    "x" * 200,
+    "#",
+    "a\x1b[2J",
+    "C:\\x",
+]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_paths(tmp_path, name):
+    config = Config(out=tmp_path / name)
+    run = RunFolder.create(config.out, config=config)
+    run.log(step=1)
+    run.write_metrics({name: name})
+    again = RunFolder.resume(config.out)
+    assert (
+        again.config(Config) == config and again.rows() == [{"step": 1}] and again.metrics() == {name: name}
+    )
 
 
 def test_default_folders_are_named_after_the_time_and_do_not_meet(tmp_path, monkeypatch):
@@ -106,7 +140,7 @@ def test_rows_can_be_dropped(run):
     with open(run.folder / "log.jsonl", "a") as file:
         file.write('3\n{"step": 4, "lo')
     kept = run.rows()[:4]
-    run.keep_rows(lambda row: row["step"] <= 3)
+    run.keep_rows("step", 3)
     run.sync_log()
     assert run.rows() == kept and (run.folder / "log.jsonl").read_text().count("\n") == 4
 
@@ -166,6 +200,154 @@ def test_the_log_is_on_disk_at_once_and_survives_a_torn_line(run):
     assert run.rows() == [{"step": 1, "loss": 0.5}, {"step": 3}]
 
 
+DEEP = b"[" * 10**6
+NO_ROWS = [
+    b"", b"\n", b"\x00" * 4096 + b"\n", b'{"step": 4\xff}\n', b"\xff\xfe\n", DEEP, b"3\n", b"null\n", b"[]\n",
+    b'"step"\n', b"{}\n", b'{"loss": 1.0}\n', b'{"step": null, "loss": 1.0}\n', b'{"step": "4", "loss": 1}\n',
+    b'{"step": NaN, "loss": 1}\n', b'{"step": 1e999, "loss": 1}\n', b'{"step": true, "loss": 1}\n',
+    b'{"step": [4], "loss": 1}\n', b'{"step": ' + b"9" * 5000 + b', "loss": 1}\n', b'{"step": 4, "lo',
+    b'{"step": ' + b"9" * 400 + b', "loss": 1}\n', b'{"step": 4, "x": "' + b"x" * 2**21 + b'"}\n',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", NO_ROWS, ids=lambda line: repr(line[:24]))
+def test_lines_that_are_no_rows_are_passed_over(run, line):
+    run.log(step=1, loss=0.5)
+    with open(run.folder / "log.jsonl", "ab") as file:
+        file.write(line)
+    run.log(step=2, loss=None)
+    run.log(step=3, loss=0.25)
+    rows = run.rows("step")
+    assert [row["step"] for row in rows] == [1, 2, 3]
+    assert points(rows, "step", "loss") == held_out_curve([{**row, "held_out": row["loss"]} for row in rows])
+    assert points(rows, "step", "loss") == [[1, 0.5], [3, 0.25]]
+    assert run.rows("step", "loss") == [rows[0], rows[2]]
+    run.keep_rows("step", 2)
+    assert (run.folder / "log.jsonl").read_text() == '{"step": 1, "loss": 0.5}\n{"step": 2, "loss": null}\n'
+
+
+@pytest.mark.parametrize(
+    "text", [b"", DEEP, b'{"a": \xff}', b"[]", b"null", b'{"a": ' + b"9" * 5000 + b"}", b"{"]
+)
+def test_json_files_that_are_damaged(run, text):
+    (run.folder / "metrics.json").write_bytes(text)
+    for use in (run.metrics, lambda: run.write_metrics({"x": 1}), lambda: RunFolder.resume(run.folder)):
+        with pytest.raises(UserError) as caught:
+            use()
+        assert str(caught.value) == f"{run.folder / 'metrics.json'}: expected a JSON object"
+    assert (run.folder / "metrics.json").read_bytes() == text
+    (run.folder / "environment.json").write_bytes(text)
+    with pytest.raises(UserError, match="is not of a run"):
+        RunFolder.create(run.folder, config=CONFIG, overwrite=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="POSIX")
+@pytest.mark.parametrize("make", [os.mkdir, getattr(os, "mkfifo", None)])
+@pytest.mark.parametrize("name", ["log.jsonl", "metrics.json"])
+def test_what_might_be_read_for_ever(run, name, make):
+    make(run.folder / name)
+    with pytest.raises(UserError, match=f"{name}: expected a"):
+        RunFolder.resume(run.folder)
+
+
+def test_a_json_file_beyond_all_bounds(tmp_path, monkeypatch):
+    monkeypatch.setattr(json_files, "MOST_BYTES", 10)
+    (tmp_path / "a.json").write_text('{"a": "1234567890"}')
+    with pytest.raises(UserError, match="a.json: expected a JSON list"):
+        json_files.read_json(tmp_path / "a.json", list)
+
+
+MINE = [
+    "metrics.part-0123456789abcdef.json", ".metrics.part-0123456789abcde.json", ".metrics.0123abcd.json",
+    ".gates.part-0123456789ABCDEF.png", ".notes.txt", "samples/.a.part_0123456789abcdef.wav",
+    "samples/tmpabcdefgh/sound.raw", "samples/mine.wav", "composed-3/.x.part-012345678.mid", ".git/config",
+]  # fmt: skip
+
+
+def test_leftovers_go_and_a_users_files_stay(run):
+    before = {path.name for path in run.folder.iterdir()}
+    for name in MINE:
+        run.path(name).write_text("mine")
+    for name in ("metrics.json", "checkpoint.safetensors", "samples/lstm-1.wav", "lstm-0/best.safetensors"):
+        temporary_path(run.path(name)).write_text("half")
+    raw = temporary_path(run.path("samples/lstm-2.wav"))
+    raw.mkdir()
+    (raw / "sound.raw").write_text("half")
+    composing = run.path("composed-4/01.wav")
+    with atomic_path(composing) as written:  # by a process that lives
+        written.write_text("composed")
+        again = RunFolder.resume(run.folder)
+        assert written.exists()
+    files = {path.relative_to(run.folder).as_posix() for path in run.folder.rglob("*") if path.is_file()}
+    assert files == {*before, *MINE, "composed-4/01.wav"}
+    assert all((run.folder / name).read_text() == "mine" for name in MINE)
+    temporary_path(run.path("log.jsonl")).write_text("half")
+    RunFolder.create(again.folder, config=CONFIG, overwrite=True)
+    assert not leftovers(run.folder)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="POSIX")
+def test_folders_behind_links_are_not_touched(run, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    temporary = temporary_path(elsewhere / "a.wav")
+    temporary.touch()
+    (run.folder / "samples").symlink_to(elsewhere)
+    RunFolder.resume(run.folder)
+    assert temporary.exists()
+
+
+def test_one_process_at_a_time_works_in_a_folder(tmp_path):
+    run = RunFolder(RunFolder.create(tmp_path / "run", config=CONFIG).folder)
+    gc.collect()  # it has no lock now
+    with another_process(run.folder / ".lock") as process:
+        leftover = temporary_path(run.path("metrics.json"))
+        leftover.touch()
+        before = {path: path.read_bytes() for path in run.folder.iterdir()}
+        for use in (
+            lambda: RunFolder.resume(run.folder),
+            lambda: RunFolder.create(run.folder, config=CONFIG, overwrite=True),
+        ):
+            with pytest.raises(
+                Busy, match=rf"run: another process \({process.pid} on .+\) works in this folder"
+            ):
+                use()
+        assert {path: path.read_bytes() for path in run.folder.iterdir()} == before
+        assert RunFolder.open(run.folder).config(Config) == CONFIG  # to look, and to compose, is free
+        process.kill()
+        process.wait()
+    RunFolder.resume(run.folder)
+    assert not leftover.exists()
+
+
+def test_the_lock_goes_with_the_run(tmp_path):
+    run = RunFolder.create(tmp_path / "run", config=CONFIG)
+    again = RunFolder.resume(run.folder)  # the same process may
+    assert (run.folder / ".lock").exists()
+    del run, again
+    gc.collect()
+    assert not (tmp_path / "run" / ".lock").exists() and not locks._held
+
+
+def test_a_lock_that_stayed_is_no_file_of_a_stranger(tmp_path):
+    (tmp_path / ".lock").touch()
+    assert RunFolder.create(tmp_path, config=CONFIG).config(Config) == CONFIG
+
+
+def test_settings_of_one_of_two_kinds(run, tmp_path):
+    @dataclass(frozen=True)
+    class Resumed(Config):
+        resume: Path | None = None
+
+    other = RunFolder.create(tmp_path / "other", config=Resumed(steps=3, resume=Path("x")))
+    for kinds in ((Config, Resumed), (Resumed, Config)):
+        assert other.config(*kinds) == Resumed(steps=3, resume=Path("x"))
+    assert run.config(Config, Resumed) == CONFIG
+    (run.folder / "config.yaml").write_text("stesp: 3")
+    with pytest.raises(UserError, match="no setting 'stesp'; did you mean steps"):
+        run.config(Config, Resumed)
+
+
 def test_json_without_nan(run):
     run.log(loss=float("nan"), norms=np.array([1.0, np.inf]))
     run.write_metrics({"loss": np.float64("nan"), "worst": -np.inf, "path": Path("x"), "n": np.int64(3)})
@@ -210,19 +392,19 @@ def test_the_commit_is_that_of_this_checkout_only(tmp_path, monkeypatch):
         identity = ["-c", "user.name=x", "-c", "user.email=x", "-c", "commit.gpgsign=false"]
         subprocess.run(["git", "-C", str(tmp_path), *identity, *arguments], check=True, capture_output=True)
 
-    script = tmp_path / "experiments" / "run_folder.py"
+    script = tmp_path / "experiments" / "environment.py"
     script.parent.mkdir()
     script.write_text("x")
-    monkeypatch.setattr(experiments.run_folder, "__file__", str(script))
-    assert experiments.run_folder.commit() is None
+    monkeypatch.setattr(experiments.environment, "__file__", str(script))
+    assert experiments.environment.commit() is None
     git("init")
     git("add", ".")
     git("commit", "-m", "first")
-    assert re.fullmatch("[0-9a-f]{40,64}", experiments.run_folder.commit())
+    assert re.fullmatch("[0-9a-f]{40,64}", experiments.environment.commit())
     script.write_text("y")
-    assert experiments.run_folder.commit().endswith("+changes")
+    assert experiments.environment.commit().endswith("+changes")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert experiments.run_folder.commit() is None
+    assert experiments.environment.commit() is None
 
 
 def test_paths_inside_folders(run):

@@ -41,6 +41,7 @@ class Train:
     out: Path | None = None
     name: str = ""
     threshold: float = 0.5
+    decay: bool | None = None
 
     def __post_init__(self):
         if self.quick and self.seed == 13:
@@ -145,6 +146,92 @@ def test_a_configuration_file_may_give_the_positional(tmp_path):
     assert config == Compose(Path("runs/x"))
 
 
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        ("--quick true", Train(quick=True)),
+        ("--quick false --sound FALSE", Train(sound=False)),
+        ("--sound --quick", Train(quick=True)),
+        ("--decay", Train(decay=True)),
+        ("--decay false --seed 3", Train(decay=False, seed=3)),
+        ("--decay null", Train(decay=None)),
+        ("--decay=null", Train(decay=None)),
+        ("--no-decay --quick=true", Train(decay=False, quick=True)),
+    ],
+)
+def test_switches_take_what_their_help_says(argv, expected):
+    assert make_parser(Train).parse(argv.split()) == expected
+
+
+def test_a_switch_leaves_other_words_to_arguments():
+    @dataclass(frozen=True)
+    class Render:
+        run: Path
+        quiet: bool = False
+
+    assert make_parser(Render).parse(["--quiet", "null"]) == Render(Path("null"), True)
+    assert make_parser(Render).parse(["--quiet", "true", "true"]) == Render(Path("true"), True)
+    assert make_parser(Render).parse(["--quiet", "--", "true"]) == Render(Path("true"), True)
+
+
+ENDLESS = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9) or 'x'}]\n" for n in range(9))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed: &a [*a]", "expected values without YAML's & and *"),
+        ("seed: &a 3", "expected values without YAML's & and *"),
+        ("layer_sizes: &a [*a, *a]", "expected values without YAML's & and *"),
+        (ENDLESS, "expected values without YAML's & and *"),
+        ("seed: " + "[" * 10**5, "expected settings like `seed: 3`, got lists in lists"),
+        ("seed: " + "{a: " * 10**4, "expected settings like `seed: 3`, got lists in lists"),
+        ("layer_sizes: [[3]]", "got lists in lists"),
+        (f"seed: {10**400}", "seed: expected an integer >= 0, got an integer of 1329 bits"),
+        (f"learning_rate: {10**400}", ""),
+        (f"threshold: -{10**400}", ""),
+        (f"clip: {10**400}", ""),
+        (f"layer_sizes: [{10**400}]", "layer_sizes: expected a list, each an integer >= 1, got"),
+        (f"seed: {2**63}", "seed: expected an integer >= 0, got 9223372036854775808"),
+        ("seed: " + "7" * 5000, "expected a YAML file of settings"),
+        ("seed: " + "x" * 5000, "seed: expected an integer >= 0, got xxx"),
+        ("name: " + "x" * 200_000, "expected values of at most 131072 characters, got 'xxx"),
+        ("x" * 900 + ": 3", "no setting 'xxx"),
+        ("# " + "x" * 2**22, "of at most 4194304 bytes"),
+        ("seed: !!python/object/apply:os.getcwd []", ""),
+        ("seed: !!binary AAAA", ""),
+        ("seed: 2026-01-01", "seed: expected an integer >= 0, got 2026-01-01"),
+        ("seed: ? x", ""),
+        ("? [seed]\n: 3", ""),
+        ("seed: 3\n---\nseed: 4", ""),
+    ],
+)
+def test_hostile_files(tmp_path, text, message):
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    for parse in (
+        make_parser(Train).parse_file,
+        lambda path: make_parser(Train).parse(["--config", str(path)]),
+    ):
+        with pytest.raises(UserError) as caught:
+            parse(path)
+        said = str(caught.value)
+        assert said.startswith(f"{path}: {message}") or message in said
+        assert len(said) < 400 + 2 * len(str(path)) and "\n" not in said
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [f"--seed={10**400}", "--seed=" + "9" * 5000, f"--threshold={10**400}", "--threshold=1e999",
+     "--seed=" + "[" * 5000, "--layer-sizes " + "9" * 5000, "--" + "z" * 9000, "--key=" + "x" * 10**5,
+     "--seed=&a [*a]", "--threshold=" + "9" * 5000, f"--clip=-{10**400}"],
+)  # fmt: skip
+def test_hostile_arguments(argv):
+    with pytest.raises(UserError) as caught:
+        make_parser(Train).parse(argv.split(maxsplit=1))
+    assert len(str(caught.value)) < 400 and "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize("spelling", ["--print-config", "--print_config"])
 def test_the_printed_configuration_can_be_read_back(tmp_path, capsys, spelling):
     flags = "--seed 4 --clip 1e-7 --scale minor --name no".split()
@@ -217,13 +304,13 @@ def test_help(capsys):
 @pytest.mark.parametrize(
     ("hint", "good", "bad"),
     [
-        (PositiveInt, [1, 10**30], [0, -1, True, 1.0, None, "1"]),
+        (PositiveInt, [1, 2**63 - 1], [0, 2**63, 10**400, -1, True, 1.0, None, "1"]),
         (NonNegativeInt, [0, 1], [-1]),
         (PositiveFloat, [5e-324, 1, 1e300], [0.0, -1.0, float("nan"), float("inf"), True]),
         (NonNegativeFloat, [0.0], [-1e-9, float("inf")]),
         (Fraction, [0, 0.5, 1], [-0.1, 1.1, float("nan")]),
         (Annotated[float, Range(above=0, below=1)], [0.5], [0, 1]),
-        (float, [-1e300, 0], [float("-inf"), "1"]),
+        (float, [-1e300, 0], [10**400, float("-inf"), "1"]),
         (int | None, [None, -3], [0.5]),
         (Literal["a", 2], ["a", 2], ["b", None]),
         (list[Fraction], [[], [0.5, 1]], [[0.5, 2], 0.5]),

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from experiments.processes import in_processes
-from experiments.streams import WarningLines, printable, warnings_as_lines, write_line
+from experiments.streams import WarningLines, printable, say, warnings_as_lines, write_line
 
 CODE = """
 import os, sys, warnings
@@ -126,9 +126,15 @@ def test_python_shows_warnings_again_afterwards():
 
 def test_a_line_does_not_control_the_terminal():
     file = io.StringIO()
-    write_line("a\x1b]0;b\x07 é\n\u2028\ud800", file)
-    assert file.getvalue() == "a\\x1b]0;b\\x07 é\\n\\u2028\\ud800\n"
+    write_line("a\x1b]0;b\x07 é\n\u202e\ud800  c", file)
+    assert file.getvalue() == "a\\x1b]0;b\\x07 é \\u202e\\ud800 c\n"
     assert printable("plain text, ♯") == "plain text, ♯"
+
+
+def test_titles_do_not_control_the_terminal(capsys):
+    say("a\x1b[2J title\n\tof ♯ – ·\n")
+    say()
+    assert capsys.readouterr().out == "a\\x1b[2J title\n\\tof ♯ – ·\n\n\n"
 
 
 def test_a_line_stands_above_a_progress_bar():

@@ -26,6 +26,7 @@ from experiments.run_folder import BEST, CHECKPOINT, LOG, RunFolder
 from experiments.token_jobs import afterwards, learn
 from experiments.token_training import earlier, load_best, load_network
 from scratchnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from scratchnet.files import temporary_path
 from scratchnet.training import Diverged, evaluate
 
 ROOT = Path(__file__).parents[1]
@@ -133,7 +134,7 @@ def test_stopped_while_writing(name, count, expected, tmp_path, monkeypatch):
         nonlocal left
         left -= path.name == name
         if not left:
-            path.with_name(f".{path.stem}.0123abcd{path.suffix}").touch()  # what a kill would leave
+            temporary_path(path).touch()  # what a kill would leave
             raise OSError("no power")
         save_checkpoint(path, tensors, metadata)
 

@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import time
+import warnings
 
 import pytest
 
@@ -20,6 +21,8 @@ def work(job):
         os.kill(os.getpid(), signal.SIGKILL)
     if job == "raise":
         raise ArithmeticError("one\ntwo")
+    if job == "warn":
+        warnings.warn("careful", RuntimeWarning, stacklevel=1)
     if job == "cannot be pickled":
         return lambda: 0
     return job * 2
@@ -65,3 +68,10 @@ def test_what_cannot_start_is_an_error(monkeypatch):
     with pytest.raises(RuntimeError, match="cannot start a process.*__main__"):
         list(in_workers(work, [1], workers=1))
     assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_a_job_warns_of_is_heard(workers):
+    with pytest.warns(RuntimeWarning, match="^careful$") as caught:
+        assert results([1, "warn"], workers=workers) == [(2, None), ("warnwarn", None)]
+    assert len(caught) == 1

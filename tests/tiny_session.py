@@ -47,7 +47,7 @@ def begin_or_go_on(folder, **options):
     """The Session of a new run, or of the one that is in the folder."""
     folder.mkdir(exist_ok=True)
     (folder / CONFIG).touch()
-    session = make_session(RunFolder(folder), **options)
+    session = make_session(RunFolder.resume(folder), **options)
     if session.run.checkpoint.exists():
         session.resume()
     return session

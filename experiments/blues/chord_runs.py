@@ -9,9 +9,12 @@ from experiments.blues.chords import chord_learner, learn_alone
 from experiments.blues.recipes import RECIPES
 from experiments.errors import UserError
 from experiments.interrupts import deferred_interrupt
+from experiments.json_files import is_number
 from experiments.progress import Progress
 from experiments.run_folder import LOG
-from scratchnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from experiments.token_training import does_not_fit
+from scratchnet.checkpoint import load_checkpoint, save_checkpoint
+from scratchnet.messages import brief
 
 COLUMNS = ("seed", "success", "choruses", "steps", "seconds", "goes_on")
 
@@ -63,10 +66,7 @@ def finished(config, run):
         If the log does not hold such rows, of the first seeds.
     """
     rows = run.rows()
-    whole = all(
-        isinstance(row, dict) and all(isinstance(row.get(name), int | float) for name in COLUMNS)
-        for row in rows
-    )
+    whole = all(isinstance(row.get(name), int | float) for row in rows for name in COLUMNS)
     seeds = range(config.seed, config.seed + config.seeds)
     if not whole or [row["seed"] for row in rows] != list(seeds[: len(rows)]):
         raise UserError(f"{run.folder / LOG}: expected a row for each of the first seeds of {seeds[0]} to "
@@ -129,6 +129,8 @@ def restore(learner, run, seed):
         if metadata["seed"] != seed:  # of the seed before, whose row was the last to be written
             return 0.0
         learner.load_state(tensors, metadata["memory"])
+        if not is_number(metadata["seconds"]):
+            raise ValueError(f"expected seconds, got {brief(metadata['seconds'])}")
         return float(metadata["seconds"])
     except (KeyError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{run.checkpoint}: does not fit the settings of the run ({error})") from None
+        raise does_not_fit(run.checkpoint, error) from None

@@ -7,6 +7,7 @@ from encoders.piano_roll import draw_piano_roll
 from encoders.score import Score, Track
 from experiments.blues.composing import TICKS, TRACKS, Player
 from experiments.figures import draw_activity, draw_curve
+from experiments.json_files import is_number
 
 
 def draw_choruses(path, choruses, form, bpm, title, given=0):
@@ -34,15 +35,19 @@ def draw_training(path, rows, form):
     have gone over a stretch twice.
     """
     rows = [row for _, row in sorted({row["choruses"]: row for row in rows}.items())]
-    x = [row["choruses"] for row in rows]
+    x, melody = [row["choruses"] for row in rows], any("melody_loss" in row for row in rows)
+
+    def curve(name):
+        return x, [row[name] if is_number(row.get(name)) else np.nan for row in rows]
+
     series = {
-        "melody, held-out pieces": (x, [row.get("melody_loss", np.nan) for row in rows]),
-        "chords, held-out pieces": (x, [row["chord_loss"] for row in rows]),
-        "both, training pieces": (x, [row["loss"] for row in rows]),
+        "melody, held-out pieces": curve("melody_loss"),
+        "chords, held-out pieces": curve("chord_loss"),
+        "both, training pieces": curve("loss"),
     }
-    if "melody_loss" not in rows[0]:
+    if not melody:
         series = {"chords": series["chords, held-out pieces"]}
-    floors = {"exact floor of the melody": loss_floor(form)} if "melody_loss" in rows[0] else {}
+    floors = {"exact floor of the melody": loss_floor(form)} if melody else {}
     draw_curve(
         path,
         series,

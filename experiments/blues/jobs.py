@@ -12,33 +12,32 @@ from experiments.blues import composing, figures, runs
 from experiments.blues.evaluation import evaluate
 from experiments.blues.recipes import RECIPES
 from experiments.blues.settings import Chords, Run, Train
+from experiments.compositions import HOW, how_made, new_piece, write_how
 from experiments.errors import UserError, import_extra
 from experiments.progress import Progress
-from experiments.run_folder import CONFIG, RunFolder
+from experiments.run_folder import RunFolder
 from experiments.settings import expect_resumed
+from experiments.streams import say
 
 DRAWN = 4  # choruses in a picture, at most
 SAMPLED_SECONDS = 1200
 
 
-def say(text=""):
-    print(text, flush=True)
-
-
 def run_all(config):
     """`python -m experiments.blues`."""
     engine = choose_engine(config, config.choruses)
-    run, network, pieces = train_and_draw(config)
+    run, network, pieces, reached = train_and_draw(config)
     rng = np.random.default_rng([config.seed, 3])
     prime = composing.prime_from_piece(int(rng.choice(pieces.fresh)), 1, pieces.form)
     write_composition(config, run.path("composed.mid"), network, pieces, prime, rng, config.choruses, engine)
+    write_how(run.path(HOW), how_made("blues", run.folder, reached, config))
     report(run, network, pieces, config.seed)
     say(f"\nEverything is in {run.folder}. Listen: {run.folder / 'composed.wav'}")
 
 
 def run_train(config):
     """`train`."""
-    run, network, pieces = train_and_draw(config)
+    run, network, pieces, _ = train_and_draw(config)
     report(run, network, pieces, config.seed)
     say(f"\nThe run is in {run.folder}. Compose: {runs.command('compose', run)}")
 
@@ -48,7 +47,7 @@ def train_and_draw(config):
     resumed = getattr(config, "resume", None)
     if resumed:
         expect_resumed(config)
-        run = RunFolder.open(resumed)
+        run = RunFolder.resume(resumed)
         settings = settings_of(run)
         learner = runs.resume(settings, run)
         if learner.done:
@@ -72,12 +71,12 @@ def train_and_draw(config):
     best = runs.learn(learner, run, config.quiet)
     say(f"best network: after {best['choruses']} choruses")
     run.write_metrics({"learning": best, "weights": network.parameter_count})
-    figures.draw_training(run.path("learning.png"), run.rows(), pieces.form)
+    figures.draw_training(run.path("learning.png"), run.rows("choruses"), pieces.form)
     bits = pieces.stream(pieces.fresh[:1, None])[:, :, 0]
     figures.draw_gates(
         run.path("gates.png"), network, pieces, bits, "Gates and cell states over a fresh chorus"
     )
-    return run, network, pieces
+    return run, network, pieces, {"choruses": best["choruses"]}
 
 
 def choose_engine(config, count):
@@ -174,24 +173,14 @@ def report(run, network, pieces, seed, choruses=1000):
 def run_compose(config):
     """`compose`."""
     run = RunFolder.open(config.run)
-    network, pieces = runs.load_network(run, settings_of(run))
-    midi_path = Path(config.out) if config.out else run.path(f"composed-{config.seed}.mid")
-    if midi_path.suffix.lower() not in (".mid", ".midi"):
-        raise UserError(f"--out: expected a name that ends in .mid, got {midi_path}")
-    if not midi_path.parent.is_dir():
-        raise UserError(f"--out: no such folder: {midi_path.parent}")
-    for path in (
-        midi_path,
-        *(midi_path.with_suffix(s) for s in ((".wav", ".png") if config.wav else (".png",))),
-    ):
-        if path.is_dir():
-            raise UserError(f"--out: expected the name of a file, and {path} is a folder")
-        if path.exists() and not config.overwrite:
-            raise UserError(f"{path} is there already; choose another --out or ask to --overwrite it")
+    network, pieces, reached = runs.load_network(run, settings_of(run))
     engine = choose_engine(config, config.choruses) if config.wav else None
     rng = np.random.default_rng([config.seed, 3])
     prime = read_prime(config, pieces, rng)
-    write_composition(config, midi_path, network, pieces, prime, rng, config.choruses, engine)
+    suffixes = (".wav", ".png") if config.wav else (".png",)
+    how = how_made("blues", config.run, reached, config)
+    with new_piece(config.out, run.folder, suffixes, config.overwrite, how) as midi_path:
+        write_composition(config, midi_path, network, pieces, prime, rng, config.choruses, engine)
 
 
 def read_prime(config, pieces, rng):
@@ -212,14 +201,13 @@ def read_prime(config, pieces, rng):
 def settings_of(run):
     """The settings of a run with a checkpoint, whichever command made it."""
     run.require_checkpoint()
-    text = (run.folder / CONFIG).read_text(encoding="utf-8", errors="replace")
-    return run.config(Train if "resume:" in text else Run)
+    return run.config(Train, Run)
 
 
 def run_evaluate(config):
     """`evaluate`."""
     run = RunFolder.open(config.run)
-    network, pieces = runs.load_network(run, settings_of(run))
+    network, pieces, _ = runs.load_network(run, settings_of(run))
     report(run, network, pieces, config.seed, config.choruses)
 
 
@@ -229,7 +217,7 @@ def run_chords(config):
 
     if config.resume:
         expect_resumed(config)
-        run = RunFolder.open(config.resume)
+        run = RunFolder.resume(config.resume)
         settings = replace(run.config(Chords), quiet=config.quiet)
     else:
         run, settings = RunFolder.create(config.out, "blues-chords", config, config.overwrite), config

@@ -13,12 +13,16 @@ from experiments.blues.recipes import RECIPES, blues_wiring, make_network
 from experiments.blues.training import losses, make_learner, make_pieces
 from experiments.errors import UserError
 from experiments.interrupts import deferred_interrupt
+from experiments.json_files import is_number
 from experiments.progress import Progress
+from experiments.token_training import does_not_fit, expect_weights
 from scratchnet.cell_blocks import CellBlocks
-from scratchnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from scratchnet.checkpoint import CheckpointError, expect_like, load_checkpoint, parts_of, save_checkpoint
+from scratchnet.messages import brief, cut
 
 EVALUATIONS = 50  # of a training: how often held-out pieces are looked at
 CHECKPOINT_SECONDS = 15
+SPARSE = 16  # of the connections that a network could have, it has more than a 16th
 
 
 def form_of(config):
@@ -64,7 +68,7 @@ def learn(learner, run, quiet=False):
         If the loss or a weight is no longer a number; the checkpoint is then that of the evaluation before.
     """
     pieces, network = learner.pieces, learner.network
-    best = load_best(run) if learner.learned else None
+    best = load_best(run, learner) if learner.learned else None
     every = max(learner.choruses // EVALUATIONS, 1)
     recent, saved = [], time.monotonic()
     with (
@@ -129,14 +133,25 @@ def save(learner, run, best):
     save_checkpoint(run.checkpoint, tensors, metadata)
 
 
-def load_best(run):
-    """(parameters, figures) of the best network of a run, or None if none has been judged yet."""
+def load_best(run, learner):
+    """(parameters, figures) of the best network of a run, or None if none has been judged yet.
+
+    Raises
+    ------
+    CheckpointError
+        If the checkpoint is damaged or is not of such a learner.
+    """
     tensors, metadata = load_checkpoint(run.checkpoint)
-    if metadata.get("best") is None:
-        return None
-    return {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("best/")}, metadata[
-        "best"
-    ]
+    best, parts = metadata.get("best"), parts_of(tensors)
+    try:
+        if best is None and not learner.done:
+            return None
+        expect_like(parts.get("best", {}), learner.network.state_dict(), "best network")
+        if not all(is_number(best[name]) for name in ("choruses", "total")):
+            raise ValueError(f"expected figures of the best network, got {brief(best)}")
+    except (KeyError, ValueError, TypeError) as error:
+        raise does_not_fit(run.checkpoint, error) from None
+    return parts["best"], best
 
 
 def resume(config, run):
@@ -153,7 +168,9 @@ def resume(config, run):
     try:
         learner.load_state(tensors, metadata["memory"])
     except (KeyError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{run.checkpoint}: does not fit the settings of the run ({error})") from None
+        raise does_not_fit(run.checkpoint, error) from None
+    if learner.learned:
+        load_best(run, learner)  # what is wrong with it is said now, not after the training
     return learner
 
 
@@ -167,8 +184,30 @@ def check_format(run, metadata, config):
         )
 
 
+def least_weights(options):
+    """How many weights a network of `CellBlocks.options` has at least; a ValueError if they are none."""
+    w = options["wiring"]
+    sizes = [*w["inputs"].values(), *(n for b in w["blocks"].values() for n in (b["blocks"], b["cells"]))]
+    sizes += [o["units"] for o in w["outputs"].values()]
+    if not all(type(size) is int and 0 < size < 2**31 for size in sizes):
+        raise ValueError("expected whole numbers of units")
+    if options["dtype"] not in ("float32", "float64"):
+        raise ValueError(f"expected float32 or float64, got {brief(options['dtype'])}")
+    blocks = sum(b["blocks"] for b in w["blocks"].values())
+    cells = sum(b["blocks"] * b["cells"] for b in w["blocks"].values())
+    units = 3 * blocks + cells + sum(o["units"] for o in w["outputs"].values())
+    return units * (sum(w["inputs"].values()) + cells + 1) // SPARSE
+
+
+def expect_units(network, form):
+    """A ValueError if a network does not hear and say what the format has."""
+    wiring, D = network.wiring, form.chord_units + form.melody_units
+    if (wiring.input_size, wiring.output_size) != (D, D):
+        raise ValueError(f"expected {D} inputs and outputs, got {wiring.input_size} and {wiring.output_size}")
+
+
 def load_network(run, config):
-    """The trained network of a run and its pieces.
+    """The trained network of a run, its pieces, and how far it has learned: {"choruses": 4}.
 
     Raises
     ------
@@ -177,14 +216,16 @@ def load_network(run, config):
     """
     tensors, metadata = load_checkpoint(run.require_checkpoint())
     check_format(run, metadata, config)
-    prefix = "last/" if metadata.get("best") is None else "best/"
+    weights = parts_of(tensors).get("last" if metadata.get("best") is None else "best", {})
     try:
         if metadata["memory"]["learned"] == 0:
             raise UserError(f"{run.folder}: nothing has been learned yet; {go_on(run)}")
+        expect_weights(least_weights(metadata["network"]), weights)
         network = CellBlocks.from_options(metadata["network"])
-        network.load_state_dict(
-            {name[5:]: tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-        )
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{run.checkpoint}: not a network of the blues experiment ({error})") from None
-    return network, make_pieces(RECIPES[config.recipe], config.seed, form_of(config))
+        network.load_state_dict(weights)
+        expect_units(network, form_of(config))
+    except (KeyError, ValueError, TypeError, AttributeError, ArithmeticError, IndexError) as error:
+        reason = f"{type(error).__name__}: {cut(error, 200)}"
+        raise CheckpointError(f"{run.checkpoint}: not a network of the blues experiment ({reason})") from None
+    learned = (metadata.get("best") or {}).get("choruses", metadata["memory"]["learned"])
+    return network, make_pieces(RECIPES[config.recipe], config.seed, form_of(config)), {"choruses": learned}

@@ -36,7 +36,7 @@ class Training(Format):
     """Seed of the weights, the pieces and what is composed."""
     learn: PositiveInt | None = None
     """How many choruses to learn from; if not given, the recipe's number."""
-    melody_blocks: PositiveInt = 4
+    melody_blocks: Annotated[int, Range(least=1, most=1000)] = 4
     """Memory blocks for the melody, of two cells each; the report has 4."""
     gross_error: Annotated[float, Range(above=0, most=1)] | None = None
     """Online recipes: reset and begin a new piece when an output is wrong by more than this (0.49 in Gers et
@@ -93,7 +93,8 @@ class Compose(Playing):
     seed: NonNegativeInt = 0
     """Seed of the melody's draws."""
     out: Path | None = None
-    """The MIDI file; WAV and PNG get the same name. If not given, composed-SEED.mid in the run folder."""
+    """The MIDI file; WAV, PNG and JSON get the same name. If not given, composed-1.mid, -2, ... in the run
+    folder, the first that is free."""
     wav: bool = True
     """Whether to write sound, too."""
     overwrite: bool = False

@@ -6,9 +6,10 @@ import numpy as np
 
 from encoders.blues import BluesFormat
 from experiments.blues.data import Pieces
-from scratchnet.checkpoint import generator_state, restore_generator
+from scratchnet.checkpoint import expect_like, generator_state, set_generator
 from scratchnet.kalman import DecoupledKalman
 from scratchnet.losses import sigmoid_cross_entropy
+from scratchnet.messages import brief
 from scratchnet.optimizers import Adam, clip_global_norm
 
 WARM_UP = 10  # choruses that a network heard in one endless stream must hear again before it is itself
@@ -54,13 +55,22 @@ class Learner:
         self.learned, self.rng.bit_generator.state = learned, generator
 
     def load_state(self, tensors, metadata):
-        """The inverse of `state`."""
-        self.network.load_state_dict(
-            {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("last/")}
-        )
-        for name, array in self.memory().items():
+        """The inverse of `state`.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If it is not the state of such a Learner; this one is then not to be used.
+        """
+        own = self.arrays()
+        expect_like({k: v for k, v in tensors.items() if not k.startswith("best/")}, own, "state")
+        for name, array in own.items():
             array[...] = tensors[name]
-        self.learned, self.rng = metadata["learned"], restore_generator(metadata["generator"])
+        learned = metadata["learned"]
+        if type(learned) is not int or not 0 <= learned < 2**53:
+            raise ValueError(f"expected how many choruses were learned, got {brief(learned)}")
+        self.learned = learned
+        set_generator(self.rng, metadata["generator"])
 
 
 class BatchLearner(Learner):

@@ -7,6 +7,7 @@ import sys
 
 from experiments.classical.settings import Compose, Evaluate, Run, Search, Train, Transfer
 from experiments.command_line import Program
+from experiments.streams import say
 
 program = Program(
     "classical",
@@ -38,7 +39,7 @@ def search(config: Search):
     """All builds over several seeds, on any number of processes and machines: the paper's Figure 2."""
     from experiments.classical.search import search as run_search
 
-    run_search(config, lambda text: print(text, flush=True))
+    run_search(config, say)
 
 
 @program.command()
@@ -62,7 +63,7 @@ def transfer(config: Transfer):
     """Go on with a trained network on other music; with and without what it knows."""
     from experiments.classical.transfer import run_transfer
 
-    run_transfer(config, lambda text: print(text, flush=True))
+    run_transfer(config, say)
 
 
 @program.command()

@@ -90,6 +90,39 @@ class Stack:
         return self._add(LastStep(), Linear(self.size, symbols, self.rng), size=symbols)
 
 
+class Counted(Stack):
+    """A Stack without layers, that counts their weights, but for biases."""
+
+    weights = 0
+
+    def _count(self, units, per_unit):
+        self.weights += units * per_unit
+        return self._add(size=units)
+
+    def conv(self, units, kernel=3):
+        units, kernel = self._units(self.units_of_conv or units), self.kernel or kernel
+        self.steps -= kernel - 1
+        return self._count(units, kernel * self.size)
+
+    def lstm(self, units):
+        return self._count(H := self._units(units), 4 * (self.size + H))
+
+    def gru(self, units):
+        return self._count(H := self._units(units), 3 * (self.size + H))
+
+    def dense(self, units):
+        return self._count(self._units(units), self.size)
+
+    def drop(self, p):
+        return self
+
+    def norm(self):
+        return self
+
+    def choice(self, head, symbols):
+        return self._count(symbols, self.size * (max(self.steps, 0) if head == "flatten" else 1))
+
+
 def baseline(stack):
     for _ in range(4):
         stack.lstm(256).drop(0.3)

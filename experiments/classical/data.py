@@ -15,6 +15,7 @@ from experiments.errors import UserError
 from experiments.midi_pieces import (
     PARTS,
     SPLIT_SEED,
+    account,
     first_dropped,
     maestro,
     midi_files,
@@ -27,7 +28,6 @@ FOLDERS = {"train": "train", "dev": "valid", "valid": "valid", "validation": "va
 MAESTRO_LIMIT = 16  # performances that are taken of MAESTRO, if nothing is said: as many as the paper had
 FEW = 20  # files: not worth other processes, each of which takes seconds to start
 SEMITONES = range(-5, 7)  # by which a piece may be moved
-SHOWN = 20  # dropped files that are named
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Corpus:
     encoder : NoteChords
     vocabulary : SymbolVocabulary, of the training pieces, and if asked for of them in other keys
     pieces : list of Piece
-    dropped : list of Dropped
+    account : list of str, lines about files that were dropped, mended or skipped
     parts : dict of part -> list of indices of pieces
     window : symbols from which the next one is predicted
     moved : whether training pieces are learned in other keys, too
@@ -59,7 +59,7 @@ class Corpus:
     encoder: NoteChords
     vocabulary: SymbolVocabulary
     pieces: list
-    dropped: list
+    account: list
     parts: dict
     window: int
     moved: bool = False
@@ -129,11 +129,7 @@ class Corpus:
             + " of what is to be predicted",
             self._lost(),
         ]
-        if self.dropped:
-            lines.append(f"{len(self.dropped)} files dropped:")
-            lines += [f"  {path}: {reason}" for path, reason in self.dropped[:SHOWN]]
-            lines += [f"  and {len(self.dropped) - SHOWN} more"] if len(self.dropped) > SHOWN else []
-        return "\n".join(lines)
+        return "\n".join(lines + self.account)
 
     def _lost(self):
         notes = np.array([piece.losses.notes for piece in self.pieces])
@@ -169,17 +165,18 @@ def load(config, vocabulary=None, encoder=None):
     if paths is None:
         paths, limit = [maestro(config.quiet)], limit or MAESTRO_LIMIT
     parts_of, rows = subfolders(paths), tables(paths)
-    files = [file for path in map(Path, paths) for file in midi_files(path)]
+    files, skipped = midi_files(paths)
     if limit is not None and limit < len(files) and not parts_of:
         chosen = np.random.default_rng(SPLIT_SEED).permutation(len(files))[:limit]
         files = [files[k] for k in sorted(chosen)]
     with Progress(len(files), "reading", "file", config.quiet) as bar:
-        kept, dropped = read_collection(
+        collection = read_collection(
             files, convert=partial(as_symbols, encoder, config.window), cache=cache_folder() / "midi",
             workers=0 if len(files) <= FEW else None, progress=lambda done, _: bar.update(1),
         )  # fmt: skip
     pieces = []
-    for path, (symbols, losses) in kept:
+    dropped = collection.dropped
+    for path, (symbols, losses) in collection.kept:
         title, _ = rows.get((path.parent.name, path.name), (path.stem, None))
         part = next((p for folder, p in parts_of.items() if folder in path.parents), None)
         pieces.append(Piece(path, title, symbols, losses, part))
@@ -192,7 +189,8 @@ def load(config, vocabulary=None, encoder=None):
     moved = bool(getattr(config, "transpose", 0))
     if vocabulary is None:
         vocabulary = vocabulary_of(encoder, [pieces[k].symbols for k in parts["train"]], moved)
-    corpus = Corpus(encoder, vocabulary, pieces, dropped, parts, config.window, moved)
+    lines = account(collection, skipped)
+    corpus = Corpus(encoder, vocabulary, pieces, lines, parts, config.window, moved)
     if len(vocabulary) < 3:
         raise UserError(f"the training pieces have one symbol only, {vocabulary.names[-1]}: nothing to learn")
     for part in PARTS[1:]:

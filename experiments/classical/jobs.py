@@ -11,12 +11,13 @@ from experiments.classical import composing, figures, report, runs
 from experiments.classical.data import load
 from experiments.classical.repetition import in_words, repetition, summary
 from experiments.classical.settings import Run, complete
+from experiments.compositions import HOW, home_of, how_made, write_how
 from experiments.errors import UserError
 from experiments.figures import held_out_curve
 from experiments.run_folder import RunFolder
 from experiments.settings import expect_resumed
-from experiments.token_jobs import afterwards, best_ngram, free_folder, learn, network_folders, say
-from experiments.token_learning import open_session, train_session, with_data
+from experiments.token_jobs import afterwards, best_ngram, composition, learn, network_folders, say
+from experiments.token_learning import expect_sound, open_session, train_session, with_data
 from experiments.token_training import go_on_with
 from scratchnet.files import atomic_open
 
@@ -31,12 +32,14 @@ def run_all(config):
     resume = config.resume is not None
     if resume:
         expect_resumed(config)
-        run, quiet = RunFolder.open(config.resume), config.quiet
+        run, quiet = RunFolder.resume(config.resume), config.quiet
         config = complete(run.config(Run))
     else:
         run, quiet = None, config.quiet
         config = complete(config)
     runs.expect_builds(config.builds)
+    if resume:
+        expect_sound(run.folder / build for build in config.builds)
     corpus = load(config)
     if run is None:
         run = RunFolder.create(config.out, "classical", config, config.overwrite)
@@ -58,6 +61,8 @@ def run_all(config):
         samples += rows
     rows, repeated["human"] = human_samples(run, corpus, config)
     run.write_json(SAMPLES, samples + rows)
+    steps = {build: found["best_step"] for build, (found,) in judged.items()}
+    write_how(run.path(f"samples/{HOW}"), how_made("classical", run.folder, {"steps": steps}, config))
     run.write_metrics({"repetition": repeated})
     tell(run, judged, curves, corpus, quiet)
     say(f"\nEverything is in {run.folder}. Listen: {run.folder / 'samples'}")
@@ -134,7 +139,7 @@ def run_evaluate(config):
         elif vocabulary.names != first.vocabulary.names:
             raise UserError(f"{folder}: learned from other music than {folders[0]}")
         session = runs.make_session(settings, own, run)
-        session.resume()
+        session.restore()
         found = report.judge_run(session, network, corpus, not config.data, config.quiet)
         judged.setdefault(settings.build, []).append(found)
         curves.setdefault(settings.build, []).append(held_out_curve(run.rows()))
@@ -144,7 +149,6 @@ def run_evaluate(config):
 def run_compose(config):
     """`compose`."""
     network, encoder, vocabulary, metadata = runs.load_network(config.run)
-    folder = free_folder(config)
     rng, window = np.random.default_rng([config.seed, 2]), metadata["config"]["window"]
     if config.prime:
         tokens, unknown = composing.primer(encoder, vocabulary, config.prime, window)
@@ -152,15 +156,17 @@ def run_compose(config):
             say(f"{unknown} of the {window} symbols of {config.prime} are not known to the network")
         primers = [tokens] * config.n
     else:
-        home = config.run if config.run.is_dir() else config.run.parent
-        settings = runs.settings_of(RunFolder.open(home))
+        settings = runs.settings_of(RunFolder.open(home_of(config.run)))
         corpus = load(with_data(settings, config.data), vocabulary, encoder)
         primers = composing.test_windows(corpus, config.n, rng)
-    drawn = composing.draw(network, vocabulary, primers, rng, config, config.quiet)
-    for number, (given, tokens) in enumerate(zip(primers, drawn.T, strict=True), 1):
-        symbols = vocabulary.decode(tokens)
-        write_piece(folder, f"{number:02}", encoder, vocabulary.decode(given), symbols, config, config.wav)
-        say(f"{number:02}: {in_words(repetition(encoder, symbols))}")
+    with composition("classical", config, metadata) as folder:
+        drawn = composing.draw(network, vocabulary, primers, rng, config, config.quiet)
+        for number, (given, tokens) in enumerate(zip(primers, drawn.T, strict=True), 1):
+            symbols = vocabulary.decode(tokens)
+            write_piece(
+                folder, f"{number:02}", encoder, vocabulary.decode(given), symbols, config, config.wav
+            )
+            say(f"{number:02}: {in_words(repetition(encoder, symbols))}")
     say(f"{config.n} pieces of {config.length} symbols are in {folder}")
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from experiments.classical.builds import BUILDS, Stack
+from experiments.classical.builds import BUILDS, Counted, Stack
 from scratchnet.embedding import Embedding
 from scratchnet.lookup import Lookup
 from scratchnet.sequential import Sequential
@@ -40,6 +40,22 @@ def make_network(settings, encoder, vocabulary, rng):
         raise ValueError(f"a window of {settings['window']} symbols is too short for {settings['build']}")
     stack.choice(settings["head"], V)
     return Sequential([*below, *stack.layers])
+
+
+def least_weights(settings, symbols):
+    """How many weights such a network has at least.
+
+    Parameters
+    ----------
+    settings : dict with NETWORK
+    symbols : V
+    """
+    kind, embedding = settings["input"], settings["embedding"]
+    size = {"embedding": embedding, "number": 1}.get(kind, symbols)
+    counted = Counted(size, settings["window"], None, settings["width"], settings["conv"], settings["kernel"])
+    BUILDS[settings["build"]](counted)
+    counted.choice(settings["head"], symbols)
+    return counted.weights + (embedding * symbols if kind == "embedding" else 0)
 
 
 def features(kind, encoder, vocabulary):

@@ -105,7 +105,7 @@ def last_weights(run):
 
 def seconds_of(run, batch):
     """Seconds that were spent learning, by the log."""
-    rows = [row for row in run.rows() if row.get("tokens_per_s")]
+    rows = [row for row in run.rows("step", "tokens_per_s") if row["tokens_per_s"] > 0]
     steps = np.diff([0, *(row["step"] for row in rows)])
     return float(sum(n * batch / row["tokens_per_s"] for n, row in zip(steps, rows, strict=True)))
 

@@ -8,10 +8,12 @@ from encoders.note_chords import NoteChords
 from encoders.symbol_vocabulary import SymbolVocabulary
 from experiments import token_learning, token_training
 from experiments.classical.builds import BUILDS
-from experiments.classical.networks import NETWORK, make_network
+from experiments.classical.networks import NETWORK, least_weights, make_network
 from experiments.classical.settings import ClassicalRecipe, Train, complete, counted
 from experiments.errors import UserError
+from experiments.settings import expect_allowed
 from scratchnet.held_out import HeldOut
+from scratchnet.messages import brief
 from scratchnet.windows import Windows, judged_windows
 
 RESUME = "python -m experiments.classical train --resume"
@@ -22,7 +24,7 @@ def expect_builds(names):
     """A UserError that lists the builds if one of the names is none."""
     for name in names:
         if name not in BUILDS:
-            raise UserError(f"no build {name!r}; expected one of {', '.join(BUILDS)}")
+            raise UserError(f"no build {brief(name)}; expected one of {', '.join(BUILDS)}")
 
 
 def held_out(corpus, part, most=None):
@@ -123,10 +125,15 @@ def load_network(path):
         If there is none, or it is damaged or of another kind.
     """
 
+    def least(metadata):
+        expect_allowed(metadata["config"], Train, NETWORK)
+        return least_weights(metadata["config"], len(SymbolVocabulary(metadata["vocabulary"])))
+
     def make(metadata):
         return make_network(metadata["config"], *writing_of(metadata), np.random.default_rng(0))
 
-    network, metadata = token_training.load_network(path, ("config", "encoder", "vocabulary", "best"), make)
+    needed = "config", "encoder", "vocabulary", "best"
+    network, metadata = token_training.load_network(path, needed, make, least)
     return network, *writing_of(metadata), metadata
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from experiments.settings import NonNegativeInt, PositiveFloat, PositiveInt, Range
+from experiments.settings import NonNegativeInt, PositiveFloat, PositiveInt, Range, Units
 from experiments.token_settings import Optimising, Probability, filled
 
 Preset = Literal["quick", "paper"]
@@ -28,7 +28,7 @@ class Source:
     durations: Literal["length", "onset", "none"] = "length"
     """Type of a symbol's length, as the paper; of the time until the next symbol, which keeps the rhythm; or
     none, as the project before it."""
-    window: PositiveInt = 100
+    window: Units = 100
     """Symbols from which the next one is predicted."""
     quiet: bool = False
     """No progress bar."""
@@ -40,19 +40,19 @@ class Training(Source, Optimising):
 
     preset: Preset = "quick"
     """quick: a quarter of the units, a minute or so a build; paper: full size, 200 epochs of RMSprop."""
-    width: PositiveFloat | None = None
+    width: Annotated[float, Range(above=0, most=100)] | None = None
     """The builds' units are multiplied by this."""
     head: Literal["flatten", "last"] | None = None
     """What the choice is made from: the outputs at all steps side by side, as in the paper's code, or at the
     last step."""
-    conv: PositiveInt | None = None
+    conv: Units | None = None
     """Units of the convolutions; if not given, each build's own."""
-    kernel: PositiveInt | None = None
+    kernel: Units | None = None
     """Steps that a convolution sees; if not given, each build's own (3, and 5 in model7)."""
     input: Literal["one-hot", "number", "embedding", "chroma"] = "one-hot"
     """How a symbol enters: one-hot; as one number, its place in the vocabulary, as the paper; an embedding;
     or one-hot and features of its pitches on the chroma circle and the circle of fifths."""
-    embedding: PositiveInt = 64
+    embedding: Units = 64
     """Numbers of the embedding."""
     noise: Probability | None = None
     """Share of the symbols of a window that are replaced by any symbol while learning."""
@@ -161,7 +161,7 @@ class Compose(Playing):
     seed: NonNegativeInt = 0
     """Seed of the draws."""
     out: Path | None = None
-    """Folder for the pieces; if not given, composed-SEED in the run folder."""
+    """Folder for the pieces; if not given, composed-1, -2, ... in the run folder, the first that is free."""
     wav: bool = True
     """Whether to write sound, too."""
     quiet: bool = False

@@ -7,6 +7,7 @@ import sys
 
 from experiments.command_line import Program
 from experiments.folk.settings import Compose, Evaluate, Render, Run, Sweep, Train
+from experiments.streams import say
 
 program = Program(
     "folk",
@@ -14,6 +15,7 @@ program = Program(
 Without a command: learns the Irish set in a few minutes, composes ten tunes, and writes a run folder.""",
     """
     python -m experiments.folk
+    python -m experiments.folk --data builtin
     python -m experiments.folk --data my_tunes/ --n 20
     python -m experiments.folk train --preset best
     python -m experiments.folk compose runs/folk-20260101-120000 --key "A Dorian" --meter 6/8
@@ -70,7 +72,7 @@ def sweep(config: Sweep):
     """Optimizer, units, learning rate, length, batch, one at a time; processes and machines share it."""
     from experiments.folk.sweep import sweep as run_sweep
 
-    run_sweep(config, lambda text: print(text, flush=True))
+    run_sweep(config, say)
 
 
 if __name__ == "__main__":

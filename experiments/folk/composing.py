@@ -9,6 +9,7 @@ from encoders.abc_characters import END
 from encoders.abc_notation import AbcError, Tune, read_tune
 from experiments.errors import UserError
 from scratchnet.generation import generate
+from scratchnet.messages import cut
 
 TOGETHER = 32  # tunes that are drawn side by side
 PATIENCE = 10  # so many times more tunes than asked for are drawn before it is given up
@@ -110,25 +111,26 @@ def compose(network, characters, begin, count, rng, settings, raw=False):
 
     Returns
     -------
-    kept : list of Composed, `count` of them: valid ones, or with `raw` as they came
+    kept : list of Composed, `count` of them: valid ones, or with `raw` as they came; fewer, or none, if
+        hardly anything that is drawn is valid
     drawn : list of Composed
-
-    Raises
-    ------
-    UserError
-        If hardly anything that is drawn is valid.
     """
     drawn = draw(network, characters, begin, count, rng, settings)
     while not raw and (missing := count - sum(tune.tune is not None for tune in drawn)):
         if len(drawn) > PATIENCE * max(count, 10):
-            bad = next(tune.reason for tune in reversed(drawn) if tune.tune is None)
-            raise UserError(
-                f"of {len(drawn)} tunes that were drawn {count - missing} are valid; the last error: {bad}; "
-                "train longer, or lower --temperature, or keep them all with --raw"
-            )
+            break
         drawn += draw(network, characters, begin, missing, rng, settings)
     kept = drawn if raw else [tune for tune in drawn if tune.tune is not None]
     return kept[:count], drawn
+
+
+def too_few(kept, drawn, count):
+    """What is said where fewer valid tunes are kept than asked for."""
+    bad = next(tune.reason for tune in reversed(drawn) if tune.tune is None)
+    return (
+        f"of {len(drawn)} tunes that were drawn {len(kept)} are valid, fewer than the {count} asked for; "
+        f"the last error: {cut(bad, 200)}; train longer, or lower --temperature, or keep them all with --raw"
+    )
 
 
 def generator(seed):

@@ -4,6 +4,7 @@ import contextlib
 from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from encoders.abc_transposition import transpose_tune
 from encoders.melody import groups, melody, split
 from experiments.datasets import RemoteFile, fetch
 from experiments.errors import UserError
+from experiments.folk.settings import BUILTIN
 from experiments.progress import Progress, shown
 
 IRISH = RemoteFile(
@@ -21,6 +23,7 @@ IRISH = RemoteFile(
     "df3782d5f7b5a2f4c66aa7c13f13008d5f48757b3f5f51620cd6c1ceb2c53023",
     8 << 20,
 )
+TUNES = Path(__file__).with_name("tunes.abc")
 PARTS = ("train", "valid", "test")
 SHARES = (0.85, 0.05, 0.10)
 SPLIT_SEED = 0  # the same tunes are held out in every run, so that runs can be compared
@@ -125,7 +128,7 @@ def reasons(dropped):
 
 
 def load(paths=None, quiet=False):
-    """The corpus of the user's files, or the Irish set.
+    """The corpus of the user's files, of the tunes that are here, or of the Irish set.
 
     Raises
     ------
@@ -133,10 +136,9 @@ def load(paths=None, quiet=False):
         If there are too few tunes to learn from, or the network gives none.
     """
     if paths is None:
-        hint = (
-            "give tunes with --data FILE_OR_FOLDER (music21, if installed, has Irish ones in music21/corpus)"
-        )
+        hint = "--data builtin learns the tunes that are here, --data FILE_OR_FOLDER yours"
         paths = [fetch(IRISH, quiet, hint)]
+    paths = [TUNES if path == BUILTIN else path for path in paths]
     collection = read_collection(paths)
     tunes = [kept.tune for kept in collection.kept]
     melodies = [

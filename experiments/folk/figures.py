@@ -4,14 +4,14 @@ import numpy as np
 
 from encoders.piano_roll import draw_piano_roll
 from experiments.figures import COLORS, draw_curve, new_figure
+from experiments.json_files import points
 
 
 def draw_learning(path, rows, levels, title):
     """Nats a character against steps. rows: of log.jsonl."""
-    learned = [(row["step"], row["loss"]) for row in rows if row.get("loss") is not None]
-    judged = [(row["step"], row["held_out"]) for row in rows if row.get("held_out") is not None]
+    learned, judged = points(rows, "step", "loss"), points(rows, "step", "held_out")
     series = {"training tunes, with dropout": learned, "validation tunes": judged}
-    series = {label: tuple(np.array(points, float).T) for label, points in series.items() if points}
+    series = {label: tuple(np.array(curve, float).T) for label, curve in series.items() if curve}
     draw_curve(path, series, levels, xlabel="step", ylabel="nats a character", title=title)
 
 
@@ -43,9 +43,11 @@ def draw_tune(folder, name, tune):
         return path
     verovio.enableLog(verovio.LOG_OFF)
     engraver = verovio.toolkit()
-    engraver.setOptions({"inputFrom": "abc", "pageHeight": 60000, "adjustPageHeight": True, "footer": "none"})
+    options = {"inputFrom": "abc", "pageHeight": 60000, "adjustPageHeight": True, "footer": "none"}
+    engraver.setOptions({**options, "xmlIdSeed": 1})  # the same tune, the same bytes
     # The line breaks of old would be decorations today.
     engraver.loadData(tune.text.replace("!\n", "\n").removesuffix("!"))
     path = folder / f"{name}.svg"
-    path.write_text(engraver.renderToSVG(1), encoding="utf-8")
+    paper = '>\n   <rect width="100%" height="100%" fill="white"/>'  # notes are black, and a page may be dark
+    path.write_text(engraver.renderToSVG(1).replace(">", paper, 1), encoding="utf-8")
     return path

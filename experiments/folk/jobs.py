@@ -4,13 +4,14 @@ from encoders.abc_characters import Characters
 from encoders.abc_collection import read_collection
 from encoders.audio import render_midi
 from encoders.midi import write_midi
+from experiments.compositions import HOW, expect_free, how_made, write_how
 from experiments.errors import UserError
 from experiments.folk import composing, figures, report, runs
 from experiments.folk.data import load
 from experiments.folk.settings import complete
 from experiments.progress import shown
 from experiments.run_folder import RunFolder
-from experiments.token_jobs import afterwards, best_ngram, expect_free, free_folder, learn, say
+from experiments.token_jobs import afterwards, best_ngram, composition, learn, say
 from experiments.token_learning import train_session
 from scratchnet.files import atomic_open
 
@@ -28,15 +29,18 @@ def run_all(config):
     say(corpus.describe())
     session = runs.make_session(config, corpus, run)
     learn(session, config.quiet, *LEARNING)
-    network, characters, _ = runs.load_network(run.folder)
+    network, characters, metadata = runs.load_network(run.folder)
     rng = composing.generator(config.seed)
     kept, drawn = composing.compose(network, characters, begin, config.n, rng, as_drawing(config), config.raw)
     if len(drawn) < JUDGED:
         drawn += composing.draw(network, characters, begin, JUDGED - len(drawn), rng, as_drawing(config))
     folder = run.path("tunes/tunes.abc").parent
     write_tunes(folder, kept, config, begin)
+    write_how(folder / HOW, how_made("folk", run.folder, {"step": metadata["best"]["step"]}, config))
     with afterwards(session):
         tell(run, corpus, network, drawn, config.quiet)
+    if len(kept) < config.n:
+        say("\n" + composing.too_few(kept, drawn, config.n))
     say(f"\nEverything is in {run.folder}. Listen: {folder}")
 
 
@@ -79,13 +83,17 @@ def run_evaluate(config):
 
 def run_compose(config):
     """`compose`."""
-    network, characters, _ = runs.load_network(config.run)
+    network, characters, metadata = runs.load_network(config.run)
     begin = composing.primer(config)
     check_primer(begin, characters)
-    folder = free_folder(config)
     rng = composing.generator(config.seed)
-    kept, drawn = composing.compose(network, characters, begin, config.n, rng, config, config.raw)
-    write_tunes(folder, kept, config, begin, config.wav)
+    with composition("folk", config, metadata) as folder:
+        kept, drawn = composing.compose(network, characters, begin, config.n, rng, config, config.raw)
+        if not kept:
+            raise UserError(composing.too_few(kept, drawn, config.n))
+        write_tunes(folder, kept, config, begin, config.wav)
+    if len(kept) < config.n:
+        say(composing.too_few(kept, drawn, config.n))
     valid = sum(tune.tune is not None for tune in drawn)
     say(f"{valid} of {len(drawn)} tunes drawn are valid ABC; {len(kept)} are in {folder}")
 

@@ -5,6 +5,7 @@ x(t) character -> [embedding ->] LSTM layers -> dropout -> linear -> a(t)
 p(character k comes next | characters 1 .. t) = softmax(a(t))_k
 """
 
+from experiments.token_settings import recurrent_weights
 from scratchnet.dropout import Dropout
 from scratchnet.embedding import Embedding
 from scratchnet.initializers import set_forget_bias
@@ -13,6 +14,12 @@ from scratchnet.lstm import LSTM
 from scratchnet.sequential import Sequential
 
 NETWORK = ("hidden", "layers", "embedding")  # the settings that decide names and shapes of the weights
+
+
+def least_weights(settings, vocabulary):
+    """How many weights such a network has, but for its biases."""
+    H, E = settings["hidden"], settings["embedding"]
+    return E * vocabulary + recurrent_weights(4, E or vocabulary, H, settings["layers"]) + H * vocabulary
 
 
 def make_network(settings, vocabulary, rng, dropout=0.0):

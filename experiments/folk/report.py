@@ -7,7 +7,7 @@ from encoders.melody import PARTS, Copies, melody
 from experiments import token_learning
 from experiments.folk.baselines import baselines
 from experiments.progress import Progress, shown
-from experiments.token_jobs import best_ngram
+from experiments.token_jobs import best_ngram, percent
 from experiments.token_learning import as_large
 
 BATCH = 32
@@ -153,8 +153,9 @@ def tunes_text(figures):
         for row in figures["tunes"]
     ]
     lines += [
-        f"valid ABC: {figures['valid']:.0%} of {figures['drawn']} tunes drawn",
-        f"bars that fill their meter: {bars['composed']:.1%} (test tunes: {bars['test tunes']:.1%})",
+        f"valid ABC: {percent(figures['valid'])} of {figures['drawn']} tunes drawn",
+        f"bars that fill their meter: {percent(bars['composed'], 1)} "
+        f"(test tunes: {percent(bars['test tunes'], 1)})",
         "longest run of notes shared with a training tune, in any key:",
     ]
     for who, row in copies.items():

@@ -7,10 +7,10 @@ import numpy as np
 from encoders.abc_characters import Characters
 from experiments import token_learning, token_training
 from experiments.errors import UserError
-from experiments.folk.networks import NETWORK, make_network
+from experiments.folk.networks import NETWORK, least_weights, make_network
 from experiments.folk.report import held_out
 from experiments.folk.settings import Run, Train, complete
-from experiments.run_folder import CONFIG
+from experiments.settings import expect_allowed
 from experiments.token_settings import Recipe
 from scratchnet.batches import RandomWindows, Streams
 
@@ -49,8 +49,7 @@ def make_session(config, corpus, run):
 
 def settings_of(run):
     """The complete settings of a run, whichever command made it; UserError if they are damaged."""
-    text = (run.folder / CONFIG).read_text(encoding="utf-8", errors="replace")
-    return complete(run.config(Train if "resume:" in text else Run))
+    return complete(run.config(Train, Run))
 
 
 def load_network(path):
@@ -62,9 +61,13 @@ def load_network(path):
         If there is none, or it is damaged or of another kind.
     """
 
+    def least(metadata):
+        expect_allowed(metadata["config"], Train, (*NETWORK, "dropout"))
+        return least_weights(metadata["config"], len(Characters(metadata["vocabulary"])))
+
     def make(metadata):
-        settings, V = metadata["config"], len(Characters(metadata["vocabulary"]))
+        settings, V = metadata["config"], len(metadata["vocabulary"])
         return make_network(settings, V, np.random.default_rng(0), settings["dropout"])
 
-    network, metadata = token_training.load_network(path, ("config", "vocabulary", "best"), make)
+    network, metadata = token_training.load_network(path, ("config", "vocabulary", "best"), make, least)
     return network, Characters(metadata["vocabulary"]), metadata

@@ -1,15 +1,16 @@
 """The settings of the folk commands: their flags, and the keys of their YAML files."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 from experiments.settings import NonNegativeInt, PositiveInt, Range
 from experiments.token_settings import Learning, Recipe, filled, judging
 
-Preset = Literal["quick", "paper", "best"]
+Preset = Literal["quick", "paper", "best", "few"]
 Engine = Literal["auto", "built-in", "fluidsynth", "symusic"]
 Axis = Literal["optimizer", "hidden", "lr", "length", "batch"]
+BUILTIN = Path("builtin")  # as --data: the tunes that come with this project, tunes.abc
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +18,9 @@ class Source:
     """Where the tunes come from."""
 
     data: tuple[Path, ...] | None = None
-    """Files of ABC tunes, or folders with them; if not given, the Irish set is downloaded once."""
+    """Files of ABC tunes, folders with them, or "builtin", some sixty tunes that are here; if not given, the
+    Irish set is downloaded once.
+    """
     quiet: bool = False
     """No progress bar."""
 
@@ -26,8 +29,10 @@ class Source:
 class Training(Source, Learning):
     """A network and how it learns. What is not given comes from the preset."""
 
-    preset: Preset = "quick"
-    """quick: a few minutes; paper: the settings of the paper; best: what did best on held-out tunes."""
+    preset: Preset | None = None
+    """quick: a few minutes; paper: the settings of the paper; best: what did best on held-out tunes; few: for
+    some dozens of tunes. If not given, quick, or few with --data builtin.
+    """
     out: Path | None = None
     """The run folder; if not given, runs/folk-DATE-TIME."""
 
@@ -95,7 +100,7 @@ class Compose(Playing):
     seed: NonNegativeInt = 0
     """Seed of the draws."""
     out: Path | None = None
-    """Folder for the tunes; if not given, composed-SEED in the run folder."""
+    """Folder for the tunes; if not given, composed-1, -2, ... in the run folder, the first that is free."""
     wav: bool = True
     """Whether to write sound, too."""
     overwrite: bool = False
@@ -163,9 +168,13 @@ PRESETS = {
     "best": Recipe(
         512, 1300, layers=2, embedding=256, dropout=0.6, lr=3e-3, length=256, transpose=0.7, judge_every=50,
     ),
+    "few": Recipe(
+        256, 800, embedding=64, dropout=0.5, lr=4e-3, batch=8, transpose=0.7, average=0.95, judge_every=20,
+    ),
 }  # fmt: skip
 
 
 def complete(config):
     """Settings with the preset's values wherever none is given."""
-    return judging(filled(config, PRESETS[config.preset]))
+    preset = config.preset or ("few" if config.data == (BUILTIN,) else "quick")
+    return judging(replace(filled(config, PRESETS[preset]), preset=preset))

@@ -6,7 +6,7 @@ Each command imports what it needs when it runs, so that --help answers at once.
 import sys
 
 from experiments.command_line import Program
-from experiments.listen.settings import Report, Serve
+from experiments.listen.settings import Load, Report, Serve
 
 program = Program(
     "listen",
@@ -16,7 +16,8 @@ people, each rated 0 to 5. Without a command: serves the page for the run folder
     python -m experiments.listen runs/piano-20260101-120000
     python -m experiments.listen runs/piano-lstm runs/piano-rnn --human recordings/ --out runs/listen-1
     python -m experiments.listen runs/piano-lstm --host 0.0.0.0 --port 8080 --per-listener 14
-    python -m experiments.listen report runs/listen-1""",
+    python -m experiments.listen report runs/listen-1
+    python -m experiments.listen load --listeners 200""",
     user_errors=("sqlite3.DatabaseError",),
 )
 
@@ -35,6 +36,14 @@ def report(config: Report):
     from experiments.listen.jobs import run_report
 
     run_report(config)
+
+
+@program.command()
+def load(config: Load):
+    """Try how many listeners this machine serves at once: made-up ones, on this machine alone."""
+    from experiments.listen.load import run_load
+
+    run_load(config)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.listen.samples import HUMAN
+from experiments.samples import HUMAN
 
 HIGHEST = 5
 

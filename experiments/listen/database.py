@@ -5,11 +5,14 @@
     playlist   what a listener hears, in order; `piece` is the name by which the page knows a piece
     ratings    the answers, one for each listener and piece
 
-Every answer is a transaction of its own, on the disk when the page is told so (WAL, synchronous=FULL).
+Every answer is on the disk when the page is told so (WAL, synchronous=FULL). A disk takes its time for that,
+so answers that come while it is busy are stored together, by whichever thread is next.
 """
 
 import contextlib
 import sqlite3
+import threading
+import weakref
 from pathlib import Path
 
 from experiments.errors import UserError
@@ -52,6 +55,9 @@ class Database:
 
     def __init__(self, path, create=False):
         self.path, self.readonly = Path(path), not create
+        self.idle = []  # connections; closing the last one of a database makes the disk work
+        self.close = weakref.finalize(self, close_all, self.idle)
+        self.waiting, self.waiting_lock, self.turn = [], threading.Lock(), threading.Lock()
         if not create and not self.path.is_file():
             raise UserError(f"{self.path}: no such file; expected the study.sqlite of a listening test")
         try:
@@ -60,32 +66,113 @@ class Database:
                     self._make(db)
                 kind = db.execute("PRAGMA application_id").fetchone()[0]
                 version = db.execute("PRAGMA user_version").fetchone()[0]
+                rows = db.execute("SELECT sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'")
+                tables = sorted(str(row[0]) for row in rows)
         except sqlite3.Error as error:
             raise UserError(f"{self.path}: not a listening test's database ({error})") from None
         if kind != APPLICATION_ID:
             raise UserError(f"{self.path}: not a listening test's database")
         if version != VERSION:
             raise UserError(f"{self.path}: made by another version (format {version}, expected {VERSION})")
+        if tables != wanted_tables():  # a view or a trigger could do anything
+            raise UserError(f"{self.path}: not a listening test's database (other tables)")
 
     def _make(self, db):
         db.execute("PRAGMA journal_mode = WAL")
         with transaction(db):
             if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
                 return  # another process was faster
-            for statement in SCHEMA.split(";\n"):
+            for statement in wanted_tables():
                 db.execute(statement)
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {VERSION}")
 
     @contextlib.contextmanager
     def connection(self):
-        """A connection for one piece of work; threads do not share them."""
+        """A connection for one piece of work, then for another; never for two at a time."""
+        db = None
+        try:
+            db = self._connect()
+            yield db
+        except BaseException as error:
+            if db is not None:
+                db.close()
+            if isinstance(error, UnicodeDecodeError):  # the text of an error quotes a damaged file
+                raise sqlite3.DatabaseError("damaged") from None
+            raise
+        self.idle.append(db)
+
+    def _connect(self):
+        with contextlib.suppress(IndexError):
+            return self.idle.pop()
         mode = "ro" if self.readonly else "rwc"
         uri = f"{self.path.absolute().as_uri()}?mode={mode}"
-        with contextlib.closing(sqlite3.connect(uri, uri=True, timeout=20, isolation_level=None)) as db:
+        db = sqlite3.connect(uri, uri=True, timeout=20, isolation_level=None, check_same_thread=False)
+        try:
             db.execute("PRAGMA foreign_keys = ON")
             db.execute("PRAGMA synchronous = FULL")
-            yield db
+            db.execute("PRAGMA trusted_schema = OFF")
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def write(self, work):
+        """The result of `work(connection)`, stored with that of other threads that write at the same time.
+
+        Raises
+        ------
+        whatever `work` raises, then nothing of it is stored; sqlite3.Error, then nothing of all is
+        """
+        job = Job(work)
+        with self.waiting_lock:
+            self.waiting.append(job)
+        with self.turn:
+            if not job.done:  # by the thread that was here before
+                with self.waiting_lock:
+                    jobs, self.waiting = self.waiting, []
+                self._write(jobs)
+        if job.error is not None:
+            raise job.error
+        return job.result
+
+    def _write(self, jobs):
+        try:
+            with self.connection() as db, transaction(db):
+                for job in jobs:
+                    job.run(db)
+        except BaseException as error:
+            for job in jobs:
+                job.error = job.error or error
+        for job in jobs:
+            job.done = True
+
+
+class Job:
+    """Work that waits to be written, and what came of it."""
+
+    def __init__(self, work):
+        self.work, self.result, self.error, self.done = work, None, None, False
+
+    def run(self, db):
+        """All of the work, or nothing of it."""
+        db.execute("SAVEPOINT job")
+        try:
+            self.result = self.work(db)
+        except Exception as error:
+            self.error = error
+            db.execute("ROLLBACK TO job")
+        db.execute("RELEASE job")
+
+
+def close_all(connections):
+    while connections:
+        connections.pop().close()
+
+
+def wanted_tables():
+    """The statements that make the tables, as the database keeps them."""
+    return sorted(filter(None, map(str.strip, SCHEMA.split(";\n"))))
 
 
 @contextlib.contextmanager

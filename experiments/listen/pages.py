@@ -9,16 +9,18 @@
     GET  /thanks
 
 A listener is known by a random token in a cookie, and reaches what belongs to that token; nothing that is
-sent tells whose a piece is. Requests that change something must come from the page itself.
+sent tells whose a piece is. Requests that change something must come from the page itself, and all must ask
+for this machine by one of its names (names.py).
 """
 
-import math
 import re
 import sqlite3
 from urllib.parse import urlsplit
 
 from experiments.errors import import_extra
-from experiments.listen.storage import EXPERIENCES, TOKEN, Finished, Full, new_token
+from experiments.listen.logs import say_seldom
+from experiments.listen.names import ARRIVED_AT, OnlyByName
+from experiments.listen.storage import EXPERIENCES, PIECE, TOKEN, Finished, Full, new_token
 
 COOKIE, COOKIE_SECONDS = "listener", 90 * 24 * 3600
 MOST_REQUEST_BYTES = 4096
@@ -36,7 +38,7 @@ HEADERS = {
 }
 
 
-def make_app(study, audio, kinds, number, minutes, seed=0):
+def make_app(study, audio, kinds, number, minutes, seed=0, names=("localhost",)):
     """The application.
 
     Parameters
@@ -48,6 +50,8 @@ def make_app(study, audio, kinds, number, minutes, seed=0):
     number : int, pieces for each listener
     minutes : int, about how long that takes
     seed : int
+    names : iterable of str
+        The host names and addresses by which it may be asked for, beside the address that a request reached.
 
     Returns
     -------
@@ -63,6 +67,8 @@ def make_app(study, audio, kinds, number, minutes, seed=0):
 
     app = flask.Flask("experiments.listen")
     app.config["MAX_CONTENT_LENGTH"] = MOST_REQUEST_BYTES
+    app.wsgi_app = OnlyByName(app.wsgi_app, names, HEADERS)
+    say_seldom(app.logger)
     request = flask.request
     audio = audio.absolute()
 
@@ -91,10 +97,11 @@ def make_app(study, audio, kinds, number, minutes, seed=0):
             return {"error": error.description}, error.code
         return flask.render_template("message.html", title=error.name, text=error.description), error.code
 
-    @app.errorhandler(sqlite3.OperationalError)
+    @app.errorhandler(sqlite3.DatabaseError)
+    @app.errorhandler(OSError)
     def explain_disk(error):
         """A full or broken disk. The page tries again; whoever runs the test sees one line."""
-        app.logger.error("study.sqlite: %s", error)
+        app.logger.error("%s: %s", "study.sqlite" if isinstance(error, sqlite3.Error) else "a file", error)
         return explain(ServiceUnavailable("Nothing can be stored just now. Please try again later."))
 
     @app.errorhandler(Full)
@@ -146,12 +153,13 @@ def make_app(study, audio, kinds, number, minutes, seed=0):
     @app.get("/audio/<name>")
     def piece(name):
         listener = current()
-        digest = study.digest(listener.id, name) if listener else None
-        if digest is None or not DIGEST.fullmatch(digest) or not (audio / f"{digest}.wav").is_file():
+        digest = study.digest(listener.id, name) if listener and PIECE.fullmatch(name) else None
+        path = audio / f"{digest}.wav"
+        if not isinstance(digest, str) or not DIGEST.fullmatch(digest) or not path.is_file():
             flask.abort(404, "There is no such piece.")
-        response = flask.send_file(
-            audio / f"{digest}.wav", "audio/wav", conditional=True, etag=name, max_age=3600
-        )
+        response = flask.send_file(path, "audio/wav", conditional=True, etag=name, max_age=3600)
+        if response.status_code == 206 and ARRIVED_AT in request.environ:
+            send_part(response, path, request.environ)
         del response.headers["Last-Modified"]  # pieces of one source were often made at one time
         del response.headers["Content-Disposition"]
         response.cache_control.public, response.cache_control.private = None, True
@@ -205,16 +213,31 @@ def is_same_origin(headers, host):
         return False
 
 
+def send_part(response, path, environ):
+    """Let the server read a part from the file as its listener takes it, as it does with the whole file.
+
+    It sends Content-Length bytes. Otherwise a thread would read all of it, however slowly it is taken.
+    """
+    from werkzeug.wsgi import wrap_file
+
+    response.response.close()
+    file = open(path, "rb")
+    file.seek(response.content_range.start)
+    response.response = wrap_file(environ, file)
+
+
 def problem_of(answer):
-    """What is wrong with the JSON of an answer; "" if nothing."""
-    if not isinstance(answer, dict) or not isinstance(answer.get("piece"), str):
+    """What is wrong with the JSON of an answer; "" if nothing. Numbers may have thousands of digits."""
+    if not isinstance(answer, dict):
         return "expected an object with piece, score, stamp and heard"
+    if not isinstance(answer.get("piece"), str) or not PIECE.fullmatch(answer["piece"]):
+        return "expected the name of a piece"
     whole = {key: type(answer.get(key)) is int for key in ("score", "stamp")}
     if not whole["score"] or not 0 <= answer["score"] <= 5:
         return "expected a score of 0, 1, 2, 3, 4 or 5"
     if not whole["stamp"] or not 0 <= answer["stamp"] <= MOST_STAMP:
         return "expected a stamp, a whole number"
     heard = answer.get("heard")
-    if type(heard) not in (int, float) or not math.isfinite(heard) or not 0 <= heard < 1e6:
+    if type(heard) not in (int, float) or not 0 <= heard < 1e6:  # NaN fails, too
         return "expected heard, seconds"
     return ""

@@ -1,12 +1,17 @@
 """The results as text and as CSV files."""
 
 import csv
+import re
 from collections import Counter
 
 from experiments.listen.storage import EXPERIENCES
 from scratchnet.files import atomic_open
 
 HASTY = 3.0  # seconds
+# What begins a formula in a spreadsheet, also wide or small; what may separate cells in one that is set to
+# another language, and what may come between.
+SIGNS = r"[=+\-@\u2212\ufe62\ufe63\ufe66\ufe6b\uff0b\uff0d\uff1d\uff20]"
+FORMULA = re.compile(rf"(^|[;\t\r\n])([\s\"\x00-\x1f]*)(?={SIGNS})")
 UNKNOWN = "-"
 NOTES = """Means over listeners of each one's mean, with Student's 95 % interval; p by Wilcoxon's signed ranks
 of each listener's difference, with Holm's correction over all pairs."""
@@ -104,11 +109,12 @@ def write_table(path, heading, rows):
 
 
 def as_cell(value):
-    """A value for CSV. A text that a spreadsheet would take for a formula gets an apostrophe in front."""
+    """A value for CSV. What a spreadsheet would take for a formula in a text gets an apostrophe in front."""
     if isinstance(value, bool):
         return int(value)
-    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@"):
-        return "'" + value
+    if isinstance(value, str):
+        value, first = FORMULA.sub(r"\1\2'", value), value[:1]
+        return f"'{value}" if first.isspace() or not first.isprintable() else value
     if isinstance(value, float):
         return round(value, 6)
     return "" if value is None else value

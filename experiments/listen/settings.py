@@ -6,8 +6,6 @@ from typing import Annotated
 
 from experiments.settings import NonNegativeInt, PositiveInt, Range
 
-OUT = Path("runs/listen")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Serve:
@@ -17,8 +15,11 @@ class Serve:
     """Run folders, each with a samples.json that lists its WAV files, or just with WAV files."""
     human: Path | None = None
     """A folder of WAV files played by people, heard among the others."""
-    out: Path = OUT
-    """The folder of the test: its database, and copies of the pieces. Started again, the test goes on."""
+    out: Path | None = None
+    """The folder of the test: its database, and copies of the pieces; if not given, runs/listen- and the
+    names of the runs. Started again, the test goes on."""
+    change_runs: bool = False
+    """Let a test that is there go on with other pieces than it had, for new listeners."""
     per_listener: PositiveInt | None = None
     """Pieces that each listener hears; if not given, as many of each kind alike as make 24 at most."""
     level: bool = True
@@ -27,6 +28,8 @@ class Serve:
     """Seed of who hears what in which order."""
     host: str = "127.0.0.1"
     """The address to listen on: 127.0.0.1 for this machine only, 0.0.0.0 for all that can reach it."""
+    name: tuple[str, ...] = ()
+    """More names by which browsers may ask for this machine, such as that of a web server before it."""
     port: Annotated[int, Range(least=0, most=65535)] = 8000
     """The port; 0 for any that is free."""
 
@@ -39,3 +42,19 @@ class Report:
     """The folder of a listening test, or its study.sqlite."""
     out: Path | None = None
     """A folder for the figure and the CSV files; if not given, the test's own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """A trial of the server."""
+
+    listeners: PositiveInt = 200
+    """Listeners, who rate all at once."""
+    waiting: NonNegativeInt = 600
+    """Connections that wait after an answer, as browsers keep some."""
+    halves: NonNegativeInt = 200
+    """Connections that send half a request, half of them in drips."""
+    untaken: NonNegativeInt = 20
+    """Connections that ask for pieces and do not take them."""
+    quiet: bool = False
+    """No progress bar."""

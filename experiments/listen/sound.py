@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.errors import UserError
-from experiments.listen.samples import seconds_text
+from experiments.samples import seconds_text
 from scratchnet.files import atomic_open
 
 CEILING = 10 ** (-1 / 20)  # of full scale, for peaks: -1 dB
@@ -39,7 +39,7 @@ def take_in(path, folder, level=True):
     Parameters
     ----------
     path : Path of a WAV file, 16-bit PCM, mono or stereo
-    folder : Path
+    folder : Path, or None to copy nothing
     level : bool
         Bring it to the common loudness, as far as its peaks leave room.
 
@@ -61,8 +61,7 @@ def take_in(path, folder, level=True):
     if level and power:
         gain = min(10 ** ((TARGET - loudness) / 20), CEILING * 32767 / peak)
     digest = hashlib.sha256(f"{channels} {rate} {gain!r} ".encode() + sound.tobytes()).hexdigest()
-    target = folder / f"{digest}.wav"
-    if not target.exists():
+    if folder is not None and not (target := folder / f"{digest}.wav").exists():
         with atomic_open(target, "wb") as file, wave.open(file, "wb") as out:
             out.setparams((channels, 2, rate, len(sound), "NONE", ""))
             for second in range(0, len(sound), rate):

@@ -7,14 +7,16 @@ only a newer one replaces what is there. A listener's answers are final with `fi
 import hashlib
 import re
 import secrets
-from typing import NamedTuple
+from typing import NamedTuple, get_type_hints
 
-from experiments.listen.database import Database, transaction
+from experiments.errors import UserError
+from experiments.listen.database import Database
 from experiments.listen.dealing import deal, listener_rng
+from experiments.samples import as_title
 
 NAME = "study.sqlite"
 MOST_LISTENERS = 10_000
-TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")
+TOKEN, PIECE = re.compile(r"[A-Za-z0-9_-]{43}"), re.compile(r"[A-Za-z0-9_-]{22}")
 EXPERIENCES = {
     "": "I prefer not to say",
     "none": "I listen to music",
@@ -87,8 +89,10 @@ class Study(Database):
         -------
         list of int, their ids, each once
         """
-        ids = {}
-        with self.connection() as db, transaction(db):
+        rows = list(rows)
+
+        def work(db):
+            ids = {}
             for row in rows:
                 db.execute(
                     "INSERT INTO samples (digest, source, primed, title, primer_seconds, seconds) "
@@ -97,7 +101,14 @@ class Study(Database):
                 )
                 found = "SELECT id FROM samples WHERE digest = ? AND source = ? AND primed = ?"
                 ids[db.execute(found, row[:3]).fetchone()[0]] = None
-        return list(ids)
+            return list(ids)
+
+        return self.write(work)
+
+    def samples(self):
+        """All pieces that it ever had: set of (digest, source, primed)."""
+        with self.connection() as db:
+            return {(d, s, bool(p)) for d, s, p in db.execute("SELECT digest, source, primed FROM samples")}
 
     # Listeners --------------------------------------------------------------------------------
 
@@ -117,7 +128,8 @@ class Study(Database):
         ------
         Full
         """
-        with self.connection() as db, transaction(db):
+
+        def work(db):
             if db.execute("SELECT 1 FROM listeners WHERE token_hash = ?", (hashed(token),)).fetchone():
                 return
             if db.execute("SELECT count(*) FROM listeners").fetchone()[0] >= MOST_LISTENERS:
@@ -130,8 +142,10 @@ class Study(Database):
             for position, sample in enumerate(deal(kinds, times, number, listener_rng(seed, listener))):
                 db.execute(
                     "INSERT INTO playlist VALUES (?, ?, ?, ?)",
-                    (listener, position, sample, secrets.token_urlsafe(16)),
+                    (listener, position, sample, secrets.token_urlsafe(16)),  # as PIECE
                 )
+
+        self.write(work)
 
     def listener(self, token):
         """The Listener with this token, or None."""
@@ -185,7 +199,8 @@ class Study(Database):
         Finished
             If the listener has finished and the answer is another than the stored one.
         """
-        with self.connection() as db, transaction(db):
+
+        def work(db):
             row = db.execute(
                 "SELECT sample, finished IS NOT NULL FROM playlist JOIN listeners ON listeners.id = listener "
                 "WHERE listener = ? AND piece = ?",
@@ -209,9 +224,12 @@ class Study(Database):
                 raise Finished
             return stored
 
+        return self.write(work)
+
     def finish(self, listener):
         """Make a listener's answers final, if all are there; again changes nothing. Returns how many miss."""
-        with self.connection() as db, transaction(db):
+
+        def work(db):
             missing = db.execute(
                 "SELECT count(*) FROM playlist LEFT JOIN ratings USING (listener, sample) "
                 "WHERE listener = ? AND score IS NULL",
@@ -222,7 +240,9 @@ class Study(Database):
                     "UPDATE listeners SET finished = datetime() WHERE id = ? AND finished IS NULL",
                     (listener,),
                 )
-        return missing
+            return missing
+
+        return self.write(work)
 
     # The report -------------------------------------------------------------------------------
 
@@ -235,7 +255,16 @@ class Study(Database):
                 "JOIN listeners ON listeners.id = listener JOIN samples ON samples.id = sample "
                 "ORDER BY listener, position"
             )
-            return [Rating(*row)._replace(primed=bool(row[4])) for row in rows]
+            return [self.checked(Rating(*row)) for row in rows]
+
+    def checked(self, row):
+        """A Rating with texts that can be shown. Raises UserError if the row cannot be an answer."""
+        hints = get_type_hints(Rating) | {"primed": int, "heard": (int, float)}
+        fits = all(isinstance(value, hints[name]) for name, value in row._asdict().items())
+        if not fits or not (0 <= row.score <= 5 and 0 <= row.heard < 1e6):  # NaN fails, too
+            raise UserError(f"{self.path}: damaged, one of its answers is none")
+        texts = {name: as_title(value) for name, value in row._asdict().items() if isinstance(value, str)}
+        return row._replace(primed=bool(row.primed), **texts)
 
     def counts(self):
         """How many listeners began, how many finished, how many answers there are."""

@@ -13,7 +13,7 @@ program = Program(
     between sets, MusPy's metrics, repetition, and a Frechet distance on features; beside human against
     human.""",
     """
-    python -m experiments.measures --reference held_out/ runs/piano-20260101-120000/samples
+    python -m experiments.measures --reference held_out/ runs/piano-20260101-120000
     python -m experiments.measures --reference held_out/ --steps-per-beat 4 --bars 32 lstm/ rnn/
     python -m experiments.measures --reference tunes.abc composed.abc --out measured""",
 )

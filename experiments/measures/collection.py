@@ -5,6 +5,7 @@ piece ten times has to be seen.
 """
 
 import os
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,8 +13,10 @@ from encoders.abc_collection import read_collection
 from encoders.midi import MidiError, read_midi
 from experiments.errors import UserError
 from experiments.progress import Progress
+from experiments.samples import LIST, refuse_runs_below
 
 MIDI_SUFFIXES = (".mid", ".midi")
+SUFFIXES = (*MIDI_SUFFIXES, ".abc")
 MOST_NOTES, MOST_BARS = 200_000, 20_000  # of a piece: far beyond music, and measured in a second
 
 
@@ -31,6 +34,8 @@ class Pieces(NamedTuple):
 def read_pieces(path, quiet=False):
     """All pieces in a folder, at any depth: MIDI files (.mid, .midi), and the tunes in ABC files (.abc).
 
+    A MIDI file that sounds like a tune of an ABC file beside it is that tune, and counted once.
+
     Parameters
     ----------
     path : Path of a folder, or of one such file
@@ -44,47 +49,71 @@ def read_pieces(path, quiet=False):
     Raises
     ------
     UserError
-        If there is no such path, or nothing in it that can be read.
+        If there is no such path, nothing in it that can be read, or runs in it that have lists of their own.
     """
-    if not path.exists():
-        raise UserError(f"{path}: no such file or folder")
-    files = _midi_files(path)
-    scores, dropped = [], []
-    with Progress(len(files), f"reading {path.name}", "file", quiet or not files) as bar:
-        for file in files:
+    return read_files(music_files(path), path, quiet, [])
+
+
+def read_files(files, path, quiet, dropped):
+    """Pieces of these files, found in `path`; a UserError if there are none."""
+    scores, tunes = [], {}
+    midi = [file for file in files if file.suffix.lower() in MIDI_SUFFIXES]
+    collection = read_collection([file for file in files if file not in set(midi)])
+    dropped += [
+        (f"{file}, line {line}" if line else str(file), why) for file, line, why in collection.dropped
+    ]
+    for file, line, tune in collection.kept:
+        try:
+            score = _checked(tune.score())
+        except ValueError as error:
+            dropped.append((f"{file}, line {line}", str(error)))
+        else:
+            scores.append(score)
+            tunes.setdefault(Path(file).parent, Counter())[_notes(score)] += 1
+    with Progress(len(midi), f"reading {path.name}", "file", quiet or not midi) as bar:
+        for file in midi:
             try:
                 if not file.is_file():
                     raise ValueError("not a file")
-                scores.append(_checked(read_midi(file)))
+                score = _checked(read_midi(file))
             except MidiError as error:
                 dropped.append((str(file), str(error).removeprefix(f"cannot read {file} as MIDI: ")))
             except OSError as error:
                 dropped.append((str(file), f"cannot be read ({error.strerror})"))
             except ValueError as error:
                 dropped.append((str(file), str(error)))
+            else:
+                beside = tunes.get(file.parent, {})
+                if beside and beside[_notes(score)] > 0:
+                    beside[_notes(score)] -= 1
+                else:
+                    scores.append(score)
             bar.update(1)
-    if path.is_dir() or not files:
-        tunes = read_collection([path])
-        dropped += [(f"{file}, line {line}" if line else str(file), why) for file, line, why in tunes.dropped]
-        for file, line, tune in tunes.kept:
-            try:
-                scores.append(_checked(tune.score()))
-            except ValueError as error:
-                dropped.append((f"{file}, line {line}", str(error)))
     if not scores:
         reason = f"; {len(dropped)} left out, the first: {dropped[0][1]}" if dropped else ""
         raise UserError(f"{path}: expected music (.mid, .midi, .abc), found none that can be read{reason}")
     return Pieces(scores, dropped)
 
 
-def _midi_files(path):
-    """The path itself if it is a MIDI file's, or all MIDI files below it."""
+def _notes(score):
+    """What a score sounds like, in quarter notes."""
+    beat = score.ticks_per_beat
+    rows = ((n.start / beat, n.duration / beat, n.pitch) for track in score.tracks for n in track.notes)
+    return tuple(sorted((round(start, 3), round(length, 3), pitch) for start, length, pitch in rows))
+
+
+def music_files(path):
+    """The path itself if it is no folder, or all files of music below it. Raises UserError."""
+    if not path.exists():
+        raise UserError(f"{path}: no such file or folder")
     if not path.is_dir():
-        return [path] if path.suffix.lower() in MIDI_SUFFIXES else []
+        return [path]
     found = []
     for folder, folders, names in os.walk(path):  # does not follow links, which might go round
         folders.sort()
-        found += [Path(folder, name) for name in sorted(names) if name.lower().endswith(MIDI_SUFFIXES)]
+        if Path(folder) != path:
+            refuse_runs_below(path, [Path(folder, LIST)])
+        found += [Path(folder, name) for name in sorted(names) if name.lower().endswith(SUFFIXES)]
     return found
 
 

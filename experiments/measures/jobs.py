@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from experiments.measures.collection import read_pieces
 from experiments.measures.figures import draw_overlap
 from experiments.measures.report import compare
-from experiments.measures.tables import markdown
+from experiments.measures.sources import read_reference, read_sets
+from experiments.measures.tables import as_text, markdown
 from experiments.run_folder import RunFolder
 from scratchnet.files import atomic_open
 
@@ -18,11 +18,8 @@ def say(text=""):
 
 def run_compare(config):
     """`compare`."""
-    reference = read_pieces(config.reference, config.quiet)
-    found = {
-        name: read_pieces(path, config.quiet)
-        for name, path in zip(names(config.sets), config.sets, strict=True)
-    }
+    reference = read_reference(config.reference, config.quiet)
+    found = read_sets(config.sets, config.quiet)
     dropped = [row for pieces in (reference, *found.values()) for row in pieces.dropped]
     for where, why in dropped[:SHOWN]:
         say(f"left out: {where}: {why}")
@@ -39,16 +36,9 @@ def run_compare(config):
         config.quiet,
     )
     run = RunFolder.create(config.out, "measures", config, config.overwrite)
-    text = markdown(comparison)
     with atomic_open(run.path("tables.md")) as file:
-        file.write(text)
+        file.write(markdown(comparison))
     run.write_metrics(comparison | {"dropped": dropped})
     draw_overlap(run.path("overlap.png"), comparison)
-    say(text)
+    say(as_text(comparison))
     say(f"The tables, metrics.json and the figure are in {run.folder}.")
-
-
-def names(paths):
-    """A name for each set: the last part of its path, or all of it where two would be called the same."""
-    short = [path.resolve().name for path in paths]
-    return [name if short.count(name) == 1 else str(path) for name, path in zip(short, paths, strict=True)]

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from experiments.errors import UserError
-from experiments.measures.distances import between, overlap_and_kl, within
+from experiments.measures.distances import CONSTANT, between, overlap_and_kl, within
 from experiments.measures.features import NAMES, extract, vectors
 from experiments.measures.frechet import frechet_feature_distance
 from experiments.measures.muspy_metrics import all_metrics
@@ -139,8 +139,9 @@ def compare(sets, reference, rng, splits=10, line="highest", bars=None, steps_pe
 
 
 def _deviation(x):
-    """Root of the total variance of vectors (N, D); 1 if they are all equal."""
-    return np.sqrt(x.var(axis=0).sum()) or 1.0
+    """Root of the total variance of vectors (N, D); 1 if they are all equal, but for rounding."""
+    deviation = np.sqrt(x.var(axis=0).sum())
+    return deviation if deviation > CONSTANT * np.abs(x).max() else 1.0
 
 
 def _compare_once(own, drawn, human, half, scales):

@@ -12,9 +12,9 @@ class Compare:
     """Sets of pieces against a reference."""
 
     sets: tuple[Path, ...]
-    """Folders of MIDI or ABC files, or single files; each is a set."""
+    """Folders of MIDI or ABC files, or single files: each is a set, and a run folder one for each source."""
     reference: Path | None = None
-    """The folder to compare with: human pieces that no network has learned from."""
+    """The folder to compare with: human pieces that no network learned from (of a run, its human ones)."""
     bars: PositiveInt | None = None
     """Measure only so many bars of each piece, from its first note on."""
     steps_per_beat: PositiveInt | None = None

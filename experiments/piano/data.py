@@ -9,7 +9,7 @@ import numpy as np
 from encoders.midi_collection import read_collection
 from encoders.note_duration import NoteDuration
 from experiments.datasets import cache_folder
-from experiments.midi_pieces import PARTS, SPLIT_SEED, maestro, midi_files, share_out, tables
+from experiments.midi_pieces import PARTS, SPLIT_SEED, account, maestro, midi_files, share_out, tables
 from experiments.progress import Progress
 
 QUICK_LIMIT = 60  # performances that the quick preset takes of MAESTRO, if nothing is said
@@ -51,13 +51,13 @@ class Corpus:
     ----------
     encoder : NoteDuration
     pieces : list of Piece
-    dropped : list of Dropped
+    account : list of str, lines about files that were dropped, mended or skipped
     parts : dict of part -> list of indices of pieces
     """
 
     encoder: NoteDuration
     pieces: list
-    dropped: list
+    account: list
     parts: dict
 
     def sequences(self, part):
@@ -100,11 +100,7 @@ class Corpus:
             + ", ".join(f"{part} {len(self.parts[part])}" for part in PARTS)
             + f"; notes are {error:.0f} ms off the grid in the mean"
         ]
-        if self.dropped:
-            lines.append(f"{len(self.dropped)} files dropped:")
-            lines += [f"  {path}: {reason}" for path, reason in self.dropped[:20]]
-            lines += [f"  and {len(self.dropped) - 20} more"] if len(self.dropped) > 20 else []
-        return "\n".join(lines)
+        return "\n".join(lines + self.account)
 
 
 def load(config, stretch=0.0):
@@ -127,22 +123,23 @@ def load(config, stretch=0.0):
         if limit is None and getattr(config, "preset", None) == "quick":
             limit = QUICK_LIMIT
     rows = tables(paths)
-    files = [file for path in map(Path, paths) for file in midi_files(path)]
+    files, skipped = midi_files(paths)
     if limit is not None and limit < len(files):
         chosen = np.random.default_rng(SPLIT_SEED).permutation(len(files))[:limit]
         files = [files[k] for k in sorted(chosen)]
     convert = partial(as_tokens, encoder, STRETCHES if stretch else STRETCHES[:1])
     few = len(files) <= FEW  # not worth other processes, each of which takes seconds to start
     with Progress(len(files), "reading", "file", config.quiet) as bar:
-        kept, dropped = read_collection(
+        collection = read_collection(
             files, config.pedal, convert, cache_folder() / "midi", workers=0 if few else None,
             progress=lambda done, _: bar.update(1),
         )  # fmt: skip
     pieces = []
-    for path, (versions, error) in kept:
+    for path, (versions, error) in collection.kept:
         title, part = rows.get((path.parent.name, path.name), (path.stem, None))
         pieces.append(Piece(path, title, versions, error, part))
-    return Corpus(encoder, pieces, dropped, share_out(pieces, config.split, dropped))
+    parts = share_out(pieces, config.split, collection.dropped)
+    return Corpus(encoder, pieces, account(collection, skipped), parts)
 
 
 def as_tokens(encoder, stretches, score):

@@ -9,6 +9,7 @@ import numpy as np
 from encoders.audio import render_midi
 from encoders.midi import write_midi
 from encoders.score import Score, Track
+from experiments.compositions import HOW, how_made, write_how
 from experiments.errors import UserError
 from experiments.figures import held_out_curve
 from experiments.midi_pieces import PARTS
@@ -18,8 +19,8 @@ from experiments.piano.settings import Run, complete
 from experiments.progress import shown
 from experiments.run_folder import RunFolder
 from experiments.settings import expect_resumed
-from experiments.token_jobs import afterwards, best_ngram, free_folder, learn, network_folders, say
-from experiments.token_learning import open_session, train_session, with_data
+from experiments.token_jobs import afterwards, best_ngram, composition, learn, network_folders, say
+from experiments.token_learning import expect_sound, open_session, train_session, with_data
 from experiments.token_training import go_on_with
 from scratchnet.files import atomic_open
 
@@ -32,8 +33,9 @@ def run_all(config):
     """`python -m experiments.piano`."""
     if config.resume:
         expect_resumed(config)
-        run, quiet = RunFolder.open(config.resume), config.quiet
+        run, quiet = RunFolder.resume(config.resume), config.quiet
         config, go_on = complete(run.config(Run)), True
+        expect_sound(run.folder / name for name in runs.networks_of(config))
     else:
         run, quiet, go_on = None, config.quiet, False
         config = complete(config)
@@ -41,7 +43,7 @@ def run_all(config):
     if run is None:
         run = RunFolder.create(config.out, "piano", config, config.overwrite)
     say(corpus.describe())
-    judged, curves, samples = {}, {}, []
+    judged, curves, samples, steps = {}, {}, [], {}
     for name, settings in runs.networks_of(config).items():
         say(f"\n{name}:")
         make = partial(runs.make_session, settings, corpus)
@@ -53,10 +55,12 @@ def run_all(config):
         with afterwards(session):
             judged.setdefault(settings.model, []).append(judge_network(session.run, network, corpus, quiet))
             if settings.seed == config.seed:
+                steps[settings.model] = session.trainer.best["step"]
                 samples += compose_samples(run, network, encoder, corpus, config, settings.model)
     with afterwards(session):
         samples += human_samples(run, corpus, config)
         run.write_json(SAMPLES, samples)
+        write_how(run.path(f"samples/{HOW}"), how_made("piano", run.folder, {"steps": steps}, config))
         rows = report.baselines(corpus, quiet)
         tell(run, judged, rows)
     ngram, nats = best_ngram(rows)
@@ -124,19 +128,19 @@ def same_music(settings, others):
 
 def run_compose(config):
     """`compose`."""
-    network, encoder, _ = runs.load_network(config.run)
+    network, encoder, metadata = runs.load_network(config.run)
     begin = beginning(encoder, config)
-    folder = free_folder(config)
     rng = np.random.default_rng([config.seed, 2])
-    pieces = composing.draw(network, encoder, begin, config.n, rng, config)
-    for number, tokens in enumerate(pieces, 1):
-        score = composing.as_score(encoder, tokens, len(begin), config.bpm)
-        write(folder, f"{number:02}", score, config.engine, config.wav)
-        with atomic_open(folder / f"{number:02}.txt") as file:
-            file.write(encoder.text(tokens) + "\n")
-        figures.draw_attention(
-            folder / f"{number:02}-attention.png", network, encoder, tokens, f"What {number:02} looked at"
-        )
+    with composition("piano", config, metadata) as folder:
+        pieces = composing.draw(network, encoder, begin, config.n, rng, config)
+        for number, tokens in enumerate(pieces, 1):
+            score = composing.as_score(encoder, tokens, len(begin), config.bpm)
+            write(folder, f"{number:02}", score, config.engine, config.wav)
+            with atomic_open(folder / f"{number:02}.txt") as file:
+                file.write(encoder.text(tokens) + "\n")
+            figures.draw_attention(
+                folder / f"{number:02}-attention.png", network, encoder, tokens, f"What {number:02} looked at"
+            )
     say(f"{len(pieces)} pieces of {config.bars} bars are in {folder}")
 
 

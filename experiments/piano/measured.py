@@ -8,7 +8,7 @@ from encoders.score import Score, Track
 from experiments.errors import UserError
 from experiments.measures.figures import draw_overlap
 from experiments.measures.report import FEWEST, compare
-from experiments.measures.tables import markdown
+from experiments.measures.tables import as_text, markdown
 from experiments.piano import composing
 from experiments.progress import Progress
 from scratchnet.files import atomic_open
@@ -60,7 +60,7 @@ def measure(out, networks, corpus, config, say):
         file.write(markdown(found))
     out.write_metrics({"measures": found})
     draw_overlap(out.path("measures.png"), found)
-    say("\n" + markdown(found))
+    say("\n" + as_text(found))
 
 
 def excerpts(score, bars):

@@ -7,6 +7,7 @@ p(token k comes next | tokens 1 .. t) = softmax(a(t))_k, over those that may fol
 
 import numpy as np
 
+from experiments.token_settings import recurrent_weights
 from scratchnet.attention import Attention
 from scratchnet.dropout import Dropout
 from scratchnet.embedding import Embedding
@@ -23,6 +24,14 @@ SCORES = {"attention": "scalar", "vector-attention": "vector"}
 # Deviation of an embedding's first numbers. With PyTorch's 1 tokens look much alike to gates at first, and an
 # LSTM takes twice the steps; to units without gates it makes no difference.
 SPREAD = {RNN: 1.0, GRU: 3.0, LSTM: 3.0}
+
+
+def least_weights(settings, vocabulary):
+    """How many weights such a network has at least."""
+    kind, H, E = settings["model"], settings["hidden"], settings["embedding"]
+    gates, choice = {"rnn": 1, "gru": 3}.get(kind, 4), 2 * H if kind in SCORES else H
+    recurrent = recurrent_weights(gates, E or vocabulary, H, settings["layers"])
+    return E * vocabulary + recurrent + choice * vocabulary
 
 
 def make_network(settings, vocabulary, rng, dropout=0.0):

@@ -7,8 +7,9 @@ import numpy as np
 from encoders.note_duration import NoteDuration
 from experiments import token_learning, token_training
 from experiments.errors import UserError
-from experiments.piano.networks import NETWORK, make_network
+from experiments.piano.networks import NETWORK, least_weights, make_network
 from experiments.piano.settings import PianoRecipe, Train, complete
+from experiments.settings import expect_allowed
 from scratchnet.batches import RandomWindows
 from scratchnet.pieces import Pieces
 
@@ -78,9 +79,13 @@ def load_network(path):
         If there is none, or it is damaged or of another kind.
     """
 
+    def least(metadata):
+        expect_allowed(metadata["config"], Train, (*NETWORK, "dropout"))
+        return least_weights(metadata["config"], len(NoteDuration.from_settings(metadata["encoder"])))
+
     def make(metadata):
         settings, V = metadata["config"], len(NoteDuration.from_settings(metadata["encoder"]))
         return make_network(settings, V, np.random.default_rng(0), settings["dropout"])
 
-    network, metadata = token_training.load_network(path, ("config", "encoder", "best"), make)
+    network, metadata = token_training.load_network(path, ("config", "encoder", "best"), make, least)
     return network, NoteDuration.from_settings(metadata["encoder"]), metadata

@@ -111,7 +111,7 @@ class Compose(Playing):
     seed: NonNegativeInt = 0
     """Seed of the draws."""
     out: Path | None = None
-    """Folder for the pieces; if not given, composed-SEED in the run folder."""
+    """Folder for the pieces; if not given, composed-1, -2, ... in the run folder, the first that is free."""
     wav: bool = True
     """Whether to write sound, too."""
     overwrite: bool = False

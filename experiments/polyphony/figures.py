@@ -4,6 +4,7 @@ import numpy as np
 
 from encoders.piano_roll import draw_piano_roll
 from experiments.figures import draw_activity, draw_curve
+from experiments.json_files import is_number
 from experiments.polyphony.anchors import LOGISTIC
 from experiments.polyphony.composing import TICKS, to_score
 from scratchnet.activations import sigmoid
@@ -17,7 +18,7 @@ def draw_learning(path, rows, title, levels):
     epochs = [row["epoch"] for row in rows]
     names = {"train": "training pieces, with dropout", "valid": "validation pieces", "test": "test pieces"}
     series = {
-        label: (epochs, [np.nan if row[split] is None else row[split] for row in rows])
+        label: (epochs, [row[split] if is_number(row.get(split)) else np.nan for row in rows])
         for split, label in names.items()
     }
     floors = {"logistic\nregression": levels[LOGISTIC]["test"]} if levels else {}

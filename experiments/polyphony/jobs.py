@@ -1,11 +1,10 @@
 """What the commands do."""
 
-from pathlib import Path
-
 import numpy as np
 
 from encoders.audio import render_midi
 from encoders.midi import write_midi
+from experiments.compositions import HOW, expect_free_names, how_made, new_piece, write_how
 from experiments.errors import UserError
 from experiments.polyphony import figures, runs
 from experiments.polyphony.composing import compose, to_score
@@ -15,10 +14,7 @@ from experiments.polyphony.report import as_text, judge, standing
 from experiments.polyphony.training import Diverged, Learner
 from experiments.run_folder import RunFolder
 from experiments.settings import expect_resumed
-
-
-def say(text=""):
-    print(text, flush=True)
+from experiments.streams import say
 
 
 def run_all(config):
@@ -30,6 +26,8 @@ def run_all(config):
     network = train(config, music, run)
     rng = np.random.default_rng([config.seed, 2])
     write_composition(config, run.path("composed.mid"), network, prime, rng, config.set, True)
+    reached = {"epoch": runs.load_network(run, config)[1]["epoch"]}
+    write_how(run.path(HOW), how_made("polyphony", run.folder, reached, config))
     report(run, config, network, music, config.quiet)
     say(f"\nEverything is in {run.folder}. Listen: {run.folder / 'composed.wav'}")
 
@@ -38,7 +36,7 @@ def run_train(config):
     """`train`."""
     if config.resume:
         expect_resumed(config)
-        run, quiet = RunFolder.open(config.resume), config.quiet
+        run, quiet = RunFolder.resume(config.resume), config.quiet
         data = config.data
         config = runs.settings_of(run)
         music = load(config.set, data or config.data, quiet)
@@ -75,7 +73,9 @@ def report(run, config, network, music, quiet):
     rows, levels = standing(config.set, music, [(label, network.parameter_count, row)], quiet)
     source = SOURCES[config.set]
     title = source.title
-    figures.draw_learning(run.path("learning.png"), run.rows(), f"{title}: {config.cell.upper()}", levels)
+    figures.draw_learning(
+        run.path("learning.png"), run.rows("epoch"), f"{title}: {config.cell.upper()}", levels
+    )
     picture = f"{title}: the beginning of the first test piece"
     figures.draw_prediction(run.path("prediction.png"), network, music.test[0], source, picture)
     run.write_metrics({"nll": row, "epoch": best["epoch"], "weights": network.parameter_count})
@@ -96,26 +96,15 @@ def run_compose(config):
     """`compose`."""
     run = RunFolder.open(config.run)
     settings = runs.settings_of(run)
-    network, _ = runs.load_network(run, settings)
-    path = Path(config.out) if config.out else run.path(f"composed-{config.seed}.mid")
-    check_output(path, config)
+    network, best = runs.load_network(run, settings)
+    suffixes = (".wav", ".png") if config.wav else (".png",)
+    if config.out is not None:
+        expect_free_names(config.out, suffixes, config.overwrite)  # before the music is read
     prime = prime_of(config, load(settings.set, config.data or settings.data, config.quiet))
     rng = np.random.default_rng([config.seed, 2])
-    write_composition(config, path, network, prime, rng, settings.set, config.wav)
-
-
-def check_output(path, config):
-    """A UserError unless the files of a composition can be written."""
-    if path.suffix.lower() not in (".mid", ".midi"):
-        raise UserError(f"--out: expected a name that ends in .mid, got {path}")
-    if not path.parent.is_dir():
-        raise UserError(f"--out: no such folder: {path.parent}")
-    for suffix in (path.suffix, ".png", *([".wav"] if config.wav else [])):
-        file = path.with_suffix(suffix)
-        if file.is_dir():
-            raise UserError(f"--out: expected the name of a file, and {file} is a folder")
-        if file.exists() and not config.overwrite:
-            raise UserError(f"{file} is there already; choose another --out or ask to --overwrite it")
+    how = how_made("polyphony", config.run, {"epoch": best["epoch"]}, config)
+    with new_piece(config.out, run.folder, suffixes, config.overwrite, how) as path:
+        write_composition(config, path, network, prime, rng, settings.set, config.wav)
 
 
 def prime_of(config, music):

@@ -13,6 +13,7 @@ that let a cell remember: the LSTM's forget gate (Gers et al. 2000), the GRU's u
 """
 
 from experiments.polyphony.data import NOTES
+from experiments.token_settings import recurrent_weights
 from scratchnet.dropout import Dropout
 from scratchnet.gru import GRU
 from scratchnet.initializers import orthogonal
@@ -23,6 +24,12 @@ from scratchnet.sequential import Sequential
 
 LAYERS = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
 OPEN = {"lstm": 1.0, "gru": 1.0}  # bias of the second gate, which remembers: f of i f g o, z of r z n
+
+
+def least_weights(config):
+    """How many weights a network of complete settings has, but for its biases."""
+    gates = {"lstm": 4, "gru": 3, "rnn": 1}[config.cell]
+    return recurrent_weights(gates, NOTES, config.hidden, config.layers) + config.hidden * NOTES
 
 
 def make_network(config, rng):

@@ -5,13 +5,13 @@ import shlex
 import numpy as np
 
 from experiments.interrupts import deferred_interrupt
-from experiments.polyphony.networks import make_network
+from experiments.polyphony.networks import least_weights, make_network
 from experiments.polyphony.recipes import NAMES, complete
 from experiments.polyphony.settings import Run, Train
-from experiments.polyphony.training import Diverged, Learner
+from experiments.polyphony.training import Diverged, Learner, expect_best
 from experiments.progress import Progress
-from experiments.run_folder import CONFIG
-from scratchnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from experiments.token_training import does_not_fit, expect_weights
+from scratchnet.checkpoint import CheckpointError, load_checkpoint, parts_of, save_checkpoint
 
 
 def learn(learner, run, quiet=False):
@@ -73,8 +73,7 @@ def network_settings(config):
 
 def settings_of(run):
     """The complete settings of a run, whichever command made it; UserError if they are damaged."""
-    text = (run.folder / CONFIG).read_text(encoding="utf-8", errors="replace")
-    return complete(run.config(Train if "resume:" in text else Run))
+    return complete(run.config(Train, Run))
 
 
 def resume(config, music, run):
@@ -91,7 +90,7 @@ def resume(config, music, run):
     try:
         learner.load_state(tensors, metadata)
     except (KeyError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{run.checkpoint}: does not fit the settings of the run ({error})") from None
+        raise does_not_fit(run.checkpoint, error) from None
     return learner
 
 
@@ -107,13 +106,14 @@ def load_network(run, config):
     check_network(run, metadata, config)
     if not metadata.get("best"):
         raise CheckpointError(f"{run.checkpoint}: not one epoch has been learned yet")
-    network = make_network(config, np.random.default_rng(0))
+    weights = parts_of(tensors).get("best", {})
     try:
-        network.load_state_dict(
-            {name[5:]: tensor for name, tensor in tensors.items() if name.startswith("best/")}
-        )
-    except ValueError as error:
-        raise CheckpointError(f"{run.checkpoint}: does not fit the settings of the run ({error})") from None
+        expect_weights(least_weights(config), weights)
+        network = make_network(config, np.random.default_rng(0))
+        expect_best(metadata["best"], weights, network.state_dict())
+        network.load_state_dict(weights)
+    except (KeyError, ValueError, TypeError) as error:
+        raise does_not_fit(run.checkpoint, error) from None
     network.eval()
     return network, metadata["best"]
 

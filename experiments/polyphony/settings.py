@@ -4,7 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from experiments.settings import NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt, Range
+from experiments.settings import (
+    Layers,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Range,
+    Units,
+)
 
 SetName = Literal["jsb", "nottingham", "muse", "piano"]
 Cell = Literal["lstm", "gru", "rnn"]
@@ -31,9 +39,9 @@ class Training(Source):
     """JSB Chorales, Nottingham, MuseData or Piano-midi.de."""
     cell: Cell = "lstm"
     """The recurrent layer: lstm, gru, or rnn (tanh)."""
-    hidden: PositiveInt | None = None
+    hidden: Units | None = None
     """Units of each recurrent layer."""
-    layers: PositiveInt | None = None
+    layers: Layers | None = None
     """Recurrent layers, one above the other."""
     dropout: Probability | None = None
     """Share of the outputs of a recurrent layer that is dropped while learning."""
@@ -45,7 +53,7 @@ class Training(Source):
     """Adam's learning rate, at first; it falls along half a cosine."""
     weight_decay: NonNegativeFloat | None = None
     """Decoupled: each step shrinks the weights by the learning rate times this."""
-    batch: PositiveInt | None = None
+    batch: Units | None = None
     """Pieces, or windows of pieces, in a batch."""
     window: NonNegativeInt | None = None
     """Learn from stretches of so many frames; 0 for whole pieces."""
@@ -115,7 +123,8 @@ class Compose(Source, Playing):
     seed: NonNegativeInt = 0
     """Seed of the draws."""
     out: Path | None = None
-    """The MIDI file; WAV and PNG get the same name. If not given, composed-SEED.mid in the run folder."""
+    """The MIDI file; WAV, PNG and JSON get the same name. If not given, composed-1.mid, -2, ... in the run
+    folder, the first that is free."""
     wav: bool = True
     """Whether to write sound, too."""
     overwrite: bool = False

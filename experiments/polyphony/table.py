@@ -7,9 +7,10 @@ import time
 import numpy as np
 
 from experiments.errors import UserError
+from experiments.json_files import is_number
 from experiments.polyphony import runs
 from experiments.polyphony.anchors import SCORED
-from experiments.polyphony.data import SOURCES, load
+from experiments.polyphony.data import SOURCES, SPLITS, load
 from experiments.polyphony.recipes import NAMES, complete, recipe_of
 from experiments.polyphony.report import judge, standing
 from experiments.polyphony.settings import Train
@@ -28,8 +29,10 @@ def one(config):
 
     team.set_size(1)  # the processes share the cores
     run, learner = open_run(config), None
-    if run is not None and "row" in run.metrics():
-        return run.metrics()["row"]
+    if run is not None:
+        run = RunFolder.resume(config.out, wait=True)  # another process may be at it
+        if is_row(row := run.metrics().get("row"), config):
+            return row
     began = time.perf_counter()
     music = load(config.set, config.data, quiet=True)
     if run is None:
@@ -38,6 +41,7 @@ def one(config):
         learner = runs.resume(config, music, run)
     learner = learner or Learner(config, music)
     before = run.metrics().get("seconds", 0)
+    before = before if is_number(before) else 0
     row = {"set": config.set, "cell": config.cell, "seed": config.seed, "folder": str(run.folder)}
     try:
         runs.learn(learner, run, quiet=True)
@@ -51,6 +55,13 @@ def one(config):
     }  # fmt: skip
     run.write_metrics({"nll": nll, "row": row})
     return row
+
+
+def is_row(row, config):
+    """Whether metrics.json has the figures of a finished network of these settings."""
+    numbers = "weights", "epoch", "epochs", "seconds", *SPLITS
+    same = isinstance(row, dict) and all(row.get(k) == getattr(config, k) for k in ("set", "cell", "seed"))
+    return same and all(is_number(row.get(name)) for name in numbers)
 
 
 def open_run(config):

@@ -4,10 +4,12 @@ import math
 
 import numpy as np
 
+from experiments.json_files import is_number
 from experiments.polyphony.data import SPLITS, batches, pad, transpose
 from experiments.polyphony.networks import make_network
-from scratchnet.checkpoint import generator_state
+from scratchnet.checkpoint import expect_like, generator_state, parts_of, set_generator
 from scratchnet.losses import sigmoid_cross_entropy
+from scratchnet.messages import brief
 from scratchnet.optimizers import Adam, clip_global_norm
 
 WARM_UP = 20  # steps in which the learning rate rises
@@ -171,18 +173,26 @@ class Learner:
 
     def load_state(self, tensors, metadata):
         """The inverse of `state`; KeyError, ValueError or TypeError if it is not of such a Learner."""
-        parts = {}
-        for key, tensor in tensors.items():
-            part, _, name = key.partition("/")
-            parts.setdefault(part, {})[name] = tensor
+        parts, own = parts_of(tensors), self.network.state_dict()
         self.network.load_state_dict(parts["last"])
+        expect_like(parts["average"], self.average, "mean of the weights")
         for name, mean in self.average.items():
             mean[...] = parts["average"][name]
         self.optimizer.load_state_dict(parts["optimizer"])
-        self.epoch = int(metadata["epoch"])
-        self.best, self.best_weights = metadata["best"], parts.get("best")
+        self.epoch, self.best, self.best_weights = metadata["epoch"], metadata["best"], parts.get("best")
+        if type(self.epoch) is not int or self.epoch < 0:
+            raise ValueError(f"expected how many epochs were learned, got {brief(self.epoch)}")
+        if self.best is not None or self.done:
+            expect_best(self.best, self.best_weights or {}, own)
         for rng, state in zip((self.network_rng, self.rng), metadata["generators"], strict=True):
-            rng.bit_generator.state = state
+            set_generator(rng, state)
+
+
+def expect_best(best, weights, wanted):
+    """A ValueError, KeyError or TypeError unless these are the figures and weights of a best network."""
+    expect_like(weights, wanted, "best weights")
+    if type(best["epoch"]) is not int or not all(is_number(best[split]) for split in SPLITS[1:]):
+        raise ValueError(f"expected the figures of the best network, got {brief(best)}")
 
 
 def windows(pieces, length, rng):

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import wave
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +13,8 @@ from hypothesis import strategies as st
 from listening import write_run, write_tone
 
 from experiments.errors import UserError
-from experiments.listen.samples import LIST_BYTES, Sample, read_run, read_runs
 from experiments.listen.sound import TARGET, gated_power, read_wav, take_in
+from experiments.samples import LIST_BYTES, Sample, read_list, read_runs, unique_names
 
 
 def refusal(function, *arguments):
@@ -22,6 +23,10 @@ def refusal(function, *arguments):
         function(*arguments)
     assert "\n" not in str(caught.value) and str(caught.value).isprintable()
     return str(caught.value)
+
+
+def read_run(folder):
+    return read_runs([folder])
 
 
 def list_of(folder, *entries):
@@ -54,8 +59,31 @@ def test_without_a_list_the_sound_files_count(tmp_path):
     (tmp_path / "my run" / "notes.txt").touch()
     found = read_run(tmp_path / "my run")
     assert [(s.path.name, s.source, s.primed, s.title) for s in found] == [
-        ("a.wav", "my run", False, "a"), ("b.WAV", "my run", False, "b"), ("c.wav", "my run", False, "c"),
+        ("a.wav", "my run", False, "a"), ("b.WAV", "my run composed-1", False, "b"),
+        ("c.wav", "my run", False, "c"),
     ]  # fmt: skip
+
+
+def test_folders_of_one_name_are_different_sources(tmp_path):
+    for name in ("a/samples", "b/samples", "c"):
+        write_tone(tmp_path / name / "1.wav")
+    found = read_runs([tmp_path / "a/samples", tmp_path / "b/samples", tmp_path / "c"])
+    assert [sample.source for sample in found] == ["a/samples", "b/samples", "c"]
+    assert (
+        unique_names([Path("x/y"), Path("x/y")]) == [str(Path("x/y").resolve())] * 2
+        and unique_names([]) == []
+    )
+
+
+def test_what_was_composed_later_is_a_source_of_its_own(tmp_path):
+    for name in ("tunes/1.wav", "composed-1/1.wav", "composed-2/1.wav", "composed-x/1.wav"):
+        write_tone(tmp_path / "folk" / name)
+    told = {"experiment": "folk", "options": {"prime": "X:1"}}
+    (tmp_path / "folk/composed-2/composed.json").write_text(json.dumps(told))
+    assert [sample.kind for sample in read_run(tmp_path / "folk")] == [
+        "folk composed-1", "folk composed-2 primed", "folk", "folk",
+    ]  # fmt: skip
+    assert [sample.kind for sample in read_run(tmp_path / "folk/composed-2")] == ["composed-2 primed"]
 
 
 def test_people_among_the_models(tmp_path):
@@ -63,6 +91,60 @@ def test_people_among_the_models(tmp_path):
     write_tone(tmp_path / "people" / "chopin.wav")
     sources = [(sample.source, sample.primed) for sample in read_runs([run], tmp_path / "people")]
     assert sources == [("rnn", False), ("rnn", True), ("human", False)]
+
+
+def run_of(folder, *entries):
+    """A run folder, marked as one, with a list."""
+    list_of(folder, *entries)
+    (folder / "environment.json").write_text('{"scratchnet run": 1}')
+    return folder
+
+
+def test_a_folder_inside_a_run_is_told_apart_by_the_list_of_the_run(tmp_path):
+    run = tmp_path / "run"
+    for name in ("samples/1.wav", "samples/2.wav", "other/3.wav", "unlisted/4.wav"):
+        write_tone(run / name)
+    rows = [("samples/1.wav", "lstm", True), ("samples/2.wav", "human", False), ("other/3.wav", "rnn", False)]
+    entries = [{"file": file, "source": source, "primed": primed} for file, source, primed in rows]
+    list_of(run, *entries)
+    assert [s.source for s in read_run(run / "samples")] == ["samples"] * 2  # of somebody else's folder
+    run_of(run, *entries)
+    assert [(s.kind, s.path) for s in read_run(run / "samples")] == [
+        ("lstm primed", run / "samples/1.wav"), ("human", run / "samples/2.wav"),
+    ]  # fmt: skip
+    assert [s.kind for s in read_run(run / "other")] == ["rnn"]
+    assert [s.source for s in read_run(run / "unlisted")] == ["unlisted"]
+    assert (
+        [s.path.name for s in read_runs([], run)]
+        == ["2.wav"]
+        == [s.path.name for s in read_runs([], run / "samples")]
+    )
+    assert "expected pieces by people" in refusal(read_runs, [], run / "other")
+
+
+def test_what_lies_beside_the_sound(tmp_path):
+    run = tmp_path / "run"
+    for name in ("a.mid", "a.abc", "b.abc", "c.wav", "e.mid"):
+        write_tone(run / name)
+    (run / "f.mid").symlink_to(write_tone(tmp_path / "secret.wav"))
+    rows = [{**GOOD, "file": f"{letter}.wav", "primed": letter == "b"} for letter in "abcdef"]
+    missing = []
+    found = read_list(list_of(run, *rows), (".mid", ".abc"), missing)
+    assert [(s.kind, s.path.name) for s in found] == [
+        ("lstm", "a.mid"),
+        ("lstm primed", "b.abc"),
+        ("lstm", "e.mid"),
+    ]
+    assert [where.rpartition(" ")[2] for where, _ in missing] == ["3", "4", "6"]
+    assert missing[0][1] == "no .mid or .abc beside c.wav" and "leads out" in missing[2][1]
+    assert "no .mid beside b.wav" in refusal(read_list, run, (".mid",))
+    assert read_list(tmp_path) is None is read_list(tmp_path / "nowhere")
+
+
+def test_a_folder_of_runs_is_no_source(tmp_path):
+    write_run(tmp_path / "piano-1", "lstm", pieces=1)
+    write_tone(tmp_path / "a.wav")
+    assert "piano-1 in it has a samples.json" in refusal(read_run, tmp_path)
 
 
 GOOD = {"file": "a.wav", "source": "lstm", "primed": False}
