@@ -90,6 +90,12 @@ def best_ngram(rows):
     return min(((name, nats) for name, nats in rows.items() if "gram" in name), key=lambda row: row[1])
 
 
+def to_beat(rows):
+    """What a table shows of such a dict: the uniform and the unigram model, and the best n-gram."""
+    name, nats = best_ngram(rows)
+    return {label: value for label, value in rows.items() if label.startswith("uni")} | {name: nats}
+
+
 def spread(values, digits=3):
     """A figure over seeds: its mean, and with more than one value the standard deviation."""
     text = f"{mean(values):.{digits}f}"

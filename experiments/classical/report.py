@@ -8,7 +8,7 @@ import numpy as np
 from experiments.classical.runs import held_out
 from experiments.ngram_baseline import ngrams
 from experiments.progress import Progress
-from experiments.token_jobs import best_ngram, spread
+from experiments.token_jobs import best_ngram, spread, to_beat
 from scratchnet.batches import IGNORED
 from scratchnet.checkpoint import load_checkpoint
 from scratchnet.held_out import outputs
@@ -146,8 +146,7 @@ def table(judged, rows):
             f"{median(seed['seconds'] for seed in seeds):.0f}",
         ]
         lines.append(f"| {build} | {' | '.join(cells)} |")
-    name, nats = best_ngram(rows)
-    for label, value in {"uniform": rows["uniform"], "unigram": rows["unigram"], name: nats}.items():
+    for label, value in to_beat(rows).items():
         lines.append(f"| {label} | | | {value:.3f} | | | | | | | |")
     return "\n".join(lines)
 

@@ -13,7 +13,7 @@ import numpy as np
 from experiments.ngram_baseline import ngrams
 from experiments.piano.runs import held_out
 from experiments.progress import Progress
-from experiments.token_jobs import best_ngram, spread
+from experiments.token_jobs import best_ngram, spread, to_beat
 from experiments.token_learning import as_large
 from scratchnet.batches import IGNORED
 from scratchnet.held_out import outputs
@@ -87,8 +87,7 @@ def table(judged, rows):
             values = [spread([seed[part][name] for seed in seeds]) for name in FIGURES]
             notes = mean(seed[part]["note_perplexity"] for seed in seeds)
             lines.append(f"| {model} | {part} | {' | '.join(values)} | {notes:.0f} |")
-    name, nats = best_ngram(rows)
-    for label, value in {"uniform": rows["uniform"], "unigram": rows["unigram"], name: nats}.items():
+    for label, value in to_beat(rows).items():
         lines.append(f"| {label} | test | {value:.3f} | | | | | |")
     return "\n".join(lines)
 
