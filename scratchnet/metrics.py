@@ -66,14 +66,14 @@ def surprisal(a, t, ignore_index=IGNORED):
 
     Returns
     -------
-    float64 array (T, B), 0 where the target does not count
+    float64 array (T, B), 0 where the target does not count, NaN where a logit is NaN or infinity
     """
     counts = t != ignore_index
-    top = a.max(axis=1, keepdims=True)
-    below = np.subtract(a, top)
-    own = np.take_along_axis(below, np.where(counts, t, 0)[:, None].astype(np.int64), axis=1)[:, 0]
-    total = np.exp(below, out=below).sum(axis=1, dtype=np.float64)
-    return np.where(counts, np.log(total) - own, 0.0)
+    with np.errstate(invalid="ignore"):  # what has gone astray is seen in the sum
+        below = a - a.max(axis=1, keepdims=True)
+        own = np.take_along_axis(below, np.where(counts, t, 0)[:, None].astype(np.int64), axis=1)[:, 0]
+        total = np.exp(below, out=below).sum(axis=1, dtype=np.float64)
+        return np.where(counts, np.log(total) - own, 0.0)
 
 
 class ClassScores(NamedTuple):

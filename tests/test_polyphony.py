@@ -172,6 +172,20 @@ def spoil(learner):
     learner.network.params["3.weight"][0, 0] = np.nan
 
 
+def test_a_judgement_that_is_broken_off_leaves_the_weights(music):
+    learner = Learner(tiny(epochs=5), music)
+    learner.learn()
+    before = learner.network.state_dict()
+
+    def stop():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        learner.judge(stop)
+    after = learner.network.state_dict()
+    assert learner.best is None and all(np.array_equal(before[name], after[name]) for name in before)
+
+
 def test_a_loss_that_is_no_number_stops_learning(tmp_path, music):
     config = tiny(epochs=5)
     run, learner = RunFolder.create(tmp_path / "run", "polyphony", config), Learner(config, music)
