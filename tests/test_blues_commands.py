@@ -586,7 +586,7 @@ def test_a_damaged_file_of_figures_is_told_before_the_training(run, refused):
     assert content(run) == before
 
 
-@pytest.mark.parametrize("writes", [5, 9])
+@pytest.mark.parametrize("writes", [5, 7])
 def test_a_full_disk(tmp_path, capsys, writes):
     """One line, the earlier checkpoint intact, nothing half-written; with room it goes on to the same."""
     whole, folder = train(tmp_path / "whole", learn=8), tmp_path / "run"
