@@ -249,6 +249,7 @@ def test_a_missing_package_is_named_before_anything_is_written(package, tmp_path
     assert listen(run, "--out", tmp_path / "out") == 3
     assert f'{package} is not installed; try: pip install "scratchnet[listen]"' in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+    assert listen("load") == 3 and "is not installed" in capsys.readouterr().err
 
 
 def test_help_answers_at_once(capsys):
