@@ -25,6 +25,7 @@ from scratchnet.activations import squash_slope
 from scratchnet.cell_blocks_online import step
 from scratchnet.jit import kernel
 from scratchnet.layer import expect
+from scratchnet.one_thread import alone
 
 
 class Factors(NamedTuple):
@@ -197,6 +198,7 @@ def dense(factors, size):
     return whole
 
 
+@alone
 def output_jacobian(network, x):
     """The truncated derivatives of the outputs' net inputs a at the end of a stream, with fixed weights.
 

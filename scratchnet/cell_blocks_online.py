@@ -29,6 +29,7 @@ import numpy as np
 from scratchnet.activations import sigmoid, squash, squash_slope
 from scratchnet.jit import kernel
 from scratchnet.layer import expect
+from scratchnet.one_thread import alone
 
 
 @kernel(inline=True)
@@ -283,6 +284,7 @@ def listen(n, x, y):
 class OnlineLearning:
     """The part of `CellBlocks` that lives in the middle of a stream: one step at a time, learning or not."""
 
+    @alone
     def reset(self):
         """Cell outputs, cell states and partial derivatives become zero. Weights and momentum stay."""
         stream = self._stream
@@ -321,6 +323,7 @@ class OnlineLearning:
             raise ValueError(f"expected lr >= 0 and 0 <= momentum < 1, got {lr} and {momentum}")
         return self._run(x, t, lr, momentum, 1, gross_error)
 
+    @alone
     def listen(self, x):
         """Let the stream x (T, D) go by without learning; returns the outputs y (T, K) of every step."""
         x = expect(x, "x", f"T, {self.wiring.input_size}", (None, self.wiring.input_size), self.dtype)
@@ -328,6 +331,7 @@ class OnlineLearning:
         listen(self._stream, x, y)
         return y
 
+    @alone
     def truncated_gradient(self, x, t):
         """The truncated gradient of the stream's summed cross-entropy, with fixed weights: name -> array.
 
@@ -344,6 +348,7 @@ class OnlineLearning:
             self._stream.v[:] = velocity
             self.reset()
 
+    @alone
     def _run(self, x, t, lr, momentum, change, gross_error):
         w = self.wiring
         x = expect(x, "x", f"T, {w.input_size}", (None, w.input_size), self.dtype)

@@ -13,6 +13,7 @@ import numpy as np
 from scratchnet.cell_blocks_online import step
 from scratchnet.jit import kernel
 from scratchnet.layer import expect
+from scratchnet.one_thread import alone
 
 RULES = ("threshold", "one", "one or none")
 THRESHOLD, ONE, ONE_OR_NONE = range(3)
@@ -54,6 +55,7 @@ def play(n, shift, gain, groups, power, uniforms, x, bits):
 class ClosedLoop:
     """The part of `CellBlocks` that composes."""
 
+    @alone
     def play(self, x, steps, rules, rng, temperature=1.0, scaling=None):
         """Hear x, then go on alone; the next call goes on from there.
 

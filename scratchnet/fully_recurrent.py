@@ -45,6 +45,7 @@ from scratchnet.activations import sigmoid
 from scratchnet.jit import kernel
 from scratchnet.layer import Layer, expect
 from scratchnet.losses import sigmoid_cross_entropy
+from scratchnet.one_thread import alone
 
 
 @kernel
@@ -283,6 +284,7 @@ class FullyRecurrent(Layer):
         dx = dz[:T, :D].copy()
         return (dx, (dz[0, D : D + H].copy(),)) if self._state_given else dx
 
+    @alone
     def reset(self):
         """Forget the stream: outputs and partial derivatives become zero. Weights and momentum stay."""
         self._stream.y.fill(0)
@@ -292,6 +294,7 @@ class FullyRecurrent(Layer):
         """All but the weights that the stream carries from step to step, by name; the arrays themselves."""
         return {"velocity": self._stream.v, "partials": self._stream.p, "outputs": self._stream.y}
 
+    @alone
     def advance(self, x):
         """One step of the stream without learning; to compose, feed the outputs back as the next inputs.
 
@@ -339,6 +342,7 @@ class FullyRecurrent(Layer):
             raise ValueError(f"expected lr >= 0 and 0 <= momentum < 1, got {lr} and {momentum}")
         return self._run(x, t, lr, momentum, 1, gross_error)
 
+    @alone
     def rtrl_gradient(self, x, t):
         """The gradient of the stream's summed cross-entropy, weights fixed: a dict "weight" -> array (H, Z).
 
@@ -364,6 +368,7 @@ class FullyRecurrent(Layer):
             self._stream.v[:] = velocity
             self.reset()
 
+    @alone
     def _run(self, x, t, lr, momentum, change, gross_error):
         D, K = self.input_size, self.output_size
         x = expect(x, "x", f"T, {D}", (None, D), self.dtype)

@@ -12,12 +12,14 @@ by token, by its forward pass.
 
 import numpy as np
 
+from scratchnet.one_thread import alone
 from scratchnet.sampling import draw, sample
 
 STRETCH = 128  # tokens that are drawn before the ends are looked for
 WINDOW = 1024  # tokens of a primer that are heard at once; more would only take memory
 
 
+@alone
 def generate(model, primers, length, rng, stop=None, mask=None, **choice):
     """Compose pieces.
 

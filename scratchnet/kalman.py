@@ -45,6 +45,7 @@ from scratchnet.cell_blocks_online import compare, step
 from scratchnet.jit import kernel
 from scratchnet.kalman_update import Filter, update
 from scratchnet.layer import expect
+from scratchnet.one_thread import alone_with
 
 GROUPS, ERRORS = ("unit", "all"), ("difference", "entropy")
 
@@ -180,6 +181,7 @@ class DecoupledKalman:
             np.zeros(K), np.zeros(K), np.zeros((G.A.shape[1],) * 2),
         )  # fmt: skip
 
+    @alone_with("network")
     def learn(self, x, t, gross_error=np.inf):
         """Learn from a stream, changing all weights after every step; goes on from where the last call ended.
 

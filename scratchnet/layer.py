@@ -7,12 +7,16 @@ Letters, everywhere in scratchnet:  T time steps, B sequences, D inputs, H hidde
 K outputs, Z sources of a unit; of a convolution C outputs, K steps wide.
 A sequence of vectors is (T, features, B): each time step holds the textbook's column vectors side by side.
 A sequence of tokens is an array (T, B) of whole numbers.
+
+One thread at a time: a layer keeps what `backward` needs. Calls from two threads that would mix their numbers
+raise InUse; a model may pass from thread to thread between its passes (see one_thread.py).
 """
 
 import numba
 import numpy as np
 
 from scratchnet.jit import kernel
+from scratchnet.one_thread import alone, backward_alone, forward_alone
 from scratchnet.threads import one_blas_thread
 
 
@@ -37,7 +41,16 @@ class Layer:
         self.params, self.grads, self.running = {}, {}, {}
         self.training = self.check_finite = True
         self._buffers, self._kept = {}, None
+        self._running, self._heard_in = {}, None  # see one_thread.py
 
+    def __init_subclass__(cls, **options):
+        """`forward` and `backward` of every layer are for one thread at a time."""
+        super().__init_subclass__(**options)
+        for name, guard in (("forward", forward_alone), ("backward", backward_alone), ("train", alone)):
+            if name in vars(cls):
+                setattr(cls, name, guard(vars(cls)[name]))
+
+    @alone
     def train(self, mode=True):
         """Switch to training: dropout is active, batch normalisation looks at the batch."""
         self.training = mode
@@ -51,6 +64,7 @@ class Layer:
         """Number of adjustable numbers in the layer."""
         return sum(param.size for param in self.params.values())
 
+    @alone
     def zero_grad(self):
         """Set all gradients to zero. `backward` adds to them."""
         for grad in self.grads.values():
@@ -60,10 +74,12 @@ class Layer:
         """Steps of the outputs of sequences with so many steps, whole numbers (B,)."""
         return lengths
 
+    @alone
     def state_dict(self):
         """Copies of the parameters and running statistics, by name."""
         return {name: array.copy() for name, array in (self.params | self.running).items()}
 
+    @alone
     def load_state_dict(self, state):
         """Copy parameters and running statistics from `state`, a dict of arrays by name.
 

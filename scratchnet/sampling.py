@@ -23,6 +23,7 @@ from scratchnet.embedding import Embedding
 from scratchnet.jit import kernel
 from scratchnet.layer import expect_tokens
 from scratchnet.linear import Linear
+from scratchnet.one_thread import alone
 from scratchnet.product import add_product, recurrent_workers, transpose
 from scratchnet.recurrent import fill_rows, table_of
 from scratchnet.sequential import Sequential
@@ -117,6 +118,7 @@ def run(
         barrier(count, P, meeting)
 
 
+@alone
 def sample(model, start, steps, rng, temperature=1.0, top_k=None, top_p=1.0, state=None):
     """Let a network of tokens go on by itself.
 

@@ -20,6 +20,7 @@ import numpy as np
 from scratchnet.batches import IGNORED
 from scratchnet.checkpoint import expect_like, generator_state, parts_of, set_generator
 from scratchnet.losses import softmax_cross_entropy
+from scratchnet.one_thread import alone, alone_with
 from scratchnet.optimizers import clip_global_norm
 from scratchnet.sequential import Sequential
 
@@ -75,6 +76,7 @@ class Trainer:
     def steps(self):
         return self.optimizer.steps
 
+    @alone_with("model")
     def step(self):
         """Learn from one batch.
 
@@ -128,6 +130,7 @@ class Trainer:
             else:  # a count
                 mean[...] = learned[name]
 
+    @alone_with("model")
     def judge(self, batches):
         """Nats a token of other batches, by the mean of the weights; the best weights so far are kept.
 
@@ -157,6 +160,7 @@ class Trainer:
             self.schedule.observe(nats)
         return nats
 
+    @alone_with("model")
     def state(self):
         """(tensors, metadata): all that going on needs.
 
@@ -227,6 +231,7 @@ class Trainer:
             set_generator(rng, state)
 
 
+@alone
 def evaluate(model, batches):
     """Nats a token, without dropout: the mean over all targets of all batches, as from `judged`.
 

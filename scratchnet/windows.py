@@ -14,6 +14,7 @@ Memory: one copy of all tokens, two whole numbers a window, and one batch.
 import numpy as np
 
 from scratchnet.batches import IGNORED, Batch, Epochs, expect_sequence
+from scratchnet.one_thread import alone
 from scratchnet.sampling import draw
 
 
@@ -118,6 +119,7 @@ def cut_windows(tokens, starts, length):
     return Batch(whole[:-1], whole[-1:])
 
 
+@alone
 def continue_windows(
     model, primers, length, rng, mask=None, temperature=1.0, top_k=None, top_p=1.0, progress=None
 ):
