@@ -22,6 +22,8 @@ from typing import NamedTuple
 import numpy as np
 
 from scratchnet.activations import squash_slope
+from scratchnet.arguments import instance
+from scratchnet.block_weights import BlockWeights
 from scratchnet.cell_blocks_online import step
 from scratchnet.jit import kernel
 from scratchnet.layer import expect
@@ -237,5 +239,6 @@ def output_jacobian(network, x):
 
 def expect_float64(network):
     """A ValueError if a network is not of double precision: a covariance would not stay positive."""
+    instance(network, "network", BlockWeights)
     if network.dtype != np.float64:
         raise ValueError(f"expected a network of float64, got {network.dtype}")

@@ -30,6 +30,7 @@ from scratchnet.activations import sigmoid, squash, squash_slope
 from scratchnet.jit import kernel
 from scratchnet.layer import expect
 from scratchnet.one_thread import alone
+from scratchnet.online import expect_learned, expect_targets, online_settings
 
 
 @kernel(inline=True)
@@ -317,11 +318,13 @@ class OnlineLearning:
         Raises
         ------
         ValueError
-            If a shape differs, a number is not finite, or lr or momentum is out of range.
+            If a shape differs, a number is not finite, a target is not in [0, 1], or a setting out of range.
+        Diverged
+            If the weights are no longer finite. They are lost.
         """
-        if not 0 <= lr < np.inf or not 0 <= momentum < 1:
-            raise ValueError(f"expected lr >= 0 and 0 <= momentum < 1, got {lr} and {momentum}")
-        return self._run(x, t, lr, momentum, 1, gross_error)
+        y, loss, wrong = self._run(x, t, *online_settings(lr, momentum, gross_error))
+        expect_learned(self.flat, len(y))
+        return y, loss, wrong
 
     @alone
     def listen(self, x):
@@ -352,7 +355,7 @@ class OnlineLearning:
     def _run(self, x, t, lr, momentum, change, gross_error):
         w = self.wiring
         x = expect(x, "x", f"T, {w.input_size}", (None, w.input_size), self.dtype)
-        t = expect(t, "t", f"{len(x)}, {w.output_size}", (len(x), w.output_size), self.dtype)
+        t = expect_targets(t, len(x), w.output_size, self.dtype)
         y = np.empty_like(t)
         lr, momentum, change = (self.dtype.type(number) for number in (lr, momentum, change))
         steps, loss, wrong = run(self._stream, x, t, y, lr, momentum, change, float(gross_error))

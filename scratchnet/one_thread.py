@@ -14,6 +14,7 @@ A team of threads (team.py) works inside of one call, and is one thread here.
 """
 
 from functools import wraps
+from inspect import signature
 from threading import get_ident
 
 
@@ -30,15 +31,18 @@ def alone(function):
         If another thread is in such a call.
     """
 
+    first = next(iter(signature(function).parameters))
+
     @wraps(function)
-    def call(model, *args, **kwargs):
+    def call(*args, **kwargs):
+        model = args[0] if args else kwargs.get(first)
         running, me = getattr(model, "_running", None), get_ident()
         if running is None or running.get("thread") == me:  # no layer of ours, or within such a call
-            return function(model, *args, **kwargs)
+            return function(*args, **kwargs)
         if running.setdefault("thread", me) != me:  # one indivisible step
             raise InUse(f"another thread is using this {type(model).__name__}: give each a model of its own")
         try:
-            return function(model, *args, **kwargs)
+            return function(*args, **kwargs)
         finally:
             running.clear()
 

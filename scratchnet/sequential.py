@@ -24,8 +24,10 @@ from itertools import islice
 
 import numpy as np
 
+from scratchnet.arguments import as_array, listed, shown
+from scratchnet.described import table
 from scratchnet.embedding import Embedding
-from scratchnet.layer import Layer
+from scratchnet.layer import Layer, expect_layer
 from scratchnet.recurrent import Recurrent
 
 
@@ -44,16 +46,19 @@ class Sequential(Layer):
     Raises
     ------
     ValueError
-        If there is no layer, or one stands twice: its second run would overwrite what its first keeps.
+        If there is no layer, one lacks what makes a layer, or one stands twice: its second run would
+        overwrite what its first keeps.
     """
 
     skips_dx = True
 
     def __init__(self, layers):
         super().__init__()
-        self.layers = list(layers)
+        self.layers = listed(layers, "layers")
         if not self.layers:
             raise ValueError("expected at least one layer")
+        for layer in self.layers:
+            expect_layer(layer)
         if len({id(layer) for layer in self.layers}) < len(self.layers):
             raise ValueError("expected every layer to stand once in the list")
         for number, layer in enumerate(self.layers):
@@ -62,6 +67,23 @@ class Sequential(Layer):
             self.params.update({f"{number}.{name}": param for name, param in layer.params.items()})
             self.grads.update({f"{number}.{name}": grad for name, grad in layer.grads.items()})
             self.running.update({f"{number}.{name}": array for name, array in layer.running.items()})
+
+    def __repr__(self):
+        return table(self._numbered())
+
+    def shape_after(self, shape):
+        """The shape after the last layer."""
+        for layer in self.layers:
+            shape = layer.shape_after(shape)
+        return shape
+
+    def _numbered(self, prefix=""):
+        """(number, layer), as in the names of the parameters."""
+        for number, layer in enumerate(self.layers):
+            if isinstance(layer, Sequential):
+                yield from layer._numbered(f"{prefix}{number}.")
+            else:
+                yield f"{prefix}{number}", layer
 
     @property
     def streams(self):
@@ -123,7 +145,7 @@ class Sequential(Layer):
                 x, after = layer.forward(x, part, **options)
                 final += after
             ran.append((number, layer))
-            lengths = None if lengths is None else layer.lengths_after(np.asarray(lengths))
+            lengths = None if lengths is None else layer.lengths_after(as_array(lengths, "lengths"))
         self._kept, self._state_given = ran, state is not None
         return x if state is None else (x, tuple(final))
 
@@ -171,7 +193,7 @@ class Sequential(Layer):
             and isinstance(above, Recurrent)
             and above.input_size == self.layers[number].embedding_dim
             and above.dtype == self.layers[number].dtype
-            and np.size(x) >= self.layers[number].num_embeddings
+            and as_array(x, "x").size >= self.layers[number].num_embeddings
         )
 
     def _expect_start(self, state):
@@ -188,8 +210,9 @@ class Sequential(Layer):
         if state is None:
             return [None] * len(self.layers)
         wanted = len(self.initial_state(1))
-        if len(state) != wanted:
-            raise ValueError(f"expected {name} of {wanted} arrays, as from initial_state, got {len(state)}")
+        if not isinstance(state, (tuple, list)) or len(state) != wanted:
+            got = len(state) if isinstance(state, (tuple, list)) else shown(state)
+            raise ValueError(f"expected {name} of {wanted} arrays, as from initial_state, got {got}")
         rest = iter(state)
         return [
             tuple(islice(rest, len(layer.initial_state(1)))) if hasattr(layer, "initial_state") else None

@@ -21,12 +21,8 @@ from scratchnet.batches import IGNORED
 from scratchnet.checkpoint import expect_like, generator_state, parts_of, set_generator
 from scratchnet.losses import softmax_cross_entropy
 from scratchnet.one_thread import alone, alone_with
-from scratchnet.optimizers import clip_global_norm
+from scratchnet.optimizers import Diverged, clip_global_norm
 from scratchnet.sequential import Sequential
-
-
-class Diverged(ArithmeticError):
-    """A loss or a gradient that is no finite number. The weights are as before that step."""
 
 
 class Step(NamedTuple):

@@ -323,7 +323,7 @@ def test_states_that_do_not_fit_are_refused_and_change_nothing(rng):
         (good | {"v.weight": np.full((2, 3), np.nan)}, "expected finite numbers in v.weight"),
         (good | {"v.weight": np.full((2, 3), 1e300)}, "expected finite numbers in v.weight"),
         (good | {"steps": np.array(-1)}, "expected steps"),
-        (good | {"steps": np.array(1.5)}, "expected steps"),
+        (good | {"steps": np.array(1.5)}, "expected whole numbers in steps"),
         (good | {"steps": np.array([1])}, "expected steps"),
     ):
         changed = {key: value + 1 if key == "m.weight" else value for key, value in state.items()}
