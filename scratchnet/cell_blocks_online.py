@@ -322,7 +322,7 @@ class OnlineLearning:
         Diverged
             If the weights are no longer finite. They are lost.
         """
-        y, loss, wrong = self._run(x, t, *online_settings(lr, momentum, gross_error))
+        y, loss, wrong = self._run(x, t, *online_settings(lr, momentum, gross_error, self.dtype))
         expect_learned(self.flat, len(y))
         return y, loss, wrong
 
@@ -358,5 +358,6 @@ class OnlineLearning:
         t = expect_targets(t, len(x), w.output_size, self.dtype)
         y = np.empty_like(t)
         lr, momentum, change = (self.dtype.type(number) for number in (lr, momentum, change))
-        steps, loss, wrong = run(self._stream, x, t, y, lr, momentum, change, float(gross_error))
+        with np.errstate(all="ignore"):  # as when compiled: what has gone astray is looked at afterwards
+            steps, loss, wrong = run(self._stream, x, t, y, lr, momentum, change, float(gross_error))
         return y[:steps], loss, wrong

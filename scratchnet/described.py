@@ -40,6 +40,11 @@ def counted(parameters):
     return f"{parameters:,} parameter{'' if parameters == 1 else 's'}"
 
 
+def shape_after(layer, shape):
+    """The shape of what a layer returns, as far as it says."""
+    return layer.shape_after(shape) if hasattr(layer, "shape_after") else ("?",) * 3
+
+
 def table(layers):
     """The layers of a network, the shape of what each returns, how many parameters it has, and their sum.
 
@@ -50,7 +55,7 @@ def table(layers):
     rows, sums = [("layer", "output", "parameters")], 0
     shape = ("T", "D", "B")
     for number, layer in layers:
-        shape = layer.shape_after(shape) if hasattr(layer, "shape_after") else ("?",) * 3
+        shape = shape_after(layer, shape)
         count = sum(np.size(param) for param in layer.params.values())
         sums += count
         name = layer.description() if hasattr(layer, "description") else type(layer).__name__
@@ -68,6 +73,8 @@ def _same(value, default):
 
 
 def _short(value):
+    if isinstance(value, Described):
+        return value.description()
     if isinstance(value, np.dtype):
         return value.name
     if isinstance(value, (tuple, list)):

@@ -342,7 +342,7 @@ class FullyRecurrent(Layer):
         Diverged
             If the weights are no longer finite. They are lost.
         """
-        y, loss, wrong = self._run(x, t, *online_settings(lr, momentum, gross_error))
+        y, loss, wrong = self._run(x, t, *online_settings(lr, momentum, gross_error, self.dtype))
         expect_learned(self.params["weight"], len(y))
         return y, loss, wrong
 
@@ -372,10 +372,10 @@ class FullyRecurrent(Layer):
             self._stream.v[:] = velocity
             self.reset()
 
-    @alone
     def _expect_state(self, state, name, B):
         return expect_state(state, name, ("y",), [(self.units, B)], self.dtype)
 
+    @alone
     def _run(self, x, t, lr, momentum, change, gross_error):
         D, K = self.input_size, self.output_size
         x = expect(x, "x", f"T, {D}", (None, D), self.dtype)
@@ -383,8 +383,9 @@ class FullyRecurrent(Layer):
         if len(x) == 0:
             raise ValueError(f"expected x (T, {D}) with at least one step, got {x.shape}")
         a, y = np.empty_like(t), np.empty_like(t)
-        numbers = (self.dtype.type(number) for number in (lr, momentum, change, gross_error))
-        steps = run(self._stream, x, t, a, y, *numbers)
+        with np.errstate(all="ignore"):  # as when compiled: what has gone astray is looked at afterwards
+            numbers = (self.dtype.type(each) for each in (lr, momentum, change, gross_error))
+            steps = run(self._stream, x, t, a, y, *numbers)
         a, y, t = a[:steps], y[:steps], t[:steps]
         loss, _ = sigmoid_cross_entropy(a[:, :, None], t[:, :, None])  # a batch of one, the mean over steps
         return y, loss * steps, int((np.abs(y - t) >= 0.5).sum())

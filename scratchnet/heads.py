@@ -49,7 +49,9 @@ class Flatten(Head):
     def shape_after(self, shape):
         """(1, T D, B)."""
         T, D, B = shape
-        return 1, T * D if isinstance(T, int) and isinstance(D, int) else f"({T}) {D}".replace("(T)", "T"), B
+        if isinstance(T, int) and isinstance(D, int):
+            return 1, T * D, B
+        return 1, f"({T}) {D}" if " " in str(T) else f"{T} {D}", B
 
     def forward(self, x, lengths=None):
         """y (1, T D, B), a view of x.

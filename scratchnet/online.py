@@ -2,10 +2,10 @@
 
 from scratchnet.arguments import number
 from scratchnet.layer import all_finite, expect
-from scratchnet.optimizers import Diverged
+from scratchnet.optimizers import Diverged, expect_rate
 
 
-def online_settings(lr, momentum, gross_error):
+def online_settings(lr, momentum, gross_error, dtype):
     """(lr, momentum, 1, gross_error): what changes weights; the 1 says that they change.
 
     Raises
@@ -13,8 +13,10 @@ def online_settings(lr, momentum, gross_error):
     ValueError
         If a setting is out of range.
     """
+    lr = number(lr, "lr", least=0)
+    expect_rate(lr, dtype)
     return (
-        number(lr, "lr", least=0),
+        lr,
         number(momentum, "momentum", least=0, below=1),
         1,
         number(gross_error, "gross_error", least=0, infinite=True),

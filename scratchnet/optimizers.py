@@ -113,6 +113,13 @@ def clip_global_norm(grads, limit):
     return norm
 
 
+def expect_rate(lr, dtype):
+    """Refuse a learning rate that is infinite in this precision."""
+    largest = float(np.finfo(dtype).max)
+    if lr > largest:
+        raise ValueError(f"expected lr <= {largest:g} for {dtype}, got {lr:g}")
+
+
 def _sum_of_squares(grads):
     total, whole = np.zeros(team.size()), 0.0
     for grad in grads.values():
@@ -177,7 +184,7 @@ class Optimizer(Described, abc.ABC):
         self.params, self.grads, self.steps = params, grads, 0
         self.lr = self.initial_lr = lr
         for param in params.values():
-            self._expect_rate(param)
+            expect_rate(lr, param.dtype)
         self.memory = {
             slot: {name: np.zeros_like(param) for name, param in params.items()} for slot in self.slots
         }
@@ -203,7 +210,7 @@ class Optimizer(Described, abc.ABC):
         ) in self.params.items():  # kernels do not check: a smaller array would be read beyond its end
             if self.grads[name].shape != w.shape:
                 raise ValueError(f"expected grad {name} of shape {w.shape}, got {self.grads[name].shape}")
-            self._expect_rate(w)
+            expect_rate(self.lr, w.dtype)
         if not math.isfinite(_sum_of_squares(_expect_arrays(self.grads, "grads"))):
             raise Diverged(
                 f"at step {self.steps + 1} {self._astray()}: learning has gone astray; try a smaller lr"
@@ -218,13 +225,6 @@ class Optimizer(Described, abc.ABC):
             g = np.ascontiguousarray(self.grads[name], w.dtype).reshape(-1)
             with np.errstate(all="ignore"):  # as when compiled: NaN is for the loss to say
                 team.run(job, w.reshape(-1), g, *memory, *numbers, workers=_workers(w))
-
-    def _expect_rate(self, param):
-        """Refuse a rate that is infinite in the precision of a parameter."""
-        if self.lr > np.finfo(param.dtype).max:
-            raise ValueError(
-                f"expected lr <= {np.finfo(param.dtype).max:g} for {param.dtype}, got {self.lr:g}"
-            )
 
     def _astray(self):
         """What is wrong with the gradient, in words."""

@@ -25,7 +25,7 @@ from itertools import islice
 import numpy as np
 
 from scratchnet.arguments import as_array, listed, shown
-from scratchnet.described import table
+from scratchnet.described import shape_after, table
 from scratchnet.embedding import Embedding
 from scratchnet.layer import Layer, expect_layer
 from scratchnet.recurrent import Recurrent
@@ -66,7 +66,8 @@ class Sequential(Layer):
                 _trust(layer)
             self.params.update({f"{number}.{name}": param for name, param in layer.params.items()})
             self.grads.update({f"{number}.{name}": grad for name, grad in layer.grads.items()})
-            self.running.update({f"{number}.{name}": array for name, array in layer.running.items()})
+            running = getattr(layer, "running", {})  # a layer of the user's own may have no more than must be
+            self.running.update({f"{number}.{name}": array for name, array in running.items()})
 
     def __repr__(self):
         return table(self._numbered())
@@ -74,7 +75,7 @@ class Sequential(Layer):
     def shape_after(self, shape):
         """The shape after the last layer."""
         for layer in self.layers:
-            shape = layer.shape_after(shape)
+            shape = shape_after(layer, shape)
         return shape
 
     def _numbered(self, prefix=""):
@@ -88,12 +89,12 @@ class Sequential(Layer):
     @property
     def streams(self):
         """Whether all layers do."""
-        return all(layer.streams for layer in self.layers)
+        return all(getattr(layer, "streams", True) for layer in self.layers)
 
     def lengths_after(self, lengths):
         """Steps of the outputs of sequences with so many steps, whole numbers (B,)."""
         for layer in self.layers:
-            lengths = layer.lengths_after(lengths)
+            lengths = _lengths_after(layer, lengths)
         return lengths
 
     def initial_state(self, B):
@@ -145,7 +146,7 @@ class Sequential(Layer):
                 x, after = layer.forward(x, part, **options)
                 final += after
             ran.append((number, layer))
-            lengths = None if lengths is None else layer.lengths_after(as_array(lengths, "lengths"))
+            lengths = None if lengths is None else _lengths_after(layer, as_array(lengths, "lengths"))
         self._kept, self._state_given = ran, state is not None
         return x if state is None else (x, tuple(final))
 
@@ -163,7 +164,7 @@ class Sequential(Layer):
         first = []
         for number, layer in reversed(ran):
             used = need_dx or any(below.params for below in self.layers[:number])
-            options = {} if used or not layer.skips_dx else {"need_dx": False}
+            options = {} if used or not getattr(layer, "skips_dx", False) else {"need_dx": False}
             part = parts[number]
             back = layer.backward(dy, **options) if part is None else layer.backward(dy, part, **options)
             if self._state_given and hasattr(layer, "initial_state"):
@@ -180,7 +181,8 @@ class Sequential(Layer):
         """Switch all layers to training: dropout is active."""
         super().train(mode)
         for layer in self.layers:
-            layer.train(mode)
+            if hasattr(layer, "train"):
+                layer.train(mode)
 
     def _folds(self, number, x):
         """Whether this layer is an embedding that the recurrent layer above it turns into a table.
@@ -202,7 +204,7 @@ class Sequential(Layer):
             return
         start = self.initial_state(np.shape(state[0])[-1])
         if not all(map(np.array_equal, state, start)):
-            stuck = next(layer for layer in self.layers if not layer.streams)
+            stuck = next(layer for layer in self.layers if not getattr(layer, "streams", True))
             raise ValueError(f"expected the initial state: {type(stuck).__name__} cannot go on from another")
 
     def _parts(self, state, name):
@@ -218,6 +220,10 @@ class Sequential(Layer):
             tuple(islice(rest, len(layer.initial_state(1)))) if hasattr(layer, "initial_state") else None
             for layer in self.layers
         ]
+
+
+def _lengths_after(layer, lengths):
+    return layer.lengths_after(lengths) if hasattr(layer, "lengths_after") else lengths
 
 
 def _trust(layer):

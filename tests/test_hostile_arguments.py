@@ -4,11 +4,11 @@ A row is a call that is right, and for each argument what it is: that decides wh
 """
 
 import ast
-import math
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hostile_values import WRONG, B, D, H, K, T, V
 
 import scratchnet
 from scratchnet.attention import Attention
@@ -53,56 +53,6 @@ from scratchnet.separable_conv1d import DepthwiseConv1D, SeparableConv1D
 from scratchnet.sequential import Sequential
 from scratchnet.team import set_size
 from scratchnet.windows import Windows, continue_windows, cut_windows, judged_windows, windows_of
-
-T, D, H, B, V, K = 4, 2, 3, 2, 5, 2
-HUGE = 10**400
-NO_NUMBER = (None, math.nan, True, "1", b"1", [1.0], {}, object(), 1j, HUGE, -HUGE)
-NO_WHOLE = (*NO_NUMBER, math.inf, 1.5, 10**30, 10**15, -1, np.float32(2), np.array([2]))
-NO_ARRAY = (None, "x", math.nan, 3, [], {}, object(), [[1], [1, 2]], np.zeros(0), np.zeros(3, complex), ["a"])
-NO_LIST = (None, 3, "x", math.nan, object(), {"a": 1})
-
-WRONG = {
-    "whole": (*NO_WHOLE, 0),  # at least 1
-    "whole0": NO_WHOLE,
-    "positive": (*NO_NUMBER, 0, -1.0, math.inf),
-    "positive or infinite": (*NO_NUMBER, 0, -1.0),
-    "not negative": (*NO_NUMBER, -1.0, math.inf),
-    "not negative or infinite": (*NO_NUMBER, -1.0),
-    "number": (*NO_NUMBER, math.inf),
-    "share": (*NO_NUMBER, 1.0, -0.1, math.inf),  # [0, 1)
-    "part": (*NO_NUMBER, 1.5, -0.1, 0, math.inf),  # (0, 1]
-    "unit": (*NO_NUMBER, 1.5, -0.1, math.inf),  # [0, 1]
-    "flag": (None, 0, 1, "yes", [], math.nan, np.ones(1, bool)),
-    "name": (None, "nonsense", "", 3, ["tanh"], [], math.nan, b"tanh"),
-    "rng": (None, 0, "seed", math.nan, np.random, np.random.default_rng, object()),
-    "dtype": (None, "nonsense", int, "float16", 3, [], complex, object(), ">f4"),
-    "pair": (None, 1.0, (), (0.5,), (0.5,) * 3, "ab", (None, 0.5), (math.nan, 0.5), ("a", 0.5), (-1, math.inf)),
-    "pair of numbers": (None, 1.0, (), (0.5,) * 3, "ab", (None, 0.5), (math.nan, 0.5), (0.5, math.inf)),
-    "frames": (*NO_ARRAY, np.zeros((T, D)), np.zeros((T, D + 1, B)), np.zeros((0, D, B)), np.full((T, D, B), math.nan)),
-    "any frames": (*NO_ARRAY, np.zeros((T, D)), np.full((T, D, B), math.inf), np.zeros((T, D, B), int)),
-    "stream": (*NO_ARRAY, np.zeros((T, D + 1)), np.zeros((T, D, 1)), np.full((T, D), math.inf)),
-    "targets": (*NO_ARRAY, np.zeros((T, K + 1)), np.full((T, K), 1.5), np.full((T, K), -0.1), np.full((T, K), math.nan)),
-    "tokens": (*NO_ARRAY, np.zeros((T, B)), np.full((T, B), V), np.full((T, B), -1), np.zeros((T, B), bool)),
-    "a row of tokens": (*NO_ARRAY, np.zeros(9), np.zeros((3, 3), int), np.zeros(20, bool), np.array(["a"] * 20)),
-    "lists of tokens": (*NO_LIST, [None], [1.5], [[0.5] * 20], ["abc"], [np.zeros((9, 9), int)], [[]], []),
-    "logits": (*NO_ARRAY, np.zeros((T, B)), np.zeros((T, V, B), int), np.zeros((0, V, B))),
-    "table": (*NO_ARRAY, np.zeros((2, 2, 2)), np.full((2, 2), math.nan)),
-    "shape": (None, 3, "ab", (), (2,), (0, 2), (-1, 2), (2.0, 2), (True, 2), (2**20, 2**20), (10**30, 1), (2,) * 4),
-    "any shape": (None, 3, "ab", (0, 2), (-1, 2), (2.0, 2), (2**20, 2**20), (10**30, 1)),
-    "arrays": (None, [np.zeros(2)], "x", {"w": None}, {"w": [0.0]}, {"w": np.zeros(2, int)}, {"w": 0.5}),
-    "function": (3, "x", [], math.nan),
-    "layer": (None, 3, "x", object(), [], np.zeros(3)),
-    "layers": (*NO_LIST, [], [None], [3], [Linear], ["Linear"]),
-    "model": (None, 3, "x", object(), []),
-    "state": (3, "x", (), (None,), [np.zeros(3)] * 5, math.nan, np.zeros((1, H, B)), {"h": 1}),
-    "schedule": (3, "x", [], lambda n: 1.0),
-    "wiring": (None, 3, "x", {}),
-    "groups": (None, 3, "x", [], {1: 2}, {"a": None}, {"a": 1.5}, {"a": "x"}),
-    "bias": (*NO_NUMBER[:3], "1", (1.0, 2.0, 3.0), (None, 1.0), math.inf),
-    "rules": (None, 3, "x", {}, {"out": None}, {"out": "nonsense"}, {"other": "one"}, {"out": []}),
-    "pairs": (None, 3, [], {}, {"w": (None, np.zeros(2))}, {"w": (np.zeros(2), np.zeros(3))}),
-    "anything": (),
-}  # fmt: skip
 
 
 def rng():
@@ -150,7 +100,8 @@ def recurrent(kind, **more):
         "dtype": float,
     }
     return kind, arguments, {
-        "input_size": "whole", "hidden_size": "whole", "rng": "rng", "num_layers": "whole", "dropout": "share",
+        "input_size": "whole", "hidden_size": "whole", "rng": "rng", "num_layers": "whole",
+         "dropout": "share",
         "dtype": "dtype", **more,
     }  # fmt: skip
 
@@ -213,27 +164,6 @@ def after_forward(make, x):
 
 
 LSTM_CHOICE = {"steps": "whole0", "rng": "rng", "temperature": "positive", "top_k": "whole?", "top_p": "part"}
-STARTS = (*NO_ARRAY, np.zeros(2), np.array([V]), np.array([-1]), np.zeros((1, 2), int))
-WRONG["starts"] = STARTS
-WRONG["frames or none"] = (*NO_ARRAY, np.zeros((T, D)), np.zeros((T, D + 1, B)), np.full((T, D, B), math.nan))
-WRONG["derivatives"] = (*NO_ARRAY, np.zeros((T, D)), np.zeros((T + 1, 9, B)))
-WRONG["bools"] = ("x", 3, np.zeros(V), np.zeros((2, V), bool), np.zeros(V + 1, bool), [None] * V)
-WRONG["square of bools"] = ("x", 3, np.zeros((V, V)), np.zeros(V, bool), np.zeros((V + 1, V + 1), bool))
-WRONG["stop"] = (3, "x", [], [0.5], [[1]], math.nan, object())
-WRONG["lengths"] = ("x", 3, [], [0, 1], [1, T + 1], [1.0, 2.0], [1], [[1, 1]], [None, 1])
-WRONG["class numbers"] = (None, "x", 3, [], np.zeros(4), np.full(4, 3), np.full(4, -1), np.zeros((2, 2), int))
-WRONG["lengths of any"] = (None, *(wrong for wrong in WRONG["lengths"] if wrong != [1]))
-WRONG["places"] = (None, "x", 1.5, math.nan)
-WRONG["loss weights"] = (
-    "x",
-    3,
-    np.ones(B),
-    np.full((T, B), -1.0),
-    np.full((T, B), math.nan),
-    np.zeros((T, B)),
-)
-WRONG["K targets"] = (*NO_ARRAY, np.zeros((T, V)), np.full((T, V, B), 1.5), np.full((T, V, B), math.nan))
-WRONG["dict"] = (None, 3, "x", [], {"more": 1})
 
 CALLS = [
     recurrent(RNN, nonlinearity="name"),
@@ -276,7 +206,8 @@ CALLS = [
     optimizer(Adagrad, eps="not negative"),
     optimizer(RMSprop, alpha="share", eps="not negative", momentum="share"),
     optimizer(Adam, betas="pair", eps="not negative", decoupled="flag"),
-    (clip_global_norm, {"grads": weights(), "limit": 1.0}, {"grads": "arrays", "limit": "positive or infinite"}),
+    (clip_global_norm, {"grads": weights(), "limit": 1.0}, {"grads": "arrays",
+     "limit": "positive or infinite"}),
     (Constant, {}, {}),
     (StepDecay, {"every": 2}, {"every": "whole", "factor": "part"}),
     (Exponential, {"factor": 0.5}, {"factor": "part"}),
@@ -294,7 +225,8 @@ CALLS = [
     (judged, {"sequences": ROWS, "batch": 2},
      {"sequences": "lists of tokens", "batch": "whole", "heard": "whole", "length": "whole"}),
     (judged_windows, {"sequences": ROWS, "length": 3, "batch": 2},
-     {"sequences": "lists of tokens", "length": "whole", "batch": "whole", "most": "whole?", "unknown": "places?"}),
+     {"sequences": "lists of tokens", "length": "whole", "batch": "whole", "most": "whole?",
+      "unknown": "places?"}),
     (windows_of, {"sequences": ROWS, "length": 3}, {"length": "whole"}),
     (expect_sequence, {"tokens": ROW, "least": 1}, {"tokens": "a row of tokens"}),
     (WittenBell, {"order": 2, "vocabulary": V}, {"order": "whole0", "vocabulary": "whole"}),
@@ -323,7 +255,8 @@ CALLS = [
     (set_forget_bias, {"layer": LSTM(D, H, rng()), "value": 1.0}, {"layer": "layer", "value": "number"}),
     (set_size, {"workers": 1}, {"workers": "size of a team"}),
     (gradcheck, {"layer": Linear(D, 3, rng(), dtype=float), "x": X},
-     {"layer": "layer", "x": "frames", "state": "gradcheck state", "rng": "generator or none", "tolerance": "positive"}),
+     {"layer": "layer", "x": "frames", "state": "gradcheck state", "rng": "generator or none",
+      "tolerance": "positive"}),
     (numeric_gradient, {"f": lambda: 0.0, "array": np.ones(2)}, {"array": "float64"}),
     (compare, {"pairs": {"w": (np.ones(2), np.ones(2))}}, {"pairs": "pairs", "tolerance": "positive"}),
     (sample, {"model": model(), "start": tokens(B), "steps": 3, "rng": rng()},
@@ -338,7 +271,8 @@ CALLS = [
              {"x": "frames", "state": "state", "lengths": "lengths"}) for kind in (RNN, LSTM, GRU)),
     *(method(make, "forward", {"x": X}, {"x": "frames", "lengths": "lengths"}) for make in (
         lambda: Attention(D, rng(), dtype=float), lambda: Conv1D(D, 3, 1, rng(), dtype=float),
-        lambda: SeparableConv1D(D, 3, 1, rng(), dtype=float), lambda: DepthwiseConv1D(D, 1, rng(), dtype=float),
+        lambda: SeparableConv1D(D, 3, 1, rng(), dtype=float), lambda: DepthwiseConv1D(D, 1, rng(),
+         dtype=float),
         lambda: BatchNorm(D, dtype=float))),
     *(method(make, "forward", {"x": X}, {"x": "frames"}) for make in (
         lambda: FullyRecurrent(D, 3, K, rng()), blocks)),
@@ -368,7 +302,8 @@ CALLS = [
             "scaling": "scaling"}),
     (output_jacobian, {"network": blocks(), "x": STREAM}, {"network": "wiring", "x": "stream"}),
     *(method(make, "initial_state", {"B": 2}, {"B": "whole0"}) for make in (
-        lambda: LSTM(D, H, rng()), lambda: Attention(D, rng()), blocks, lambda: FullyRecurrent(D, 3, K, rng()),
+        lambda: LSTM(D, H, rng()), lambda: Attention(D, rng()), blocks, lambda: FullyRecurrent(D,
+         3, K, rng()),
         lambda: Conv1D(D, 3, 2, rng(), "causal"), model)),
     method(lambda: Linear(D, 3, rng()), "load_state_dict", {"state": Linear(D, 3, rng()).state_dict()},
            {"state": "dict"}),
@@ -377,32 +312,6 @@ CALLS = [
     method(lambda: Plateau(), "load_state_dict", {"state": Plateau().state_dict()}, {"state": "dict"}),
     method(lambda: Constant(), "load_state_dict", {"state": {}}, {"state": "dict"}),
 ]  # fmt: skip
-WRONG["whole0 without a limit"] = tuple(x for x in NO_WHOLE if x is not NO_WHOLE[13] and x != 10**15)
-WRONG["not a number"] = (*NO_NUMBER[:-2],)
-WRONG["logits of any kind"] = (*NO_ARRAY, np.zeros((T, B)), np.zeros((T + 1, V, B)), np.full((T, V, B), "a"))
-WRONG["size of a team"] = (*NO_WHOLE[1:], 0)
-WRONG["generator or none"] = WRONG["rng"][1:]
-WRONG["gradcheck state"] = (3, "x", math.nan, {"h": 1}, (None,), ("a",))
-WRONG["float64"] = (None, 3, "x", [1.0], np.zeros(2, np.float32), np.zeros(2, int))
-WRONG["primers"] = (
-    *NO_LIST,
-    [None],
-    [1.5],
-    [[0.5] * 20],
-    ["abc"],
-    [np.zeros((9, 9), int)],
-    [[]],
-    [[V]],
-    [[-1]],
-)
-WRONG["temperature"] = (
-    *WRONG["positive"][:5],
-    *WRONG["positive"][6:],
-    np.zeros(V),
-    np.ones(V + 1),
-    [math.nan] * V,
-)
-WRONG["scaling"] = (3, "x", (), (np.ones(D),), (np.ones(D), np.ones(D + 1)), (np.ones(D), [math.nan] * D))
 
 
 def name_of(row):
@@ -438,8 +347,10 @@ def test_nothing_but_a_sentence(row):
 
 
 INTERNAL = {  # modules whose functions are called by those above, with what these have looked at
-    "arguments", "checkpoint", "compiled_files", "described", "every_layer", "files", "jit", "kalman_update", "layer",
-    "one_thread", "online", "product", "stream", "team", "threads", "tile", "training", "convolution", "recurrent",
+    "arguments", "checkpoint", "compiled_files", "described", "every_layer", "files", "jit",
+     "kalman_update", "layer",
+    "one_thread", "online", "product", "stream", "team", "threads", "tile", "training",
+     "convolution", "recurrent",
     "block_weights", "attention_kernels", "cell_blocks_online", "closed_loop",
 }  # fmt: skip
 BASES = {
@@ -455,7 +366,7 @@ BASES = {
     "Stream",
 }
 PARTS = {"bits", "checksum", "main", "columns", "sample_from", "expect_choice", "expect_model", "step_biases",
-         "expect_array", "expect_float64", "make_factors", "empty_factors", "dense", "Factors"}  # fmt: skip
+         "expect_array", "expect_float64", "expect_rate", "make_factors", "empty_factors", "dense", "Factors"}  # fmt: skip
 
 
 def public(path):
