@@ -14,6 +14,8 @@ A layer is recurrent if it has `initial_state(B)`, which returns a tuple of arra
 A layer that sees the future or a whole sequence at once cannot go on from a state (`streams`): with one of
 these, every call starts from the initial state.
 
+`print(model)` shows a table: the layers, the shapes of what they return, how many parameters they have.
+
 Lengths reach every layer that takes them, and change where a layer changes them (`lengths_after`).
 
 An Embedding right below a recurrent layer does not run by itself: that layer makes a table of it.

@@ -366,7 +366,8 @@ BASES = {
     "Stream",
 }
 PARTS = {"bits", "checksum", "main", "columns", "sample_from", "expect_choice", "expect_model", "step_biases",
-         "expect_array", "expect_float64", "expect_rate", "make_factors", "empty_factors", "dense", "Factors"}  # fmt: skip
+         "expect_array", "expect_float64", "expect_rate", "make_factors", "empty_factors", "dense",
+    "Factors"}  # fmt: skip
 
 
 def public(path):
