@@ -95,10 +95,10 @@ def listed(value, name):
 
 def pair(value, name, **interval):
     """A tuple of two numbers, each in the interval; see `number`."""
-    values = listed(value, name)
-    if len(values) != 2:
+    several = isinstance(value, (tuple, list)) or (isinstance(value, np.ndarray) and value.ndim == 1)
+    if not several or len(value) != 2:
         raise ValueError(f"expected {name} to be two numbers, got {shown(value)}")
-    return tuple(number(each, name, **interval) for each in values)
+    return tuple(number(each, name, **interval) for each in value)
 
 
 def as_array(value, name):

@@ -349,7 +349,8 @@ class CellBlocks(OnlineLearning, ClosedLoop, BlockWeights):
         return (dx, (ds, dz[D : D + C].copy())) if self._state_given else dx
 
     def _expect_state(self, state, name, B):
-        return expect_state(state, name, ("s", "y"), [(self.wiring.cell_count, B)] * 2, self.dtype)
+        letters = ("s", "y") if name == "state" else ("ds", "dy")
+        return expect_state(state, name, letters, [(self.wiring.cell_count, B)] * 2, self.dtype)
 
     def record(self):
         """What the last `forward` computed.

@@ -373,7 +373,8 @@ class FullyRecurrent(Layer):
             self.reset()
 
     def _expect_state(self, state, name, B):
-        return expect_state(state, name, ("y",), [(self.units, B)], self.dtype)
+        letter = "y0" if name == "state" else "dy"
+        return expect_state(state, name, (letter,), [(self.units, B)], self.dtype)
 
     @alone
     def _run(self, x, t, lr, momentum, change, gross_error):
