@@ -9,6 +9,8 @@ import numbers
 
 import numpy as np
 
+from scratchnet.messages import brief, cut
+
 LARGEST = 2**31  # numbers in one array, and so steps and sizes: more would end in a MemoryError
 
 
@@ -119,16 +121,7 @@ def shown(value):
     """What came, in few characters."""
     if isinstance(value, np.ndarray) and value.ndim:
         return f"an array {value.shape} of {value.dtype}"
-    try:
-        text = str(value) if isinstance(value, numbers.Number) else repr(value)
-    except ValueError:  # whole numbers of thousands of digits
-        text = f"a number of {value.bit_length()} bits"
-    return cut(" ".join(text.split()))
-
-
-def cut(text):
-    """The beginning of a long text."""
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    return cut(str(value), 60) if isinstance(value, (float, np.generic)) else brief(value, 60)
 
 
 def _interval(above, least, below, most):

@@ -4,7 +4,8 @@ from inspect import Parameter, signature
 
 import numpy as np
 
-from scratchnet.arguments import cut, shown
+from scratchnet.arguments import shown
+from scratchnet.messages import cut
 
 UNSAID = ("rng", "params", "grads")  # arguments that say nothing in few characters
 

@@ -106,7 +106,7 @@ class Layer(Described):
             If a name is missing or unknown, a shape differs, or a number is not finite.
         """
         own = self.params | self.running
-        values = expect_like(state, own, "layer")
+        values = cast_like(state, own, "layer")
         for name, param in own.items():
             param[...] = values[name]
 
@@ -163,7 +163,7 @@ def check_dtype(dtype):
     return found
 
 
-def expect_like(state, own, what):
+def cast_like(state, own, what):
     """The arrays of `state`, a dict, in the precision of those of `own` that have their names.
 
     Parameters

@@ -25,7 +25,7 @@ from scratchnet import team
 from scratchnet.arguments import flag, function_or_none, number, pair, shown
 from scratchnet.described import Described, counted
 from scratchnet.jit import kernel
-from scratchnet.layer import expect_like
+from scratchnet.layer import cast_like
 
 LITTLE = 400_000  # numbers; with fewer, waking a second thread takes longer than it saves
 
@@ -254,7 +254,7 @@ class Optimizer(Described, abc.ABC):
             If a name is missing or unknown, a shape differs, or a number is not finite.
         """
         own = {f"{slot}.{name}": a for slot in self.slots for name, a in self.memory[slot].items()}
-        values = expect_like(state, own | {"steps": np.array(self.steps)}, "optimizer")
+        values = cast_like(state, own | {"steps": np.array(self.steps)}, "optimizer")
         if values["steps"] < 0:
             raise ValueError(f"expected steps to be a whole number >= 0, got {values['steps']}")
         for name, array in own.items():

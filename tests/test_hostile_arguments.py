@@ -349,7 +349,7 @@ def test_nothing_but_a_sentence(row):
 INTERNAL = {  # modules whose functions are called by those above, with what these have looked at
     "arguments", "checkpoint", "compiled_files", "described", "every_layer", "files", "jit",
      "kalman_update", "layer",
-    "one_thread", "online", "product", "stream", "team", "threads", "tile", "training",
+    "messages", "one_thread", "online", "product", "stream", "team", "threads", "tile", "training",
      "convolution", "recurrent",
     "block_weights", "attention_kernels", "cell_blocks_online", "closed_loop",
 }  # fmt: skip
