@@ -14,8 +14,14 @@ Source: Witten & Bell 1991 (their method C), interpolated as Chen & Goodman 1998
 
 import numpy as np
 
+from scratchnet.arguments import listed, whole
+from scratchnet.batches import expect_sequence
+from scratchnet.described import Described
 
-class WittenBell:
+LONGEST = 1000  # contexts; a model of one order counts for each shorter one, too
+
+
+class WittenBell(Described):
     """An n-gram model of sequences of tokens.
 
     Parameters
@@ -26,13 +32,12 @@ class WittenBell:
     Raises
     ------
     ValueError
-        If order is negative or there is no token.
+        If order is negative or above 1000, or there is no token.
     """
 
     def __init__(self, order, vocabulary):
-        if order < 0 or vocabulary < 1:
-            raise ValueError(f"expected order >= 0 and vocabulary >= 1, got {order} and {vocabulary}")
-        self.order, self.vocabulary = order, vocabulary
+        self.order, self.vocabulary = whole(order, "order", 0, LONGEST), whole(vocabulary, "vocabulary")
+        self.pairs = None  # until `fit`
 
     def fit(self, sequences):
         """Count; returns self.
@@ -78,11 +83,21 @@ class WittenBell:
         Returns
         -------
         float64 array (order + 1,)
+
+        Raises
+        ------
+        ValueError
+            If there is no token, one is out of range, or `fit` was not called.
         """
-        return -np.log(self.probabilities(sequences)).mean(1)
+        p = self.probabilities(sequences)
+        if not p.size:
+            raise ValueError("expected tokens to be judged by, got none")
+        return -np.log(p).mean(1)
 
     def probabilities(self, sequences):
         """p_k of every token: float64 array (order + 1, L), L tokens in all."""
+        if self.pairs is None:
+            raise ValueError("expected a model that has counted: call fit before")
         tokens, before = self._flat(sequences)
         p = np.full(tokens.size, 1 / self.vocabulary)
         found, ids = [], np.zeros(tokens.size, np.int64)
@@ -110,7 +125,8 @@ class WittenBell:
 
     def _flat(self, sequences):
         """All tokens in a row, and how many stand before each in its sequence."""
-        arrays = [np.asarray(sequence, np.int64) for sequence in sequences]
+        sequences = [expect_sequence(sequence, 0) for sequence in listed(sequences, "sequences")]
+        arrays = [sequence.astype(np.int64) for sequence in sequences]
         tokens = np.concatenate([*arrays, np.zeros(0, np.int64)])
         before = np.concatenate([*(np.arange(len(array)) for array in arrays), np.zeros(0, np.int64)])
         if tokens.size and not 0 <= tokens.min() <= tokens.max() < self.vocabulary:

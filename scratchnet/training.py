@@ -20,12 +20,9 @@ import numpy as np
 from scratchnet.batches import IGNORED
 from scratchnet.checkpoint import expect_like, generator_state, parts_of, set_generator
 from scratchnet.losses import softmax_cross_entropy
-from scratchnet.optimizers import clip_global_norm
+from scratchnet.one_thread import alone, alone_with
+from scratchnet.optimizers import Diverged, clip_global_norm
 from scratchnet.sequential import Sequential
-
-
-class Diverged(ArithmeticError):
-    """A loss or a gradient that is no finite number. The weights are as before that step."""
 
 
 class Step(NamedTuple):
@@ -75,6 +72,7 @@ class Trainer:
     def steps(self):
         return self.optimizer.steps
 
+    @alone_with("model")
     def step(self):
         """Learn from one batch.
 
@@ -128,6 +126,7 @@ class Trainer:
             else:  # a count
                 mean[...] = learned[name]
 
+    @alone_with("model")
     def judge(self, batches):
         """Nats a token of other batches, by the mean of the weights; the best weights so far are kept.
 
@@ -157,6 +156,7 @@ class Trainer:
             self.schedule.observe(nats)
         return nats
 
+    @alone_with("model")
     def state(self):
         """(tensors, metadata): all that going on needs.
 
@@ -227,6 +227,7 @@ class Trainer:
             set_generator(rng, state)
 
 
+@alone
 def evaluate(model, batches):
     """Nats a token, without dropout: the mean over all targets of all batches, as from `judged`.
 
