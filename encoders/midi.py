@@ -42,8 +42,9 @@ def read_midi(path, pedal=False, strict=False):
     - tracks are read to their end, whatever their lengths and the header's number of them say
     - an event that makes no sense is left out, up to the next bytes that read as several whole events;
       without such, or cut off at its end, a track ends with the last whole event
-    - a meta event is as long as it says or as its kind is, depending on after which the music goes on; a
-      number may have up to eight bytes; a data byte above 127 counts as 127, or as the next event
+    - a meta event or system exclusive message is as long as it says or as its kind is, depending on after
+      which the music goes on; a number may have up to eight bytes; a data byte above 127 counts as 127, or
+      begins the next event
     - a tempo, meter or key that means nothing (0 beats a bar, nine sharps) is passed over
     - a note whose note-off is missing ends when its key is struck again, or else with its track
     - what lies beyond 100,000 quarter notes, a day, or ten minutes and ten more seconds a note is left out

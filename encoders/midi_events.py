@@ -1,12 +1,13 @@
 """The bytes of one event of a MIDI file, and what its header says of time. The layout is in midi.py."""
 
-META, SYSEX, END = 0xFF, (0xF0, 0xF7), 0x2F  # the last is a kind of meta event
+META, SYSEX, SYSEX_END, END = 0xFF, 0xF0, 0xF7, 0x2F  # END is a kind of meta event
 
 DATA_BYTES = {0x80: 2, 0x90: 2, 0xA0: 2, 0xB0: 2, 0xC0: 1, 0xD0: 1, 0xE0: 2}  # of channel messages
 _STRAY_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1}  # of messages meant for cables, not files; the others have none
 META_BYTES = {0x2F: 0, 0x51: 3, 0x54: 5, 0x58: 4, 0x59: 2}  # of the kinds whose length is fixed
 _FRAMES = (24, 25, 29, 30)  # a second, in SMPTE time; 29 stands for 30000/1001
 _LONG_BYTES = 8  # of a number, if it may be too long
+_SYSEX_BYTES = 1024  # of a system exclusive message, if its end is looked for
 _CONVINCING = 4  # whole events one after the other are music
 
 
@@ -49,7 +50,8 @@ def event_at(data, position, running=None, lenient=False):
     data : bytes-like, of a track
     position : int
     running : int, the status of the message before; None if there is none
-    lenient : bool, take numbers of more than four bytes, and let a meta event be as long as its kind is
+    lenient : bool, take numbers of more than four bytes, and let a meta event be as long as its kind is and a
+        system exclusive message end with the byte that says so
 
     Returns
     -------
@@ -80,13 +82,17 @@ def event_at(data, position, running=None, lenient=False):
         if DATA_BYTES[status & 0xF0] == 2:
             return ticks, status, data[position], data[position + 1], position + 2
         return ticks, status, data[position], 0, position + 1
-    if status == META or status in SYSEX:
+    if status in (META, SYSEX, SYSEX_END):
         kind = None
         if status == META:
             kind = data[position]
             position += 1
         length, position = variable_int(data, position, lenient)
-        end = position + (META_BYTES.get(kind, length) if lenient else length)
+        if lenient and status == SYSEX:
+            length = bytes(data[position : position + _SYSEX_BYTES]).find(SYSEX_END) + 1 or length
+        elif lenient:
+            length = META_BYTES.get(kind, length)
+        end = position + length
         if end > len(data):
             raise IndexError
         return ticks, status, kind, data[position:end], end
@@ -124,7 +130,7 @@ def reads_well(data, position):
                 running = status
                 if first > 0x7F or second > 0x7F:
                     return False
-            elif status not in SYSEX:
+            elif status not in (SYSEX, SYSEX_END):
                 return False
     except (IndexError, ValueError):
         return False

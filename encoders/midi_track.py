@@ -6,7 +6,17 @@ there are none, or these were looked for too often in this file, it ends with th
 
 import contextlib
 
-from encoders.midi_events import DATA_BYTES, END, META, META_BYTES, event_at, reads_well, variable_int
+from encoders.midi_events import (
+    DATA_BYTES,
+    END,
+    META,
+    META_BYTES,
+    SYSEX,
+    SYSEX_END,
+    event_at,
+    reads_well,
+    variable_int,
+)
 
 MAX_BEATS = 100_000  # of a file: 13 hours at 120 quarter notes a minute
 MAX_REPAIRS = 100  # of a file: so often bytes are left out
@@ -60,7 +70,12 @@ class TrackEvents:
                     ticks, status, first, second, after = self._small(position, *message)
                 running = status or None
             elif status == META and len(second) != META_BYTES.get(first, len(second)):
-                second, after = self._measured(position, running, first, second, after)
+                self._findings.add(
+                    f"meta event {first:#04x} has {len(second)} bytes, expected {META_BYTES[first]}"
+                )
+                second, after = self._measured(position, running, second, after)
+            elif status == SYSEX and (not second or second[-1] != SYSEX_END):
+                second, after = self._measured(position, running, second, after)
             tick = self.tick + ticks
             if status == META and first == END:
                 self.tick, self.position, self.ended = tick, after, True
@@ -82,7 +97,7 @@ class TrackEvents:
         with contextlib.suppress(IndexError, ValueError):
             event = event_at(self._data, position, running, lenient=True)
             if reads_well(self._data, event[-1]):
-                self._findings.add(error or f"meta event {event[2]:#04x} is longer than its track")
+                self._findings.add(error or f"event {event[1]:#04x} is longer than its track")
                 return event
         error = error or "a track ends in the middle of an event"
         following = self._next_event(position)
@@ -122,15 +137,16 @@ class TrackEvents:
         self.clipped += (first > 0x7F) + (second > 0x7F)
         return ticks, status, min(first, 0x7F), min(second, 0x7F), after
 
-    def _measured(self, position, running, kind, content, after):
-        """(content, position after it) of a meta event of the wrong length.
+    def _measured(self, position, running, content, after):
+        """(content, position after it) of an event whose length may be wrong.
 
-        It is as long as it says or as its kind is, depending on after which the music goes on.
+        It is as long as it says or as it should be, depending on after which the music goes on.
         """
-        self._findings.add(f"meta event {kind:#04x} has {len(content)} bytes, expected {META_BYTES[kind]}")
         if not reads_well(self._data, after):
             with contextlib.suppress(IndexError, ValueError):
-                *_, usual, end = event_at(self._data, position, running, lenient=True)
-                if reads_well(self._data, end):
+                _, status, _, usual, end = event_at(self._data, position, running, lenient=True)
+                if end != after and reads_well(self._data, end):
+                    if status == SYSEX:
+                        self._findings.add(f"event 0xf0 promises {len(content)} bytes, it takes {len(usual)}")
                     return usual, end
         return content, after

@@ -94,15 +94,18 @@ def account(collection, skipped):
     -------
     list of str, lines: each file with what was wrong, if they are not too many, and how often each kind came
     """
-    lines = []
-    for word, rows in (("dropped", collection.dropped), ("mended", collection.mended)):
-        if rows:
-            lines.append(f"files {word}: {len({path for path, _ in rows})}")
-            lines += [f"  {path}: {reason}" for path, reason in rows[:SHOWN]]
-        if len(rows) > SHOWN:
-            lines += [f"  and {len(rows) - SHOWN} more; in all:", *(f"  {line}" for line in by_kind(rows))]
+    lines = listed("files dropped", collection.dropped) + listed("files mended", collection.mended)
     if skipped:
         lines.append(f"files skipped, no MIDI by their names: {len(skipped)} ({names_of(skipped)})")
+    return lines
+
+
+def listed(heading, rows):
+    """Lines about (file, reason) rows: how many files, the first of them, and if there are more each kind."""
+    lines = [f"{heading}: {len({file for file, _ in rows})}"] if rows else []
+    lines += [f"  {file}: {reason}" for file, reason in rows[:SHOWN]]
+    if len(rows) > SHOWN:
+        lines += [f"  and {len(rows) - SHOWN} more; in all:", *(f"  {line}" for line in by_kind(rows))]
     return lines
 
 

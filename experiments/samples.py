@@ -16,13 +16,15 @@ Files are hostile until they have been read: a list may name anything.
 import json
 import math
 import os
-import re
 import stat
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
+from experiments.compositions import HOW, NUMBERED
 from experiments.errors import UserError
+from experiments.json_files import read_json
 from experiments.run_folder import is_run
+from scratchnet.messages import cut
 
 LIST = "samples.json"
 LIST_BYTES = 1_000_000
@@ -30,7 +32,6 @@ MOST_SAMPLES = 1000
 MOST_CHARACTERS = 200
 MOST_SECONDS = 3600
 HUMAN = "human"
-COMPOSED, HOW = re.compile(r"composed-[0-9]+"), "composed.json"  # what `compose` makes in a run folder
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,7 @@ def as_sample(entry, where, folder):
         seconds = float(seconds)
     parts = PurePosixPath(file).parts
     if ".." in parts or PurePosixPath(file).is_absolute() or "\\" in file or ":" in file:
-        raise UserError(f"{where}: expected a path inside the run folder, got {shortened(file)!r}")
+        raise UserError(f"{where}: expected a path inside the run folder, got {cut(file)!r}")
     return Sample(folder.joinpath(*parts), source, primed, title, seconds)
 
 
@@ -237,7 +238,7 @@ def found_in(folder, source):
 
 def as_found(path, folder, source):
     """A WAV file that no list tells of, below a folder of `source`."""
-    if path.parent != folder and COMPOSED.fullmatch(path.parent.name):
+    if path.parent != folder and NUMBERED.fullmatch(path.parent.name):
         source = f"{source} {path.parent.name}"
     return Sample(path, source, is_primed(path.parent), as_title(path.stem))
 
@@ -245,11 +246,9 @@ def as_found(path, folder, source):
 def is_primed(folder):
     """Whether a folder holds what was composed after a primer, as the line of JSON in it says."""
     try:
-        if (folder / HOW).stat().st_size > LIST_BYTES:
-            return False
-        how = json.loads((folder / HOW).read_text(encoding="utf-8"))
+        how = read_json(folder / HOW, dict)
         return how["experiment"] == "classical" or how["options"]["prime"] is not None
-    except (OSError, ValueError, RecursionError, LookupError, TypeError):
+    except (OSError, UserError, LookupError, TypeError):
         return False
 
 
@@ -257,16 +256,12 @@ def refuse_runs_below(folder, lists):
     """A folder of runs is not one source: a UserError if one of these lists is there."""
     for listed in lists:
         if listed.is_file():
-            inner = shortened(listed.parent.name)
+            inner = cut(listed.parent.name)
             raise UserError(f"{folder}: {inner} in it has a {LIST}; name the run folders one by one")
 
 
 def as_title(stem):
     return "".join(c if c.isprintable() else "?" for c in stem)[:MOST_CHARACTERS]
-
-
-def shortened(text, most=60):
-    return text if len(text) <= most else text[:most] + "..."
 
 
 def seconds_text(seconds):

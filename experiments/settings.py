@@ -89,6 +89,8 @@ def is_allowed(value, hint):
         if not isinstance(value, kinds) or isinstance(value, bool):
             return False
         return math.isfinite(value) if isinstance(value, float) else abs(value) <= LARGEST
+    if hint is Path and "\0" in str(value):  # YAML can say it, no system takes it
+        return False
     return not isinstance(hint, type) or isinstance(value, hint)
 
 

@@ -50,6 +50,7 @@ Vector form: T B H more for a, whose place dnet takes, and as much for e if ther
 import numpy as np
 
 from scratchnet import team
+from scratchnet.arguments import flag, generator, one_of, room, whole
 from scratchnet.attention_kernels import (
     LOWEST,
     backward_scalar,
@@ -57,7 +58,7 @@ from scratchnet.attention_kernels import (
     forward_scalar,
     forward_vector,
 )
-from scratchnet.layer import Layer, check_dtype, expect, expect_lengths
+from scratchnet.layer import Layer, batch_size, check_dtype, expect, expect_lengths, expect_state
 from scratchnet.product import add_outer, apply, transpose
 
 LITTLE = 2**17  # numbers (T H B); with fewer, waking a second thread takes longer than it saves
@@ -92,12 +93,10 @@ class Attention(Layer):
 
     def __init__(self, hidden_size, rng, score="scalar", tanh=None, dtype=np.float32):
         super().__init__()
-        if hidden_size < 1:
-            raise ValueError(f"expected a size H >= 1, got H = {hidden_size}")
-        if score not in ("scalar", "vector"):
-            raise ValueError(f"expected score 'scalar' or 'vector', got {score!r}")
-        self.hidden_size, self.score, self.dtype = hidden_size, score, check_dtype(dtype)
-        self.tanh = score == "scalar" if tanh is None else bool(tanh)
+        self.hidden_size, self.dtype = whole(hidden_size, "hidden_size"), check_dtype(dtype)
+        self.score, rng = one_of(score, "score", ("scalar", "vector")), generator(rng)
+        self.tanh = score == "scalar" if tanh is None else flag(tanh, "tanh")
+        room(self._rows * self.hidden_size, "the weights")
         bound = 1 / np.sqrt(hidden_size)
         for name, shape in {"weight": (self._rows, hidden_size), "bias": (self._rows,)}.items():
             self.params[name] = rng.uniform(-bound, bound, shape).astype(dtype)
@@ -107,9 +106,13 @@ class Attention(Layer):
     def _rows(self):
         return 1 if self.score == "scalar" else self.hidden_size
 
+    def shape_after(self, shape):
+        """(T, 2 H, B)."""
+        return shape[0], 2 * self.hidden_size, shape[-1]
+
     def initial_state(self, B):
         """The state before the first step: (m, S, N) with m = -1e30, the rest zeros."""
-        rows, H = self._rows, self.hidden_size
+        rows, H, B = self._rows, self.hidden_size, batch_size(B)
         return (
             np.full((rows, B), LOWEST, self.dtype),
             np.zeros((rows, B), self.dtype),
@@ -276,14 +279,8 @@ class Attention(Layer):
         return 1 if T * step < LITTLE or step < LITTLE_STEP else team.size()
 
     def _expect_state(self, state, name, B):
-        if len(state) != len(self.states):
-            raise ValueError(f"expected {name} of {len(self.states)} arrays {self.states}, got {len(state)}")
         shapes = (self._rows, B), (self._rows, B), (self.hidden_size, B)
-        finite = name == "state"
-        return [
-            expect(part, f"{name} {letter}", ", ".join(map(str, shape)), shape, self.dtype, finite=finite)
-            for letter, part, shape in zip(self.states, state, shapes, strict=True)
-        ]
+        return expect_state(state, name, self.states, shapes, self.dtype, finite=name == "state")
 
 
 def _until(ends, array):

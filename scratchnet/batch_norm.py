@@ -29,6 +29,7 @@ Memory of a forward and backward pass: T B 4 D numbers.
 import numpy as np
 
 from scratchnet import team
+from scratchnet.arguments import flag, number, whole
 from scratchnet.jit import kernel
 from scratchnet.layer import Layer, check_dtype, cut, expect, expect_lengths
 from scratchnet.team import share
@@ -164,14 +165,10 @@ class BatchNorm(Layer):
 
     def __init__(self, num_features, momentum=0.1, eps=1e-5, affine=True, unbiased=True, dtype=np.float32):
         super().__init__()
-        if num_features < 1:
-            raise ValueError(f"expected D >= 1, got D = {num_features}")
-        if not (momentum is None or 0 < momentum <= 1):
-            raise ValueError(f"expected momentum in (0, 1] or None, got {momentum}")
-        if not 0 < eps < np.inf:
-            raise ValueError(f"expected eps > 0, got {eps}")
-        self.num_features, self.dtype = num_features, check_dtype(dtype)
-        self.momentum, self.eps, self.unbiased = momentum, eps, unbiased
+        self.num_features, self.dtype = whole(num_features, "num_features"), check_dtype(dtype)
+        self.momentum = None if momentum is None else number(momentum, "momentum", above=0, most=1)
+        self.eps, self.unbiased = number(eps, "eps", above=0), flag(unbiased, "unbiased")
+        self.affine = flag(affine, "affine")
         if affine:
             self.params |= {"weight": np.ones(num_features, dtype), "bias": np.zeros(num_features, dtype)}
             self.grads |= {name: np.zeros(num_features, dtype) for name in self.params}

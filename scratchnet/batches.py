@@ -20,7 +20,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from scratchnet.arguments import as_array, generator, listed, room, whole
 from scratchnet.checkpoint import generator_state, set_generator
+from scratchnet.described import Described
 
 IGNORED = -100  # a target that does not count; see softmax_cross_entropy
 
@@ -39,7 +41,7 @@ class Batch(NamedTuple):
     lengths: np.ndarray | None = None
 
 
-class RandomWindows:
+class RandomWindows(Described):
     """Windows of tokens with uniformly random beginnings.
 
     Parameters
@@ -56,9 +58,9 @@ class RandomWindows:
     """
 
     def __init__(self, tokens, length, batch, rng):
-        _expect_sizes(length, batch)
-        self.tokens = expect_sequence(tokens, length + 1)
-        self.length, self.batch, self.rng, self._sum = length, batch, rng, None
+        self.length, self.batch = _expect_sizes(length, batch)
+        self.tokens = expect_sequence(tokens, self.length + 1)
+        self.rng, self._sum = generator(rng), None
 
     def __iter__(self):
         return self
@@ -85,7 +87,7 @@ class RandomWindows:
         set_generator(self.rng, state["generator"])
 
 
-class Epochs(ABC):
+class Epochs(Described, ABC):
     """Batches of sequences that are gone through in epochs: what Streams, Pieces and Windows share.
 
     A subclass has `_arrange`, which makes the batches of an epoch, and `_batch`, which gives one of them;
@@ -107,15 +109,16 @@ class Epochs(ABC):
     """
 
     def __init__(self, sequences, length, batch, rng):
-        _expect_sizes(length, batch)
-        self.make = sequences if callable(sequences) else lambda rng: sequences
-        self.length, self.batch, self.rng = length, batch, rng
+        self.length, self.batch = _expect_sizes(length, batch)
+        self.make, self.rng = sequences if callable(sequences) else lambda rng: sequences, generator(rng)
         self.epoch = 0
         self._begin()
 
     def _begin(self):
         self.before, self._sum = generator_state(self.rng), None
-        self.tokens, self.steps = self._arrange(self.make(self.rng))
+        made = self.make(self.rng)
+        sequences = made if isinstance(made, np.ndarray) else listed(made, "sequences")
+        self.tokens, self.steps = self._arrange(sequences)
         self.place = 0
         self.epoch += 1
 
@@ -227,10 +230,12 @@ def judged(sequences, batch, heard=1, length=1024):
     ValueError
         If there is no sequence, or one is too short.
     """
-    _expect_sizes(length, batch)
-    if np.min(heard, initial=1) < 1:
-        raise ValueError(f"expected heard >= 1, got {np.min(heard)}")
-    given = np.broadcast_to(heard, len(sequences)).tolist()
+    length, batch = _expect_sizes(length, batch)
+    sequences = listed(sequences, "sequences")
+    several = isinstance(heard, (list, tuple, np.ndarray))
+    given = [whole(k, "heard") for k in (heard if several else [heard] * len(sequences))]
+    if len(given) != len(sequences):
+        raise ValueError(f"expected heard of {len(sequences)} sequences, got {len(given)}")
     sequences = [expect_sequence(sequence, k + 1) for sequence, k in zip(sequences, given, strict=True)]
     if not sequences:
         raise ValueError("expected at least one sequence to be judged by")
@@ -273,7 +278,7 @@ def expect_sequence(tokens, least, meaning=None):
     ValueError
         If the shape differs, they are not whole numbers, or there are too few.
     """
-    tokens = np.asarray(tokens)
+    tokens = as_array(tokens, "tokens")
     if tokens.ndim != 1 or (tokens.dtype.kind not in "iu" and len(tokens)):
         raise ValueError(f"expected tokens (L,), whole numbers, got {tokens.shape} {tokens.dtype}")
     if len(tokens) < least:
@@ -283,8 +288,9 @@ def expect_sequence(tokens, least, meaning=None):
 
 
 def _expect_sizes(length, batch):
-    if length < 1 or batch < 1:
-        raise ValueError(f"expected length >= 1 and batch >= 1, got {length} and {batch}")
+    length, batch = whole(length, "length"), whole(batch, "batch")
+    room(length * batch, "a batch")
+    return length, batch
 
 
 def _expect_same(state, wanted, names):

@@ -8,7 +8,8 @@ from dataclasses import asdict
 
 import numpy as np
 
-from scratchnet.layer import Layer
+from scratchnet.arguments import flag, generator, instance, number, pair, room
+from scratchnet.layer import Layer, check_dtype
 from scratchnet.wiring import Blocks, Outputs, Wiring
 
 
@@ -17,11 +18,10 @@ class BlockWeights(Layer):
 
     def __init__(self, wiring, rng, scale, peepholes, squash_g, squash_h, dtype):
         super().__init__()
-        if np.dtype(dtype) not in (np.float32, np.float64):
-            raise ValueError(f"expected dtype float32 or float64, got {dtype}")
-        self.wiring, self.peepholes, self.dtype = wiring, bool(peepholes), np.dtype(dtype)
-        self.squash_g, self.squash_h = tuple(squash_g), tuple(squash_h)
-        self.g_ab, self.h_ab = (np.array(ab, self.dtype) for ab in (squash_g, squash_h))
+        self.wiring, self.dtype = instance(wiring, "wiring", Wiring), check_dtype(dtype)
+        self.peepholes = flag(peepholes, "peepholes")
+        self.squash_g, self.squash_h = pair(squash_g, "squash_g"), pair(squash_h, "squash_h")
+        self.g_ab, self.h_ab = (np.array(ab, self.dtype) for ab in (self.squash_g, self.squash_h))
         self.block_of = wiring.block_of
         self._lay_out()
         self._initialise(rng, scale)
@@ -76,6 +76,7 @@ class BlockWeights(Layer):
         w = self.wiring
         D, J, C, K = w.input_size, w.block_count, w.cell_count, w.output_size
         R, Z = 3 * J + C, D + C + 1
+        room((R + K) * Z, "the matrices of weights")
         shapes, where = {}, []
 
         def add(name, rows, columns):
@@ -113,6 +114,7 @@ class BlockWeights(Layer):
         }
 
     def _initialise(self, rng, scale):
+        rng, scale = generator(rng), None if scale is None else number(scale, "scale", least=0)
         for param in self.params.values():
             fan_in = param.shape[-1] if param.ndim == 2 else 1
             bound = 1 / np.sqrt(fan_in) if scale is None else scale

@@ -42,7 +42,7 @@ from scratchnet.block_weights import BlockWeights
 from scratchnet.cell_blocks_online import OnlineLearning
 from scratchnet.closed_loop import ClosedLoop
 from scratchnet.jit import kernel
-from scratchnet.layer import expect
+from scratchnet.layer import batch_size, expect, expect_state
 from scratchnet.stream import make_stream
 from scratchnet.wiring import Blocks, Outputs, Wiring
 
@@ -252,9 +252,21 @@ class CellBlocks(OnlineLearning, ClosedLoop, BlockWeights):
         self._stream = make_stream(self)
         self.reset()
 
+    def description(self):
+        """Name, and how many units of each kind."""
+        w, peepholes = self.wiring, ", peepholes=True" if self.peepholes else ""
+        sizes = (
+            f"{w.input_size} inputs, {w.block_count} blocks, {w.cell_count} cells, {w.output_size} outputs"
+        )
+        return f"CellBlocks({sizes}{peepholes})"
+
+    def shape_after(self, shape):
+        """(T, K, B)."""
+        return shape[0], self.wiring.output_size, shape[-1]
+
     def initial_state(self, B):
         """(s, y), both zero: cell states and cell outputs (C, B) before the first step."""
-        shape = (self.wiring.cell_count, B)
+        shape = (self.wiring.cell_count, batch_size(B))
         return np.zeros(shape, self.dtype), np.zeros(shape, self.dtype)
 
     def forward(self, x, state=None):
@@ -282,10 +294,7 @@ class CellBlocks(OnlineLearning, ClosedLoop, BlockWeights):
         T, D, B = x.shape
         if T == 0 or B == 0:
             raise ValueError(f"expected x (T, {D}, B) with at least one step and one sequence, got {x.shape}")
-        s0, y0 = self.initial_state(B) if state is None else (
-            expect(part, f"state {name}", f"{C}, {B}", (C, B), self.dtype)
-            for part, name in zip(state, "sy", strict=True)
-        )  # fmt: skip
+        s0, y0 = self.initial_state(B) if state is None else self._expect_state(state, "state", B)
 
         def new(*shape):
             return np.empty((*shape, B), self.dtype)
@@ -320,10 +329,7 @@ class CellBlocks(OnlineLearning, ClosedLoop, BlockWeights):
         ds, dy = (
             self.initial_state(B)
             if dstate is None
-            else (
-                expect(part, f"dstate {name}", f"{C}, {B}", (C, B), self.dtype).copy()
-                for part, name in zip(dstate, ("ds", "dy"), strict=True)
-            )
+            else (part.copy() for part in self._expect_state(dstate, "dstate", B))
         )
         dz = np.zeros((D + C + 1, B), self.dtype)
         dz[D : D + C] = dy
@@ -341,6 +347,10 @@ class CellBlocks(OnlineLearning, ClosedLoop, BlockWeights):
         ])  # fmt: skip
         self.flat_grad += np.concatenate([dW.ravel(), dV.ravel(), du.ravel()])[self.where]
         return (dx, (ds, dz[D : D + C].copy())) if self._state_given else dx
+
+    def _expect_state(self, state, name, B):
+        letters = ("s", "y") if name == "state" else ("ds", "dy")
+        return expect_state(state, name, letters, [(self.wiring.cell_count, B)] * 2, self.dtype)
 
     def record(self):
         """What the last `forward` computed.

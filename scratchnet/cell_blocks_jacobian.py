@@ -22,9 +22,12 @@ from typing import NamedTuple
 import numpy as np
 
 from scratchnet.activations import squash_slope
+from scratchnet.arguments import instance
+from scratchnet.block_weights import BlockWeights
 from scratchnet.cell_blocks_online import step
 from scratchnet.jit import kernel
 from scratchnet.layer import expect
+from scratchnet.one_thread import alone
 
 
 class Factors(NamedTuple):
@@ -197,6 +200,7 @@ def dense(factors, size):
     return whole
 
 
+@alone
 def output_jacobian(network, x):
     """The truncated derivatives of the outputs' net inputs a at the end of a stream, with fixed weights.
 
@@ -235,5 +239,6 @@ def output_jacobian(network, x):
 
 def expect_float64(network):
     """A ValueError if a network is not of double precision: a covariance would not stay positive."""
+    instance(network, "network", BlockWeights)
     if network.dtype != np.float64:
         raise ValueError(f"expected a network of float64, got {network.dtype}")

@@ -29,6 +29,8 @@ import numpy as np
 from scratchnet.activations import sigmoid, squash, squash_slope
 from scratchnet.jit import kernel
 from scratchnet.layer import expect
+from scratchnet.one_thread import alone
+from scratchnet.online import expect_learned, expect_targets, online_settings
 
 
 @kernel(inline=True)
@@ -283,6 +285,7 @@ def listen(n, x, y):
 class OnlineLearning:
     """The part of `CellBlocks` that lives in the middle of a stream: one step at a time, learning or not."""
 
+    @alone
     def reset(self):
         """Cell outputs, cell states and partial derivatives become zero. Weights and momentum stay."""
         stream = self._stream
@@ -315,12 +318,15 @@ class OnlineLearning:
         Raises
         ------
         ValueError
-            If a shape differs, a number is not finite, or lr or momentum is out of range.
+            If a shape differs, a number is not finite, a target is not in [0, 1], or a setting out of range.
+        Diverged
+            If the weights are no longer finite. They are lost.
         """
-        if not 0 <= lr < np.inf or not 0 <= momentum < 1:
-            raise ValueError(f"expected lr >= 0 and 0 <= momentum < 1, got {lr} and {momentum}")
-        return self._run(x, t, lr, momentum, 1, gross_error)
+        y, loss, wrong = self._run(x, t, *online_settings(lr, momentum, gross_error, self.dtype))
+        expect_learned(self.flat, len(y))
+        return y, loss, wrong
 
+    @alone
     def listen(self, x):
         """Let the stream x (T, D) go by without learning; returns the outputs y (T, K) of every step."""
         x = expect(x, "x", f"T, {self.wiring.input_size}", (None, self.wiring.input_size), self.dtype)
@@ -328,6 +334,7 @@ class OnlineLearning:
         listen(self._stream, x, y)
         return y
 
+    @alone
     def truncated_gradient(self, x, t):
         """The truncated gradient of the stream's summed cross-entropy, with fixed weights: name -> array.
 
@@ -344,11 +351,13 @@ class OnlineLearning:
             self._stream.v[:] = velocity
             self.reset()
 
+    @alone
     def _run(self, x, t, lr, momentum, change, gross_error):
         w = self.wiring
         x = expect(x, "x", f"T, {w.input_size}", (None, w.input_size), self.dtype)
-        t = expect(t, "t", f"{len(x)}, {w.output_size}", (len(x), w.output_size), self.dtype)
+        t = expect_targets(t, len(x), w.output_size, self.dtype)
         y = np.empty_like(t)
         lr, momentum, change = (self.dtype.type(number) for number in (lr, momentum, change))
-        steps, loss, wrong = run(self._stream, x, t, y, lr, momentum, change, float(gross_error))
+        with np.errstate(all="ignore"):  # as when compiled: what has gone astray is looked at afterwards
+            steps, loss, wrong = run(self._stream, x, t, y, lr, momentum, change, float(gross_error))
         return y[:steps], loss, wrong

@@ -10,9 +10,11 @@ grow with it.
 
 import numpy as np
 
+from scratchnet.arguments import generator, number, room, shown, whole
 from scratchnet.cell_blocks_online import step
 from scratchnet.jit import kernel
-from scratchnet.layer import expect
+from scratchnet.layer import expect, expect_state
+from scratchnet.one_thread import alone
 
 RULES = ("threshold", "one", "one or none")
 THRESHOLD, ONE, ONE_OR_NONE = range(3)
@@ -54,6 +56,7 @@ def play(n, shift, gain, groups, power, uniforms, x, bits):
 class ClosedLoop:
     """The part of `CellBlocks` that composes."""
 
+    @alone
     def play(self, x, steps, rules, rng, temperature=1.0, scaling=None):
         """Hear x, then go on alone; the next call goes on from there.
 
@@ -80,15 +83,20 @@ class ClosedLoop:
         D, K = w.input_size, w.output_size
         if D != K:
             raise ValueError(f"expected as many outputs as inputs, to be fed back, got {K} and {D}")
-        if not 0 < temperature < np.inf:
-            raise ValueError(f"expected temperature > 0, got {temperature}")
-        if set(rules) != set(w.outputs) or not set(rules.values()) <= set(RULES):
-            raise ValueError(f"expected for each of {list(w.outputs)} one of {RULES}, got {rules}")
+        temperature = number(temperature, "temperature", above=0)
+        steps, rng = whole(steps, "steps", least=0), generator(rng)
+        room(steps * K, "the bits")
+        if (
+            not isinstance(rules, dict)
+            or set(rules) != set(w.outputs)
+            or not all(r in RULES for r in rules.values())
+        ):
+            raise ValueError(f"expected for each of {list(w.outputs)} one of {RULES}, got {shown(rules)}")
         x = expect(x, "x", f"T, {D}", (None, D), self.dtype)
         if len(x) == 0:
             raise ValueError("expected x (T, D) with at least one step")
-        shift, gain = (np.zeros(D), np.ones(D)) if scaling is None else scaling
-        shift, gain = np.asarray(shift, self.dtype), np.asarray(gain, self.dtype)
+        scaling = (np.zeros(D), np.ones(D)) if scaling is None else scaling
+        shift, gain = expect_state(scaling, "scaling", ("shift", "gain"), [(D,)] * 2, self.dtype)
         groups = np.array(
             [(s.start, s.stop, RULES.index(rules[name])) for name, s in w.slices("outputs").items()]
         )

@@ -25,6 +25,7 @@ import numba
 import numpy as np
 
 from scratchnet import team
+from scratchnet.arguments import flag, generator, room
 from scratchnet.convolution import Convolution
 from scratchnet.jit import kernel
 from scratchnet.product import (
@@ -178,6 +179,8 @@ class Conv1D(Convolution):
         dtype=np.float32,
     ):
         super().__init__(input_size, output_size, kernel_size, padding, stride, dtype)
+        self.bias, rng = flag(bias, "bias"), generator(rng)
+        room(output_size * input_size * kernel_size, "the weights")
         bound = 1 / np.sqrt(input_size * kernel_size)
         shapes = {"weight": (output_size, input_size, kernel_size), "bias": (output_size,)}
         for name, shape in shapes.items():

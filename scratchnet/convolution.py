@@ -28,7 +28,18 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from scratchnet.layer import Layer, check_dtype, cut, expect, expect_lengths, expect_tokens, is_tokens
+from scratchnet.arguments import one_of, whole
+from scratchnet.layer import (
+    Layer,
+    batch_size,
+    check_dtype,
+    cut,
+    expect,
+    expect_lengths,
+    expect_state,
+    expect_tokens,
+    is_tokens,
+)
 
 PADDINGS = ("valid", "same", "causal")
 
@@ -55,19 +66,25 @@ class Convolution(Layer, ABC):
 
     def __init__(self, input_size, output_size, kernel_size, padding="valid", stride=1, dtype=np.float32):
         super().__init__()
-        if min(input_size, output_size, kernel_size, stride) < 1:
-            raise ValueError(
-                f"expected D >= 1, C >= 1, K >= 1 and stride >= 1, got D = {input_size}, C = {output_size}, "
-                f"K = {kernel_size}, stride = {stride}"
-            )
-        if padding not in PADDINGS:
-            raise ValueError(f"expected padding in {', '.join(PADDINGS)}, got {padding!r}")
-        self.input_size, self.output_size, self.kernel_size = input_size, output_size, kernel_size
-        self.padding, self.stride, self.dtype = padding, stride, check_dtype(dtype)
+        self.input_size, self.output_size = whole(input_size, "input_size"), whole(output_size, "output_size")
+        self.kernel_size, self.stride = whole(kernel_size, "kernel_size"), whole(stride, "stride")
+        self.padding, self.dtype = one_of(padding, "padding", PADDINGS), check_dtype(dtype)
         self.streams = padding == "causal"
+
+    def shape_after(self, shape):
+        """(T', C, B)."""
+        T, skipped = shape[0], self.kernel_size if self.padding == "valid" else 1
+        if isinstance(T, int):
+            T = int(self.lengths_after(T))
+        elif self.stride > 1:
+            T = f"({T} - {skipped}) // {self.stride} + 1"
+        elif skipped > 1:
+            T = f"{T} - {skipped - 1}"
+        return T, self.output_size, shape[-1]
 
     def initial_state(self, B):
         """Zeros (K - 1, D, B) in a tuple if the padding is causal; otherwise the empty tuple."""
+        B = batch_size(B)
         if self.padding != "causal":
             return ()
         return (np.zeros((self.kernel_size - 1, self.input_size, B), self.dtype),)
@@ -194,10 +211,8 @@ class Convolution(Layer, ABC):
             )
 
     def _expect_state(self, state, name, B):
-        if len(state) != 1:
-            raise ValueError(f"expected {name} of 1 array, the last inputs, got {len(state)}")
-        shape = (self.kernel_size - 1, self.input_size, B)
-        return expect(state[0], name, ", ".join(map(str, shape)), shape, self.dtype, finite=name == "state")
+        shapes = [(self.kernel_size - 1, self.input_size, B)]
+        return expect_state(state, name, ("x",), shapes, self.dtype, finite=name == "state")[0]
 
     @abstractmethod
     def convolve(self, x, back, y):

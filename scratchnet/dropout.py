@@ -18,6 +18,7 @@ Memory of a forward and backward pass: T B 3 D numbers; locked T B 2 D + B D.
 
 import numpy as np
 
+from scratchnet.arguments import as_array, flag, generator, number
 from scratchnet.layer import Layer, check_dtype, expect
 
 
@@ -38,9 +39,8 @@ class Dropout(Layer):
 
     def __init__(self, p, rng, locked=False):
         super().__init__()
-        if not 0 <= p < 1:
-            raise ValueError(f"expected 0 <= p < 1, got {p}")
-        self.p, self.rng, self.locked = p, rng, locked
+        self.p = number(p, "p", least=0, below=1)
+        self.rng, self.locked = generator(rng), flag(locked, "locked")
 
     def forward(self, x):
         """Drop some of x.
@@ -58,7 +58,7 @@ class Dropout(Layer):
         ValueError
             If the shape differs or a number is not finite.
         """
-        dtype = check_dtype(np.asarray(x).dtype)
+        dtype = check_dtype(as_array(x, "x").dtype)
         x = expect(x, "x", "T, D, B", (None, None, None), dtype, finite=self.check_finite)
         self._kept = x.shape, None
         if not self.training or self.p == 0:
@@ -83,6 +83,6 @@ class Dropout(Layer):
             If the shape differs, or there was no forward pass to go back.
         """
         shape, mask = self.last_pass()
-        dy = np.asarray(dy)
+        dy = as_array(dy, "dy")
         dy = expect(dy, "dy", ", ".join(map(str, shape)), shape, check_dtype(dy.dtype), finite=False)
         return dy if mask is None else dy * mask

@@ -17,6 +17,7 @@ Memory of a forward and backward pass: T B (1 + 2 E) numbers.
 
 import numpy as np
 
+from scratchnet.arguments import generator, room, whole
 from scratchnet.layer import Layer, check_dtype, expect, expect_tokens
 from scratchnet.product import add_outer, apply, transpose
 
@@ -42,17 +43,16 @@ class Embedding(Layer):
 
     def __init__(self, num_embeddings, embedding_dim, rng, dtype=np.float32):
         super().__init__()
-        if min(num_embeddings, embedding_dim) < 1:
-            raise ValueError(
-                f"expected sizes V >= 1 and E >= 1, got V = {num_embeddings}, E = {embedding_dim}"
-            )
-        self.num_embeddings, self.embedding_dim, self.dtype = (
-            num_embeddings,
-            embedding_dim,
-            check_dtype(dtype),
-        )
+        self.num_embeddings = whole(num_embeddings, "num_embeddings")
+        self.embedding_dim = whole(embedding_dim, "embedding_dim")
+        self.dtype, rng = check_dtype(dtype), generator(rng)
+        room(self.num_embeddings * self.embedding_dim, "the vectors")
         self.params["weight"] = rng.standard_normal((num_embeddings, embedding_dim)).astype(dtype)
         self.grads["weight"] = np.zeros((num_embeddings, embedding_dim), dtype)
+
+    def shape_after(self, shape):
+        """(T, E, B)."""
+        return shape[0], self.embedding_dim, shape[-1]
 
     def forward(self, x):
         """Look up.

@@ -42,9 +42,12 @@ from typing import NamedTuple
 import numpy as np
 
 from scratchnet.activations import sigmoid
+from scratchnet.arguments import generator, number, room, whole
 from scratchnet.jit import kernel
-from scratchnet.layer import Layer, expect
+from scratchnet.layer import Layer, batch_size, check_dtype, expect, expect_state
 from scratchnet.losses import sigmoid_cross_entropy
+from scratchnet.one_thread import alone
+from scratchnet.online import expect_learned, expect_targets, online_settings
 
 
 @kernel
@@ -199,18 +202,13 @@ class FullyRecurrent(Layer):
 
     def __init__(self, input_size, units, output_size, rng, scale=0.1, dtype=np.float64):
         super().__init__()
-        if input_size < 1 or not 1 <= output_size <= units:
-            raise ValueError(
-                "expected input_size D >= 1 and 1 <= output_size K <= units H, "
-                f"got D = {input_size}, K = {output_size}, H = {units}"
-            )
-        if np.dtype(dtype) not in (np.float32, np.float64):
-            raise ValueError(f"expected dtype float32 or float64, got {dtype}")
-        self.input_size, self.units, self.output_size = input_size, units, output_size
-        self.dtype = np.dtype(dtype)
-        shape = H, Z = units, input_size + units + 1
-        bound = 1 / np.sqrt(Z) if scale is None else scale
-        W = rng.uniform(-bound, bound, shape).astype(dtype)
+        self.input_size, self.units = whole(input_size, "input_size"), whole(units, "units")
+        self.output_size = whole(output_size, "output_size", most=self.units)
+        self.dtype = check_dtype(dtype)
+        shape = H, Z = self.units, self.input_size + self.units + 1
+        room(2 * H * H * Z, "the partial derivatives")
+        bound = 1 / np.sqrt(Z) if scale is None else number(scale, "scale", least=0)
+        W = generator(rng).uniform(-bound, bound, shape).astype(dtype)
         self.params["weight"], self.grads["weight"] = W, np.zeros(shape, dtype)
 
         def zeros(*shape):
@@ -222,8 +220,13 @@ class FullyRecurrent(Layer):
         )  # fmt: skip
         self._stream.z[-1] = 1
 
+    def shape_after(self, shape):
+        """(T, K, B)."""
+        return shape[0], self.output_size, shape[-1]
+
     def initial_state(self, B):
         """(y0,): zero outputs of the units (H, B) before the first step."""
+        B = batch_size(B)
         return (np.zeros((self.units, B), self.dtype),)
 
     def forward(self, x, state=None):
@@ -249,10 +252,10 @@ class FullyRecurrent(Layer):
         T, _, B = x.shape
         if T == 0 or B == 0:
             raise ValueError(f"expected x (T, {D}, B) with at least one step and one sequence, got {x.shape}")
-        (y0,) = self.initial_state(B) if state is None else state
+        (y0,) = self.initial_state(B) if state is None else self._expect_state(state, "state", B)
         z, a = np.ones((T + 1, D + H + 1, B), self.dtype), np.empty((T, H, B), self.dtype)
         z[:T, :D] = x
-        z[0, D : D + H] = expect(y0, "state y0", f"{H}, {B}", (H, B), self.dtype)
+        z[0, D : D + H] = y0
         forward(self.params["weight"], z, a)
         self._kept = z
         self._state_given = state is not None
@@ -275,14 +278,15 @@ class FullyRecurrent(Layer):
         z = self.last_pass()
         D, H, K, (T, Z, B) = self.input_size, self.units, self.output_size, (len(z) - 1, *z.shape[1:])
         da_out = expect(da, "da", f"{T}, {K}, {B}", (T, K, B), self.dtype)
-        (dy,) = self.initial_state(B) if dstate is None else dstate
+        (dy,) = self.initial_state(B) if dstate is None else self._expect_state(dstate, "dstate", B)
         da, dz = np.empty((T, H, B), self.dtype), np.empty((T + 1, Z, B), self.dtype)
-        dz[T, D : D + H] = expect(dy, "dstate dy", f"{H}, {B}", (H, B), self.dtype)
+        dz[T, D : D + H] = dy
         backward(np.ascontiguousarray(self.params["weight"].T), z, da_out, da, dz)
         self.grads["weight"] += np.tensordot(da, z[:T], ((0, 2), (0, 2)))  # sums over time and batch
         dx = dz[:T, :D].copy()
         return (dx, (dz[0, D : D + H].copy(),)) if self._state_given else dx
 
+    @alone
     def reset(self):
         """Forget the stream: outputs and partial derivatives become zero. Weights and momentum stay."""
         self._stream.y.fill(0)
@@ -292,6 +296,7 @@ class FullyRecurrent(Layer):
         """All but the weights that the stream carries from step to step, by name; the arrays themselves."""
         return {"velocity": self._stream.v, "partials": self._stream.p, "outputs": self._stream.y}
 
+    @alone
     def advance(self, x):
         """One step of the stream without learning; to compose, feed the outputs back as the next inputs.
 
@@ -333,12 +338,15 @@ class FullyRecurrent(Layer):
         Raises
         ------
         ValueError
-            If a shape differs, a number is not finite, or lr or momentum is out of range.
+            If a shape differs, a number is not finite, a target is not in [0, 1], or a setting out of range.
+        Diverged
+            If the weights are no longer finite. They are lost.
         """
-        if not 0 <= lr < np.inf or not 0 <= momentum < 1:
-            raise ValueError(f"expected lr >= 0 and 0 <= momentum < 1, got {lr} and {momentum}")
-        return self._run(x, t, lr, momentum, 1, gross_error)
+        y, loss, wrong = self._run(x, t, *online_settings(lr, momentum, gross_error, self.dtype))
+        expect_learned(self.params["weight"], len(y))
+        return y, loss, wrong
 
+    @alone
     def rtrl_gradient(self, x, t):
         """The gradient of the stream's summed cross-entropy, weights fixed: a dict "weight" -> array (H, Z).
 
@@ -364,15 +372,21 @@ class FullyRecurrent(Layer):
             self._stream.v[:] = velocity
             self.reset()
 
+    def _expect_state(self, state, name, B):
+        letter = "y0" if name == "state" else "dy"
+        return expect_state(state, name, (letter,), [(self.units, B)], self.dtype)
+
+    @alone
     def _run(self, x, t, lr, momentum, change, gross_error):
         D, K = self.input_size, self.output_size
         x = expect(x, "x", f"T, {D}", (None, D), self.dtype)
-        t = expect(t, "t", f"{len(x)}, {K}", (len(x), K), self.dtype)
+        t = expect_targets(t, len(x), K, self.dtype)
         if len(x) == 0:
             raise ValueError(f"expected x (T, {D}) with at least one step, got {x.shape}")
         a, y = np.empty_like(t), np.empty_like(t)
-        numbers = (self.dtype.type(number) for number in (lr, momentum, change, gross_error))
-        steps = run(self._stream, x, t, a, y, *numbers)
+        with np.errstate(all="ignore"):  # as when compiled: what has gone astray is looked at afterwards
+            numbers = (self.dtype.type(each) for each in (lr, momentum, change, gross_error))
+            steps = run(self._stream, x, t, a, y, *numbers)
         a, y, t = a[:steps], y[:steps], t[:steps]
         loss, _ = sigmoid_cross_entropy(a[:, :, None], t[:, :, None])  # a batch of one, the mean over steps
         return y, loss * steps, int((np.abs(y - t) >= 0.5).sum())

@@ -12,12 +12,17 @@ by token, by its forward pass.
 
 import numpy as np
 
-from scratchnet.sampling import draw, sample
+from scratchnet.arguments import as_array, generator, listed, whole
+from scratchnet.batches import expect_sequence
+from scratchnet.layer import expect
+from scratchnet.one_thread import alone
+from scratchnet.sampling import draw, expect_choice, expect_model, sample_from
 
 STRETCH = 128  # tokens that are drawn before the ends are looked for
 WINDOW = 1024  # tokens of a primer that are heard at once; more would only take memory
 
 
+@alone
 def generate(model, primers, length, rng, stop=None, mask=None, **choice):
     """Compose pieces.
 
@@ -45,11 +50,13 @@ def generate(model, primers, length, rng, stop=None, mask=None, **choice):
         If a primer is empty, a token or a setting out of range, a mask leaves nothing, or what the network
         says is not finite.
     """
-    pieces = [_expect_primer(primer) for primer in primers]
-    if length < 0:
-        raise ValueError(f"expected length >= 0, got {length}")
-    if not callable(stop) and stop is not None and not len(stop):
-        raise ValueError("expected stop of at least one token")
+    expect_model(model)
+    pieces = [_expect_primer(primer) for primer in listed(primers, "primers")]
+    length, rng = whole(length, "length", least=0), generator(rng)
+    if stop is not None and not callable(stop):
+        stop = expect_sequence(stop, 1, "stop").tolist()
+    mask = mask if mask is None or callable(mask) else _expect_mask(mask)
+    _expect_temperatures(**choice)
     if not pieces:
         return []
     training, before = model.training, [len(piece) for piece in pieces]
@@ -68,12 +75,11 @@ def _compose(model, pieces, length, rows, stop, mask, choice):
     temperatures = np.asarray(choice.get("temperature", 1.0))
     if mask is None and temperatures.ndim:
         mask = np.ones((len(temperatures),) * 2, bool)
-    coldest = choice | {"temperature": temperatures.min()}
-    sample(model, last, 0, rows, state=state, **coldest)  # settings out of range are refused before all else
     unfinished = list(range(len(pieces)))
     while length > 0 and unfinished:
         if mask is None:
-            tokens, state = sample(model, last, min(STRETCH, length), rows, state=state, **choice)
+            steps = min(STRETCH, length)
+            tokens, state = sample_from(model, last, steps, rows, state, expect_choice(**choice))
         else:
             heard = [pieces[k] for k in unfinished]
             tokens, state = _masked_step(model, last, heard, rows, mask, state, **choice)
@@ -114,7 +120,7 @@ def _masked_step(model, last, heard, rows, mask, state, temperature=1.0, top_k=N
     V = a.shape[1]
     for n, piece in enumerate(heard):
         warmth = temperature if np.ndim(temperature) == 0 else temperature[piece[-1]]
-        allowed = np.asarray(mask(np.array(piece)) if callable(mask) else mask[piece[-1]])
+        allowed = as_array(mask(np.array(piece)) if callable(mask) else mask[piece[-1]], "a mask")
         if allowed.shape != (V,) or allowed.dtype != bool:
             raise ValueError(f"expected a mask of bool ({V},), got {allowed.shape} {allowed.dtype}")
         if not allowed.any():
@@ -124,6 +130,21 @@ def _masked_step(model, last, heard, rows, mask, state, temperature=1.0, top_k=N
         logits = np.where(allowed, a[0, :, n], a.dtype.type(-np.inf))
         tokens[0, n] = draw(logits, warmth, np.inf if top_k is None else top_k, top_p, u[0, n])
     return tokens, state
+
+
+def _expect_mask(mask):
+    """A mask as an array of bool (V, V)."""
+    mask = as_array(mask, "mask")
+    if mask.ndim != 2 or mask.shape[0] != mask.shape[1] or mask.dtype != bool:
+        raise ValueError(f"expected a mask of bool (V, V), or a function, got {mask.shape} {mask.dtype}")
+    return mask
+
+
+def _expect_temperatures(temperature=1.0, top_k=None, top_p=1.0):
+    """Refuse settings out of range."""
+    if isinstance(temperature, (np.ndarray, list, tuple)):
+        temperature = expect(temperature, "temperature", "V,", (None,), np.float64).min(initial=np.inf)
+    expect_choice(temperature, top_k, top_p)
 
 
 def _heard(model, pieces):
@@ -151,7 +172,7 @@ def _end(piece, known, stop):
 
 
 def _expect_primer(primer):
-    primer = np.asarray(primer)
+    primer = as_array(primer, "a primer")
     if primer.ndim != 1 or not len(primer) or primer.dtype.kind not in "iu":
         raise ValueError(
             f"expected primers (L,) of at least one token, whole numbers, got {primer.shape} {primer.dtype}"

@@ -5,11 +5,12 @@
 
 and of all layers of scratchnet, in one command: python -m scratchnet.gradcheck
 
-A layer is anything with `params`, `grads`, `forward(x)` and `backward(dy)` as in layer.py; with `state` also
-`forward(x, state)`, `backward(dy, dstate)` returning (dx, dstate). The scalar under test is E = sum(y * r)
-with random r, "a nice hash" of the whole output: a wrong sign, a lost term or a swapped index anywhere
-changes it. Its derivative by every single parameter, input and initial state is compared with the five-point
-central difference
+A layer is anything with dicts `params` and `grads` of arrays, `forward(x)` returning an array, and
+`backward(dy)` that fills `grads` and returns dx; with `state` also `forward(x, state)`, returning (y, state),
+and `backward(dy, dstate)`, returning (dx, dstate). Nothing else is asked of it. The scalar under test is
+E = sum(y * r) with random r, "a nice hash" of the whole output: a wrong sign, a lost term or a swapped index
+anywhere changes it. Its derivative by every single parameter, input and initial state is compared with the
+five-point central difference
 
     dE/dp ~ (E(p - 2h) - 8 E(p - h) + 8 E(p + h) - E(p + 2h)) / 12h,          error O(h^4)
 
@@ -21,6 +22,9 @@ import sys
 from dataclasses import dataclass
 
 import numpy as np
+
+from scratchnet.arguments import as_array, generator, instance, number, shown
+from scratchnet.layer import expect_layer
 
 STEP = 1e-3  # h^4 = 1e-12, and rounding 1e-16 / h = 1e-13: both far below a tolerance of 1e-7
 
@@ -37,7 +41,7 @@ class Row:
     numeric: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """What `gradcheck` found: a row an array. `print` it, or assert that it is `ok`."""
 
@@ -54,7 +58,7 @@ class Report:
         """Whether every error is at most the tolerance."""
         return bool(self.worst.error <= self.tolerance)
 
-    def __str__(self):
+    def __repr__(self):
         width = max(len(row.name) for row in self.rows)
         lines = [
             f"{'array':{width}}  {'shape':>14}  {'rel. error':>10}   worst entry: by hand / by differences"
@@ -85,22 +89,38 @@ def numeric_gradient(f, array, step=STEP):
     Returns
     -------
     array of the same shape
+
+    Raises
+    ------
+    ValueError
+        If it is no array of float64.
     """
+    expect_array(array, "array")
     gradient = np.empty_like(array)
     for index in np.ndindex(array.shape):
         value, e = array[index], {}
-        for k in (-2, -1, 1, 2):
-            array[index] = value + k * step
-            e[k] = f()
-        array[index] = value
+        try:
+            for k in (-2, -1, 1, 2):
+                array[index] = value + k * step
+                e[k] = f()
+        finally:
+            array[index] = value
         gradient[index] = (e[-2] - e[2] + 8 * (e[1] - e[-1])) / (12 * step)
     return gradient
 
 
 def compare(pairs, tolerance=1e-7):
-    """A Report on `pairs`: name -> (gradient by hand, gradient by differences)."""
-    rows = []
-    for name, (analytic, numeric) in pairs.items():
+    """A Report on `pairs`: name -> (gradient by hand, gradient by differences).
+
+    Raises
+    ------
+    ValueError
+        If two are no arrays of one shape, or there is nothing to compare.
+    """
+    rows, tolerance = [], number(tolerance, "tolerance", above=0)
+    for name, (analytic, numeric) in instance(pairs, "pairs", dict).items():
+        expect_array(analytic, f"the gradient of {name}")
+        expect_array(numeric, f"the differences of {name}")
         if analytic.shape != numeric.shape:
             raise ValueError(
                 f"expected the gradient of {name} to have shape {numeric.shape}, got {analytic.shape}"
@@ -116,6 +136,8 @@ def compare(pairs, tolerance=1e-7):
                 name, numeric.shape, float(error[index]), index, float(analytic[index]), float(numeric[index])
             )
         )
+    if not rows:
+        raise ValueError("expected something to compare: there is no parameter, and no input of real numbers")
     return Report(tuple(rows), tolerance)
 
 
@@ -125,8 +147,9 @@ def gradcheck(layer, x, state=None, rng=None, tolerance=1e-7):
     Parameters
     ----------
     layer : the layer, with float64 parameters; left as it was, but for its grads and what forward keeps
-    x : float64 array, the input that `layer.forward` takes (integers, such as tokens, have no gradient)
-    state : None, or a tuple of float64 arrays, the initial state
+    x : array of real numbers, the input that `layer.forward` takes, in float64; or of whole numbers, such as
+        tokens, which have no gradient
+    state : None, or a tuple of arrays, the initial state
     rng : numpy Generator for the random projection; default_rng(0) if None
     tolerance : largest relative error that is called ok
 
@@ -138,39 +161,104 @@ def gradcheck(layer, x, state=None, rng=None, tolerance=1e-7):
     Raises
     ------
     ValueError
-        If a parameter is not float64, or a gradient has not the shape of its array.
+        If something is no layer, or an array of it, of what `forward` or of what `backward` returns is
+        missing, not of float64, or not of the shape that it shall have. It is named.
     """
-    rng = np.random.default_rng(0) if rng is None else rng
-    for name, param in layer.params.items():
-        if param.dtype != np.float64:
-            raise ValueError(
-                f"expected float64 parameters, got {param.dtype} in {name}: make the layer with dtype=float64"
-            )
-    x = np.array(x)  # copies: changed in place below
-    state = None if state is None else tuple(np.array(s, float) for s in state)
+    rng = np.random.default_rng(0) if rng is None else generator(rng)
+    expect_layer(layer)
+    _expect_params(layer)
+    x = _copy(x, "x")  # copies: changed in place below
+    if state is not None:
+        state = tuple(
+            _copy(s, f"state {k}").astype(float) for k, s in enumerate(_expect_tuple(state, "state"))
+        )
 
     def outputs():
         if state is None:
-            return (layer.forward(x),)
-        y, final = layer.forward(x, state)
-        return (y, *final)
+            return (expect_array(layer.forward(x), "y of forward"),)
+        y, final = _expect_tuple(layer.forward(x, state), "what forward returns, (y, state)", 2)
+        return expect_array(y, "y of forward"), *_expect_state(final, state, "state of forward")
 
-    r = [rng.standard_normal(y.shape) for y in outputs()]
+    first = [y.copy() for y in outputs()]
+    if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(first, outputs(), strict=True)):
+        raise ValueError("expected forward to return the same for the same x: is dropout at work?")
+    r = [rng.standard_normal(y.shape) for y in first]
 
     def scalar():
         return sum(float(np.vdot(a, b)) for a, b in zip(outputs(), r, strict=True))
 
-    layer.zero_grad()
+    for grad in layer.grads.values():
+        grad.fill(0)
     outputs()
-    back = layer.backward(r[0]) if state is None else layer.backward(r[0], tuple(r[1:]))
-    dx, dstate = (back, ()) if state is None else back
+    if state is None:
+        dx, dstate = layer.backward(r[0]), ()
+    else:
+        back = layer.backward(r[0], tuple(r[1:]))
+        dx, dstate = _expect_tuple(back, "what backward returns, (dx, dstate)", 2)
+        dstate = [array.copy() for array in _expect_state(dstate, state, "dstate of backward")]
+    _expect_params(layer)
     analytic = {name: grad.copy() for name, grad in layer.grads.items()}
+    real = x.dtype.kind == "f"
+    dx = expect_array(dx, "dx of backward", x.shape).copy() if real else None
     pairs = {name: (analytic[name], numeric_gradient(scalar, param)) for name, param in layer.params.items()}
-    if np.issubdtype(x.dtype, np.floating):
-        pairs["input x"] = (np.array(dx), numeric_gradient(scalar, x))
+    if real:
+        pairs["input x"] = (dx, numeric_gradient(scalar, x))
     for k, s in enumerate(state or ()):
-        pairs[f"initial state {k}"] = (np.array(dstate[k]), numeric_gradient(scalar, s))
+        pairs[f"initial state {k}"] = (dstate[k], numeric_gradient(scalar, s))
     return compare(pairs, tolerance)
+
+
+def expect_array(array, name, shape=None):
+    """`array`, if it is one of float64 and of this shape.
+
+    Raises
+    ------
+    ValueError
+        If not.
+    """
+    wanted = "" if shape is None else f" {shape}"
+    if not isinstance(array, np.ndarray) or array.dtype != np.float64:
+        raise ValueError(f"expected {name} to be an array{wanted} of float64, got {shown(array)}")
+    if shape is not None and array.shape != shape:
+        raise ValueError(f"expected {name} to have shape {shape}, got {array.shape}")
+    return array
+
+
+def _expect_params(layer):
+    """Float64 parameters, each with a gradient like it."""
+    if layer.params.keys() != layer.grads.keys():
+        names = sorted(map(str, layer.params)), sorted(map(str, layer.grads))
+        raise ValueError(f"expected grads with the names of params, {names[0]}, got {names[1]}")
+    for name, param in layer.params.items():
+        if isinstance(param, np.ndarray) and param.dtype == np.float32:
+            raise ValueError(
+                f"expected float64 parameters, got float32 in {name}: make the layer with dtype=float64"
+            )
+        expect_array(param, f"params[{name!r}]")
+        expect_array(layer.grads[name], f"grads[{name!r}]", param.shape)
+
+
+def _expect_tuple(values, name, length=None):
+    if not isinstance(values, (tuple, list)) or length not in (None, len(values)):
+        raise ValueError(f"expected {name} to be a tuple, got {shown(values)}")
+    return values
+
+
+def _expect_state(arrays, like, name):
+    """As many arrays as there are in the initial state, each of its shape."""
+    arrays = _expect_tuple(arrays, name, len(like))
+    return [
+        expect_array(array, f"{name}, {k}", start.shape)
+        for k, (array, start) in enumerate(zip(arrays, like, strict=True))
+    ]
+
+
+def _copy(x, name):
+    """A copy that can be changed: of real numbers in float64, of whole numbers as they are."""
+    x = as_array(x, name).copy()
+    if x.dtype.kind not in "fiu" or not x.size:
+        raise ValueError(f"expected {name} to be an array of numbers, got {shown(x)}")
+    return x.astype(np.float64) if x.dtype.kind == "f" else x
 
 
 def main():

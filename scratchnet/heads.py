@@ -16,6 +16,7 @@ Memory: Flatten none, it is another look at the same numbers; LastStep T B D in 
 
 import numpy as np
 
+from scratchnet.arguments import as_array
 from scratchnet.layer import Layer, check_dtype, expect, expect_lengths
 
 
@@ -27,7 +28,7 @@ class Head(Layer):
         return np.ones_like(lengths)
 
     def _expect_input(self, x):
-        dtype = check_dtype(np.asarray(x).dtype)
+        dtype = check_dtype(as_array(x, "x").dtype)
         x = expect(x, "x", "T, D, B", (None, None, None), dtype, finite=self.check_finite)
         if x.size == 0:
             raise ValueError(f"expected x (T, D, B), none of them 0, got {x.shape}")
@@ -44,6 +45,13 @@ class Flatten(Head):
     """
 
     streams = False
+
+    def shape_after(self, shape):
+        """(1, T D, B)."""
+        T, D, B = shape
+        if isinstance(T, int) and isinstance(D, int):
+            return 1, T * D, B
+        return 1, f"({T}) {D}" if " " in str(T) else f"{T} {D}", B
 
     def forward(self, x, lengths=None):
         """y (1, T D, B), a view of x.
@@ -83,6 +91,10 @@ class LastStep(Head):
 
     After a recurrent layer this is the h of its final state (Keras' return_sequences=False).
     """
+
+    def shape_after(self, shape):
+        """(1, D, B)."""
+        return 1, *shape[1:]
 
     def forward(self, x, lengths=None):
         """y (1, D, B).

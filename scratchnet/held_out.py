@@ -25,6 +25,7 @@ import numpy as np
 from scratchnet.batches import IGNORED, expect_sequence, judged
 from scratchnet.losses import softmax_cross_entropy
 from scratchnet.metrics import surprisal
+from scratchnet.one_thread import alone
 
 LENGTH = 512  # targets in a window
 WARM_UP = 64  # tokens before it
@@ -61,11 +62,7 @@ class HeldOut:
         """
         if self.whole:
             return evaluate(model, self.batches, progress), 0.0
-        pairs = [
-            (surprisal(a, batch.y).sum(0), np.count_nonzero(batch.y != IGNORED, 0))
-            for batch, a in outputs(model, self.batches, progress)
-        ]
-        s, t = (np.concatenate(rows) for rows in zip(*pairs, strict=True))
+        s, t = _sums(model, self.batches, progress)
         return float(s.sum() / t.sum()), self.error(s, t)
 
     def error(self, s, t):
@@ -143,6 +140,17 @@ def _cost(sequences, batch):
     return sum(group[-1] * max(len(group), FEW) for group in groups)
 
 
+@alone
+def _sums(model, batches, progress):
+    """Nats of all sequences of batches that are fresh, and how many targets each has: two arrays (n,)."""
+    pairs = [
+        (surprisal(a, batch.y).sum(0), np.count_nonzero(batch.y != IGNORED, 0))
+        for batch, a in outputs(model, batches, progress)
+    ]
+    return tuple(np.concatenate(rows) for rows in zip(*pairs, strict=True))
+
+
+@alone
 def evaluate(model, batches, progress=None):
     """Nats a token, without dropout: the mean over all targets of all batches, as from `judged`.
 

@@ -31,14 +31,17 @@ import math
 
 import numpy as np
 
+from scratchnet.arguments import generator, listed, number, one_of, room, whole
+from scratchnet.layer import check_dtype
+
 SCHEMES = ("torch", "keras", "orthogonal")
 RECURRENT = ("weight_ih_l", "weight_hh_l", "bias_ih_l", "bias_hh_l", "peephole_l")
 
 
 def uniform(rng, shape, dtype=np.float32, bound=None):
     """Uniform in [-bound, bound]; the bound is 1 / sqrt(n) if None."""
-    bound = 1 / math.sqrt(fans(shape)[0]) if bound is None else bound
-    return rng.uniform(-bound, bound, shape).astype(dtype)
+    bound = 1 / math.sqrt(fans(shape)[0]) if bound is None else number(bound, "bound", least=0)
+    return generator(rng).uniform(-bound, bound, _expect_shape(shape)).astype(check_dtype(dtype))
 
 
 def glorot_uniform(rng, shape, dtype=np.float32):
@@ -48,7 +51,7 @@ def glorot_uniform(rng, shape, dtype=np.float32):
 
 def glorot_normal(rng, shape, dtype=np.float32):
     """Normal, of variance 2 / (n + k)."""
-    return rng.normal(0, math.sqrt(2 / sum(fans(shape))), shape).astype(dtype)
+    return _normal(rng, shape, dtype, math.sqrt(2 / sum(fans(shape))))
 
 
 def he_uniform(rng, shape, dtype=np.float32):
@@ -58,7 +61,7 @@ def he_uniform(rng, shape, dtype=np.float32):
 
 def he_normal(rng, shape, dtype=np.float32):
     """Normal, of variance 2 / n."""
-    return rng.normal(0, math.sqrt(2 / fans(shape)[0]), shape).astype(dtype)
+    return _normal(rng, shape, dtype, math.sqrt(2 / fans(shape)[0]))
 
 
 def orthogonal(rng, shape, dtype=np.float32, blocks=1):
@@ -69,7 +72,9 @@ def orthogonal(rng, shape, dtype=np.float32, blocks=1):
     ValueError
         If the shape is not that of a matrix, or its rows are not a multiple of `blocks`.
     """
-    if len(shape) != 2 or blocks < 1 or shape[0] % blocks:
+    shape, rng, blocks = _expect_shape(shape), generator(rng), whole(blocks, "blocks")
+    dtype = check_dtype(dtype)
+    if len(shape) != 2 or shape[0] % blocks:
         raise ValueError(f"expected the shape (rows, columns) of {blocks} matrices in one, got {shape}")
     rows, columns = shape[0] // blocks, shape[1]
     parts = []
@@ -82,7 +87,7 @@ def orthogonal(rng, shape, dtype=np.float32, blocks=1):
 
 def zeros(rng, shape, dtype=np.float32):
     """Zeros; `rng` is not used."""
-    return np.zeros(shape, dtype)
+    return np.zeros(_expect_shape(shape), check_dtype(dtype))
 
 
 def fans(shape):
@@ -93,7 +98,8 @@ def fans(shape):
     ValueError
         If the shape is not (out, in) or (out, in, K).
     """
-    if len(shape) not in (2, 3) or min(shape) < 1:
+    shape = _expect_shape(shape)
+    if len(shape) not in (2, 3):
         raise ValueError(f"expected the shape (out, in) or (out, in, K) of weights, got {shape}")
     kernel = math.prod(shape[2:])
     return shape[1] * kernel, shape[0] * kernel
@@ -115,8 +121,7 @@ def initialize(layer, scheme, rng):
     ValueError
         If there is no such scheme, or a layer is of another kind. Nothing is changed then.
     """
-    if scheme not in SCHEMES:
-        raise ValueError(f"expected a scheme in {', '.join(SCHEMES)}, got {scheme!r}")
+    scheme, rng = one_of(scheme, "a scheme", SCHEMES), generator(rng)
     plan = [(each, _values_for(each)) for each in _layers(layer)]
     for each, values in plan:
         for name, param in each.params.items():
@@ -135,10 +140,21 @@ def set_forget_bias(layer, value):
     """
     if not _is_lstm(layer):
         raise ValueError(f"expected an LSTM, with biases of four gates, got {type(layer).__name__}")
-    H = layer.hidden_size
+    H, value = layer.hidden_size, number(value, "value")
     for name, param in layer.params.items():
         if name.startswith("bias_"):
             param[H : 2 * H] = value if name.startswith("bias_ih") else 0  # gates are stacked i, f, g, o
+
+
+def _normal(rng, shape, dtype, deviation):
+    return generator(rng).normal(0, deviation, _expect_shape(shape)).astype(check_dtype(dtype))
+
+
+def _expect_shape(shape):
+    """A shape as a tuple of whole numbers, none of them 0."""
+    shape = tuple(whole(size, "every size of a shape") for size in listed(shape, "a shape"))
+    room(math.prod(shape), "an array")
+    return shape
 
 
 def _layers(layer):
@@ -148,7 +164,7 @@ def _layers(layer):
 
 def _values_for(layer):
     """The function that gives values to the parameters of such a layer."""
-    names = set(layer.params)
+    names = set(getattr(layer, "params", ("no layer",)))
     if hasattr(layer, "hidden_size") and all(name.startswith(RECURRENT) for name in names):
         return _recurrent
     if hasattr(layer, "num_embeddings") and names == {"weight"}:
@@ -191,5 +207,5 @@ def _linear(layer, name, param, scheme, rng):
 
 def _is_lstm(layer):
     H = getattr(layer, "hidden_size", 0)
-    biases = [param for name, param in layer.params.items() if name.startswith("bias_")]
+    biases = [param for name, param in getattr(layer, "params", {}).items() if name.startswith("bias_")]
     return H > 0 and len(biases) > 0 and all(bias.shape == (4 * H,) for bias in biases)

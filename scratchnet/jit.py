@@ -14,39 +14,40 @@ round differently, and the first run of a program would not be repeated bit by b
 The cache. Numba's own cache does not notice an edit in a kernel that a kernel of another file calls: the
 caller keeps running the old code. So compiled code lies in a folder named by a hash of the source of all
 kernels: after any edit all of them are compiled anew. The folder is in ~/.cache/scratchnet, or in
-$SCRATCHNET_CACHE; where that cannot be written, nothing is cached.
+$SCRATCHNET_CACHE; where that cannot be written, a warning says so and nothing is kept. See compiled_files.py.
 """
 
 import hashlib
 import os
-import shutil
+import warnings
 from pathlib import Path
 
+import llvmlite
 import numba
 
+from scratchnet.compiled_files import Folder, KernelCache
+
 FASTMATH = {"reassoc", "contract", "arcp", "nsz", "afn"}  # all of fastmath but "no NaNs" and "no infinities"
-KEPT_CACHES = 4  # folders of earlier versions of the source that are kept
+KEPT_CACHES = 3  # folders of other versions of the source that are kept
 
 
 def _cache_folder():
-    """The folder for this version of the source, made if need be; None if it cannot be written."""
-    digest = hashlib.sha256(numba.__version__.encode())
+    """The Folder for this version of the source and of what compiles it; None if there is none."""
+    if numba.config.DISABLE_JIT:
+        return None
+    settings = numba.__version__, llvmlite.__version__, numba.config.BOUNDSCHECK, numba.config.OPT
+    digest = hashlib.sha256(repr(settings).encode())
     for source in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(source.read_bytes())
-    base = Path(os.environ.get("SCRATCHNET_CACHE") or Path.home() / ".cache" / "scratchnet")
-    folder = base / f"kernels-{digest.hexdigest()[:16]}"
     try:
-        if not folder.exists():
-            folder.mkdir(parents=True)
-            older = sorted(base.glob("kernels-*"), key=lambda path: path.stat().st_mtime)
-            for path in older[:-KEPT_CACHES]:
-                shutil.rmtree(path, ignore_errors=True)
-    except (OSError, RuntimeError):  # RuntimeError: there is no home folder
+        base = Path(os.environ.get("SCRATCHNET_CACHE") or "~/.cache/scratchnet").expanduser()
+    except RuntimeError:
+        warnings.warn("no home folder for compiled code: SCRATCHNET_CACHE names another", RuntimeWarning, 2)
         return None
-    return str(folder) if os.access(folder, os.W_OK) else None
+    return Folder(base.absolute() / f"kernels-{digest.hexdigest()[:16]}", "kernels-*", KEPT_CACHES)
 
 
-CACHE_FOLDER = None if numba.config.DISABLE_JIT else _cache_folder()
+CACHE_FOLDER = _cache_folder()
 
 
 def kernel(function=None, *, inline=False):
@@ -61,12 +62,8 @@ def kernel(function=None, *, inline=False):
         return function
     compiled = numba.njit(nogil=True, error_model="numpy", fastmath=FASTMATH, forceinline=True)(function)
     if CACHE_FOLDER is not None:
-        before = numba.config.CACHE_DIR
-        numba.config.CACHE_DIR = CACHE_FOLDER  # read only while caching is switched on
         try:
-            compiled.enable_caching()
-        except RuntimeError:
-            pass  # typed into an interpreter: Numba caches nothing without a source file to watch for edits
-        finally:
-            numba.config.CACHE_DIR = before
+            compiled._cache = KernelCache(function, CACHE_FOLDER)
+        except OSError:
+            pass  # typed into an interpreter: without a source file edits would not be seen
     return compiled

@@ -34,6 +34,7 @@ r and q fall in equal ratios over the first `anneal` steps. Memory: n_i^2/2 numb
 
 import numpy as np
 
+from scratchnet.arguments import number, one_of, pair, room
 from scratchnet.cell_blocks_jacobian import (
     carry_partials,
     empty_factors,
@@ -42,9 +43,12 @@ from scratchnet.cell_blocks_jacobian import (
     make_factors,
 )
 from scratchnet.cell_blocks_online import compare, step
+from scratchnet.described import Described
 from scratchnet.jit import kernel
 from scratchnet.kalman_update import Filter, update
 from scratchnet.layer import expect
+from scratchnet.one_thread import alone_with
+from scratchnet.online import expect_learned, expect_targets
 
 GROUPS, ERRORS = ("unit", "all"), ("difference", "entropy")
 
@@ -122,7 +126,7 @@ def run(n, F, G, M, together, x, t, y, entropy, r, q, anneal, before, gross_erro
     return x.shape[0], loss, wrong
 
 
-class DecoupledKalman:
+class DecoupledKalman(Described):
     """Trains a network of cell blocks on a stream, one filter update after every time step.
 
     Parameters
@@ -157,21 +161,18 @@ class DecoupledKalman:
         error="difference",
     ):
         expect_float64(network)
-        self.measurement_noise = _expect_pair(measurement_noise, "measurement_noise")
-        self.process_noise = _expect_pair(process_noise, "process_noise")
-        for name, value in (("anneal", anneal), ("covariance", covariance)):
-            if not 0 < value < np.inf:
-                raise ValueError(f"expected {name} > 0, got {value}")
-        for name, value, known in (("groups", groups, GROUPS), ("error", error, ERRORS)):
-            if value not in known:
-                raise ValueError(f"expected {name} to be one of {known}, got {value!r}")
-        self.network, self.anneal, self.groups, self.error = network, float(anneal), groups, error
+        self.measurement_noise = pair(measurement_noise, "measurement_noise", above=0)
+        self.process_noise = pair(process_noise, "process_noise", above=0)
+        self.network, self.anneal = network, number(anneal, "anneal", above=0)
+        self.covariance = number(covariance, "covariance", above=0)
+        self.groups, self.error = one_of(groups, "groups", GROUPS), one_of(error, "error", ERRORS)
         self._factors = self._groups = make_factors(network)
         K, C = network.wiring.output_size, network.wiring.cell_count
         if groups == "all":
             self._groups = empty_factors([self._factors.member], [K], K, C)
         G, sizes = self._groups, np.diff(self._groups.first)
         start = np.append(0, np.cumsum(sizes * (sizes + 1) // 2))
+        room(int(start[-1]), "the covariances")
         self.memory = {"covariance": np.zeros(start[-1]), "steps": np.zeros(1, np.int64)}
         for n, at in zip(sizes, start, strict=False):
             self.memory["covariance"][at + np.cumsum(np.arange(1, n + 1)) - 1] = covariance
@@ -180,6 +181,7 @@ class DecoupledKalman:
             np.zeros(K), np.zeros(K), np.zeros((G.A.shape[1],) * 2),
         )  # fmt: skip
 
+    @alone_with("network")
     def learn(self, x, t, gross_error=np.inf):
         """Learn from a stream, changing all weights after every step; goes on from where the last call ended.
 
@@ -189,20 +191,22 @@ class DecoupledKalman:
         ------
         ValueError
             If a shape differs, a number is not finite, or a target is not in [0, 1].
+        Diverged
+            If the weights are no longer finite. They are lost.
         """
         network, w = self.network, self.network.wiring
         x = expect(x, "x", f"T, {w.input_size}", (None, w.input_size), network.dtype)
-        t = expect(t, "t", f"{len(x)}, {w.output_size}", (len(x), w.output_size), network.dtype)
-        if t.size and not 0 <= t.min() <= t.max() <= 1:
-            raise ValueError(f"expected targets in [0, 1], got {t.min()} to {t.max()}")
+        t = expect_targets(t, len(x), w.output_size, network.dtype)
+        gross_error = number(gross_error, "gross_error", least=0, infinite=True)
         y, before = np.empty_like(t), self.memory["steps"]
         with np.errstate(all="ignore"):  # as when compiled: NaN is for the loss to say
             steps, loss, wrong = run(
                 network._stream, self._factors, self._groups, self._filter, self.groups == "all", x, t, y,
                 self.error == "entropy", self.measurement_noise, self.process_noise, self.anneal,
-                int(before[0]), float(gross_error),
+                int(before[0]), gross_error,
             )  # fmt: skip
         before += steps
+        expect_learned(network.flat, steps)
         return y[:steps], loss, wrong
 
     def covariances(self):
@@ -220,9 +224,3 @@ class DecoupledKalman:
             lower[np.tril_indices(len(weights))] = triangle
             result.append((weights.copy(), lower + np.tril(lower, -1).T))
         return result
-
-
-def _expect_pair(value, name):
-    if np.shape(value) != (2,) or not all(0 < number < np.inf for number in value):
-        raise ValueError(f"expected {name} as (first, last), both > 0, got {value}")
-    return tuple(float(number) for number in value)

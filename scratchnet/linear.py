@@ -17,6 +17,7 @@ own.
 
 import numpy as np
 
+from scratchnet.arguments import generator, room, whole
 from scratchnet.layer import Layer, check_dtype, expect, expect_tokens, is_tokens
 from scratchnet.product import add_outer, apply, transpose
 
@@ -44,13 +45,17 @@ class Linear(Layer):
 
     def __init__(self, input_size, output_size, rng, dtype=np.float32):
         super().__init__()
-        if min(input_size, output_size) < 1:
-            raise ValueError(f"expected sizes D >= 1 and K >= 1, got D = {input_size}, K = {output_size}")
-        self.input_size, self.output_size, self.dtype = input_size, output_size, check_dtype(dtype)
+        self.input_size, self.output_size = whole(input_size, "input_size"), whole(output_size, "output_size")
+        self.dtype, rng = check_dtype(dtype), generator(rng)
+        room(self.output_size * self.input_size, "the weights")
         bound = 1 / np.sqrt(input_size)
         for name, shape in {"weight": (output_size, input_size), "bias": (output_size,)}.items():
             self.params[name] = rng.uniform(-bound, bound, shape).astype(dtype)
             self.grads[name] = np.zeros(shape, dtype)
+
+    def shape_after(self, shape):
+        """(T, K, B)."""
+        return shape[0], self.output_size, shape[-1]
 
     def forward(self, x):
         """y = W x + b.

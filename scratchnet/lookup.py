@@ -41,6 +41,14 @@ class Lookup(Layer):
         if self.table.size == 0:
             raise ValueError(f"expected a table (V, D), none of them 0, got {self.table.shape}")
 
+    def description(self):
+        """Name, V and D."""
+        return f"Lookup({', '.join(map(str, self.table.shape))})"
+
+    def shape_after(self, shape):
+        """(T, D, B)."""
+        return shape[0], self.table.shape[1], shape[-1]
+
     def forward(self, x):
         """Look up: y (T, D, B).
 

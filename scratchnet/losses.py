@@ -29,8 +29,9 @@ import numpy as np
 
 from scratchnet import team
 from scratchnet.activations import exp, log1p
+from scratchnet.arguments import LARGEST, as_array, whole
 from scratchnet.jit import kernel
-from scratchnet.layer import expect_lengths
+from scratchnet.layer import expect, expect_lengths
 
 LITTLE = 2**22  # numbers; with fewer, waking a second thread takes longer than it saves
 
@@ -134,10 +135,10 @@ def softmax_cross_entropy(a, t, weights=None, ignore_index=-100):
     """
     a = _expect_logits(a)
     T, V, B = a.shape
-    t = np.asarray(t)
+    t = as_array(t, "t")
     if t.shape != (T, B) or t.dtype.kind not in "iu":
         raise ValueError(f"expected targets t ({T}, {B}), whole numbers, got {t.shape} {t.dtype}")
-    counts = t != ignore_index
+    counts = t != whole(ignore_index, "ignore_index", -LARGEST)
     if ((t < 0) | (t >= V))[counts].any():
         wrong = t[counts & ((t < 0) | (t >= V))][0]
         raise ValueError(f"expected targets in 0 .. {V - 1} (or {ignore_index}, ignored), got {wrong}")
@@ -166,15 +167,20 @@ def sigmoid_cross_entropy(a, t, mask=None):
     Raises
     ------
     ValueError
-        If a shape differs, a mask is negative or not finite, or no frame counts.
+        If a shape differs, a target is not in [0, 1], a mask is negative or not finite, or no frame counts.
     """
+    a, t = as_array(a, "a"), as_array(t, "t")
     if np.ndim(a) != 3 or np.shape(a) != np.shape(t):
         raise ValueError(f"expected a and t (T, K, B) of one shape, got {np.shape(a)} and {np.shape(t)}")
     a = _expect_logits(a)
     T, _, B = a.shape
     w = _shares(np.ones((T, B)) if mask is None else _expect_weights(mask, "mask", T, B), a.dtype)
     da, loss = np.empty_like(a), np.zeros(team.size())
-    t = np.ascontiguousarray(t, a.dtype)
+    t = expect(t, "t", "T, K, B", a.shape, a.dtype, finite=False)
+    if not 0 <= t.min() <= t.max() <= 1:  # or NaN; where nothing counts there may be anything
+        here = t.swapaxes(1, 2)[w > 0]
+        if not ((here >= 0) & (here <= 1)).all():
+            raise ValueError("expected targets in [0, 1]")
     with np.errstate(all="ignore"):
         team.run(sigmoid_rows, a, t, w, da, loss, workers=1 if a.size < LITTLE else None)
     return float(loss.sum()), da
@@ -196,14 +202,15 @@ def lengths_mask(lengths, T):
     ValueError
         If the shape differs, or a length is out of range.
     """
-    lengths = np.asarray(lengths)
+    lengths = as_array(lengths, "lengths")
     if lengths.size == 0:
         raise ValueError("expected lengths (B,) of at least one sequence")
+    T = whole(T, "T")
     return np.arange(T)[:, None] < expect_lengths(lengths, T, lengths.size)
 
 
 def _expect_logits(a):
-    a = np.ascontiguousarray(a)
+    a = np.ascontiguousarray(as_array(a, "logits"))
     if a.ndim != 3 or a.size == 0 or a.dtype not in (np.float32, np.float64):
         raise ValueError(
             f"expected logits (T, units, B), float32 or float64, none of them 0; got {a.shape} {a.dtype}"
@@ -212,9 +219,7 @@ def _expect_logits(a):
 
 
 def _expect_weights(weights, name, T, B):
-    weights = np.asarray(weights, np.float64)
-    if weights.shape != (T, B):
-        raise ValueError(f"expected {name} ({T}, {B}), got {weights.shape}")
+    weights = expect(weights, name, f"{T}, {B}", (T, B), np.float64, finite=False)
     if not (np.isfinite(weights).all() and (weights >= 0).all()):
         raise ValueError(f"expected finite numbers >= 0 in {name}")
     return weights

@@ -43,6 +43,7 @@ import numpy as np
 
 from scratchnet import team
 from scratchnet.activations import sigmoid, tanh
+from scratchnet.arguments import flag
 from scratchnet.jit import kernel
 from scratchnet.product import add_outer, add_product, recurrent_workers, transpose
 from scratchnet.recurrent import Recurrent, add_where_ended, flat, net_input
@@ -183,7 +184,7 @@ class LSTM(Recurrent):
     def __init__(
         self, input_size, hidden_size, rng, num_layers=1, dropout=0.0, peepholes=False, dtype=np.float32
     ):
-        self.peepholes = peepholes
+        self.peepholes = flag(peepholes, "peepholes")
         super().__init__(input_size, hidden_size, rng, num_layers, dropout, dtype)
 
     def _shapes(self, layer):

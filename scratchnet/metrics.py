@@ -9,21 +9,28 @@ Two figures go by the name of macro F1 and differ: the harmonic mean of the mean
 recall, and the mean of the classes' own harmonic means (Opitz & Burst 2019). Both are here.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
+from scratchnet.arguments import LARGEST, as_array, number, whole
 from scratchnet.batches import IGNORED
 
 
 def bits(nats):
     """Nats as bits."""
-    return nats / np.log(2)
+    return (
+        number(nats, "nats", infinite=True) / math.log(2)
+        if np.ndim(nats) == 0
+        else np.asarray(nats) / np.log(2)
+    )
 
 
 def perplexity(nats):
     """Among how many equally likely tokens one would be as uncertain."""
-    return float(np.exp(nats))
+    nats = number(nats, "nats", infinite=True)
+    return math.exp(nats) if nats < 709 else math.inf
 
 
 def top_k_accuracy(a, t, k=1, ignore_index=IGNORED):
@@ -41,14 +48,15 @@ def top_k_accuracy(a, t, k=1, ignore_index=IGNORED):
     ValueError
         If a shape differs, a target or k is out of range, or no target counts.
     """
-    a, t = np.asarray(a), np.asarray(t)
+    a, t = as_array(a, "a"), as_array(t, "t")
     if a.ndim != 3 or t.shape != (len(a), a.shape[2]) or t.dtype.kind not in "iu":
         raise ValueError(
             f"expected logits (T, V, B) and targets (T, B), got {a.shape} and {t.shape} {t.dtype}"
         )
-    counts, V = t != ignore_index, a.shape[1]
-    if not 1 <= k <= V:
-        raise ValueError(f"expected k in 1 .. {V}, got {k}")
+    if a.dtype.kind not in "fiu":
+        raise ValueError(f"expected logits (T, V, B) of real numbers, got {a.dtype}")
+    counts, V = t != whole(ignore_index, "ignore_index", -LARGEST), a.shape[1]
+    k = whole(k, "k", most=V)
     _expect_classes(t[counts], V, "targets")
     target = np.take_along_axis(a, np.where(counts, t, 0)[:, None].astype(np.int64), axis=1)
     rank = (~(a < target)).sum(axis=1)  # how many are as large, itself among them; NaN is never right
@@ -113,7 +121,8 @@ def class_scores(predicted, targets, V):
     ValueError
         If the shapes differ, a number is out of range, or there is none.
     """
-    predicted, targets = np.asarray(predicted), np.asarray(targets)
+    predicted, targets = as_array(predicted, "predicted"), as_array(targets, "targets")
+    V = whole(V, "V")
     if predicted.shape != targets.shape or {predicted.dtype.kind, targets.dtype.kind} - set("iu"):
         raise ValueError(f"expected whole numbers of one shape, got {predicted.shape} and {targets.shape}")
     _expect_classes(predicted, V, "predictions")
@@ -130,6 +139,7 @@ def class_scores(predicted, targets, V):
 
 def harmonic_mean(a, b):
     """2 a b / (a + b), and 0 for zeros."""
+    a, b = number(a, "a", least=0), number(b, "b", least=0)
     return 2 * a * b / (a + b) if a + b else 0.0
 
 

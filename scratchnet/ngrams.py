@@ -17,8 +17,15 @@ Source: Witten & Bell 1991 (their method C), interpolated as Chen & Goodman 1998
 
 import numpy as np
 
+from scratchnet.arguments import listed, whole
+from scratchnet.batches import expect_sequence
+from scratchnet.described import Described
 
-class WittenBell:
+MOST = 2**31 - 1  # different tokens
+LONGEST = 1000  # contexts; a model of one order counts for each shorter one, too
+
+
+class WittenBell(Described):
     """An n-gram model of sequences of tokens.
 
     Parameters
@@ -29,13 +36,13 @@ class WittenBell:
     Raises
     ------
     ValueError
-        If order is negative or there is no token.
+        If order is negative or above 1000, or there is no token.
     """
 
     def __init__(self, order, vocabulary):
-        if order < 0 or vocabulary < 1:
-            raise ValueError(f"expected order >= 0 and vocabulary >= 1, got {order} and {vocabulary}")
-        self.order, self.vocabulary = order, vocabulary
+        self.order = whole(order, "order", 0, LONGEST)
+        self.vocabulary = whole(vocabulary, "vocabulary", 1, MOST)
+        self.tokens = None  # until `fit`
 
     def fit(self, sequences):
         """Take in what is to be counted; returns self.
@@ -64,7 +71,15 @@ class WittenBell:
         Returns
         -------
         float64 array (order + 1,)
+
+        Raises
+        ------
+        ValueError
+            If there is no token, one is out of range, or `fit` was not called.
         """
+        sequences = listed(sequences, "sequences")
+        if not self._flat(sequences)[0].size:
+            raise ValueError("expected tokens to be judged by, got none")
         return np.array([-np.log(p).mean() for p in self.each_order(sequences)])
 
     def probabilities(self, sequences):
@@ -73,6 +88,8 @@ class WittenBell:
 
     def each_order(self, sequences):
         """Yield p_k of every token, float64 (L,), for k = 0 .. order: counting takes a while for each."""
+        if self.tokens is None:
+            raise ValueError("expected a model that has counted: call fit before")
         V, (tokens, before) = self.vocabulary, self._flat(sequences)
         p = np.full(tokens.size, 1 / V)
         learned, ids = np.zeros(self.tokens.size, np.int32), np.zeros(tokens.size, np.int32)
@@ -107,7 +124,8 @@ class WittenBell:
 
     def _flat(self, sequences):
         """All tokens in a row, and how many stand before each in its sequence; both int32."""
-        arrays = [np.asarray(sequence) for sequence in sequences if len(sequence)]
+        arrays = [expect_sequence(sequence, 0) for sequence in listed(sequences, "sequences")]
+        arrays = [array for array in arrays if len(array)]
         if not all(0 <= array.min() <= array.max() < self.vocabulary for array in arrays):
             raise ValueError(f"expected tokens in 0 .. {self.vocabulary - 1}")
         nothing = np.zeros(0, np.int32)

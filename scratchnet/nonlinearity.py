@@ -18,6 +18,7 @@ import numpy as np
 
 from scratchnet import team
 from scratchnet.activations import sigmoid, tanh
+from scratchnet.arguments import as_array, one_of
 from scratchnet.jit import kernel
 from scratchnet.layer import Layer, check_dtype, expect
 from scratchnet.rnn import NONLINEARITIES, RELU, TANH
@@ -75,9 +76,7 @@ class Nonlinearity(Layer):
 
     def __init__(self, kind):
         super().__init__()
-        if kind not in NONLINEARITIES:
-            raise ValueError(f"expected a nonlinearity in {', '.join(NONLINEARITIES)}, got {kind!r}")
-        self.kind = kind
+        self.kind = one_of(kind, "kind", NONLINEARITIES)
 
     def forward(self, x):
         """y = f(x).
@@ -95,7 +94,7 @@ class Nonlinearity(Layer):
         ValueError
             If the shape differs or a number is not finite.
         """
-        dtype = check_dtype(np.asarray(x).dtype)
+        dtype = check_dtype(as_array(x, "x").dtype)
         x = expect(x, "x", "T, D, B", (None, None, None), dtype, finite=self.check_finite)
         self._kept = y = np.empty_like(x)
         self._run(forward, x, y)

@@ -17,13 +17,21 @@ An optimizer holds references to the arrays of `params` and `grads` and changes 
 """
 
 import abc
+import math
 
 import numpy as np
 
 from scratchnet import team
+from scratchnet.arguments import flag, function_or_none, number, pair, shown
+from scratchnet.described import Described, counted
 from scratchnet.jit import kernel
+from scratchnet.layer import cast_like
 
 LITTLE = 400_000  # numbers; with fewer, waking a second thread takes longer than it saves
+
+
+class Diverged(ArithmeticError):
+    """A loss or a gradient that is no finite number. The weights are as before that step."""
 
 
 @kernel(inline=True)
@@ -97,27 +105,48 @@ def clip_global_norm(grads, limit):
     ValueError
         If `limit` is not positive.
     """
-    if not limit > 0:
-        raise ValueError(f"expected limit > 0, got {limit}")
-    total = np.zeros(team.size())
-    norm = 0.0
+    limit = number(limit, "limit", above=0, infinite=True)
+    norm = math.sqrt(_sum_of_squares(_expect_arrays(grads, "grads")))
+    if limit < norm < math.inf:
+        for grad in grads.values():
+            grad *= grad.dtype.type(limit / norm)
+    return norm
+
+
+def expect_rate(lr, dtype):
+    """Refuse a learning rate that is infinite in this precision."""
+    largest = float(np.finfo(dtype).max)
+    if lr > largest:
+        raise ValueError(f"expected lr <= {largest:g} for {dtype}, got {lr:g}")
+
+
+def _sum_of_squares(grads):
+    total, whole = np.zeros(team.size()), 0.0
     for grad in grads.values():
         total[:] = 0
         with np.errstate(all="ignore"):
             team.run(squares, grad.reshape(-1), total, workers=_workers(grad))
-            norm += total.sum()
-    norm = float(np.sqrt(norm))
-    if limit < norm < float("inf"):
-        for grad in grads.values():
-            grad *= grad.dtype.type(limit / norm)
-    return norm
+            whole += float(total.sum())
+    return whole
+
+
+def _expect_arrays(arrays, name):
+    """A dict of arrays of float32 or float64."""
+    if not isinstance(arrays, dict):
+        raise ValueError(f"expected {name}, a dict of arrays, got {shown(arrays)}")
+    for key, array in arrays.items():
+        if not isinstance(array, np.ndarray) or array.dtype not in (np.float32, np.float64):
+            raise ValueError(
+                f"expected {name}[{key!r}] to be an array of float32 or float64, got {shown(array)}"
+            )
+    return arrays
 
 
 def _workers(array):
     return 1 if array.size < LITTLE else None
 
 
-class Optimizer(abc.ABC):
+class Optimizer(Described, abc.ABC):
     """Base class. `lr`, the learning rate, may be changed between steps (see schedules.py).
 
     Parameters
@@ -137,35 +166,55 @@ class Optimizer(abc.ABC):
     ------
     ValueError
         If lr is not a positive number, weight_decay negative, a parameter not contiguous, or `params` and
-        `grads` differ in names or shapes.
+        `grads` are no dicts of arrays or differ in names or shapes.
     """
 
     slots = ()  # names of the arrays kept beside every parameter
+    shown_always = ("lr",)
 
     def __init__(self, params, grads, lr, weight_decay=0.0, decays=None):
-        if not 0 < lr < float("inf"):
-            raise ValueError(f"expected lr > 0, got {lr}")
-        if not 0 <= weight_decay < float("inf"):
-            raise ValueError(f"expected weight_decay >= 0, got {weight_decay}")
+        lr = number(lr, "lr", above=0)
+        self.weight_decay = number(weight_decay, "weight_decay", least=0)
+        self.decays = function_or_none(decays, "decays")
+        _expect_arrays(params, "params"), _expect_arrays(grads, "grads")
         if not all(param.flags.c_contiguous for param in params.values()):
             raise ValueError("expected parameters that are contiguous arrays")
         if {name: np.shape(p) for name, p in params.items()} != {n: np.shape(g) for n, g in grads.items()}:
             raise ValueError("expected params and grads of equal names and shapes")
         self.params, self.grads, self.steps = params, grads, 0
         self.lr = self.initial_lr = lr
-        self.weight_decay, self.decays = weight_decay, decays
+        for param in params.values():
+            expect_rate(lr, param.dtype)
         self.memory = {
             slot: {name: np.zeros_like(param) for name, param in params.items()} for slot in self.slots
         }
 
+    def __repr__(self):
+        count = sum(param.size for param in self.params.values())
+        return f"<{self.description()}, {counted(count)}, {self.steps} step{'' if self.steps == 1 else 's'}>"
+
     def step(self):
-        """Change every parameter once, by its gradient."""
+        """Change every parameter once, by its gradient.
+
+        Raises
+        ------
+        ValueError
+            If a gradient has no longer the shape of its parameter, or `lr` was set to what is no rate.
+        Diverged
+            If the gradient is not finite. Nothing has changed then.
+        """
+        self.lr = number(self.lr, "lr", least=0)
         for (
             name,
             w,
         ) in self.params.items():  # kernels do not check: a smaller array would be read beyond its end
             if self.grads[name].shape != w.shape:
                 raise ValueError(f"expected grad {name} of shape {w.shape}, got {self.grads[name].shape}")
+            expect_rate(self.lr, w.dtype)
+        if not math.isfinite(_sum_of_squares(_expect_arrays(self.grads, "grads"))):
+            raise Diverged(
+                f"at step {self.steps + 1} {self._astray()}: learning has gone astray; try a smaller lr"
+            )
         self.steps += 1
         for name, w in self.params.items():
             decay = self.weight_decay if self.decays is None or self.decays(name) else 0.0
@@ -176,6 +225,13 @@ class Optimizer(abc.ABC):
             g = np.ascontiguousarray(self.grads[name], w.dtype).reshape(-1)
             with np.errstate(all="ignore"):  # as when compiled: NaN is for the loss to say
                 team.run(job, w.reshape(-1), g, *memory, *numbers, workers=_workers(w))
+
+    def _astray(self):
+        """What is wrong with the gradient, in words."""
+        for name, grad in self.grads.items():
+            if not np.isfinite(grad).all():
+                return f"the gradient of {name} is NaN or infinite"
+        return "the gradient's norm is infinite"
 
     @abc.abstractmethod
     def rule(self, decay):
@@ -198,25 +254,12 @@ class Optimizer(abc.ABC):
             If a name is missing or unknown, a shape differs, or a number is not finite.
         """
         own = {f"{slot}.{name}": a for slot in self.slots for name, a in self.memory[slot].items()}
-        missing, unknown = {*own, "steps"} - state.keys(), state.keys() - {*own, "steps"}
-        if missing or unknown:
-            raise ValueError(
-                f"state does not fit the optimizer: missing {sorted(missing)}, unknown {sorted(unknown)}"
-            )
-        steps = np.asarray(state["steps"])
-        if steps.shape != () or steps.dtype.kind not in "iu" or steps < 0:
-            raise ValueError(f"expected steps to be a whole number >= 0, got {state['steps']!r}")
-        values = {}
-        for name, array in own.items():
-            with np.errstate(over="ignore"):  # what is too large for the precision becomes infinite: refused
-                values[name] = value = np.asarray(state[name]).astype(array.dtype)
-            if value.shape != array.shape:
-                raise ValueError(f"expected {name} of shape {array.shape}, got {value.shape}")
-            if not np.isfinite(value).all():
-                raise ValueError(f"expected finite numbers in {name}")
+        values = cast_like(state, own | {"steps": np.array(self.steps)}, "optimizer")
+        if values["steps"] < 0:
+            raise ValueError(f"expected steps to be a whole number >= 0, got {values['steps']}")
         for name, array in own.items():
             array[...] = values[name]
-        self.steps = int(steps)
+        self.steps = int(values["steps"])
 
 
 class SGD(Optimizer):
@@ -233,7 +276,8 @@ class SGD(Optimizer):
 
     def __init__(self, params, grads, lr, momentum=0.0, nesterov=False, weight_decay=0.0, decays=None):
         super().__init__(params, grads, lr, weight_decay, decays)
-        self.momentum, self.nesterov = _expect_share(momentum, "momentum"), bool(nesterov)
+        self.momentum = number(momentum, "momentum", least=0, below=1)
+        self.nesterov = flag(nesterov, "nesterov")
 
     def rule(self, decay):
         return sgd, self.lr, self.momentum, decay, self.nesterov
@@ -246,7 +290,7 @@ class Adagrad(Optimizer):
 
     def __init__(self, params, grads, lr=1e-2, eps=1e-10, weight_decay=0.0, decays=None):
         super().__init__(params, grads, lr, weight_decay, decays)
-        self.eps = _expect_eps(eps)
+        self.eps = number(eps, "eps", least=0)
 
     def rule(self, decay):
         return adagrad, self.lr, self.eps, decay
@@ -261,8 +305,8 @@ class RMSprop(Optimizer):
         self, params, grads, lr=1e-2, alpha=0.99, eps=1e-8, momentum=0.0, weight_decay=0.0, decays=None
     ):
         super().__init__(params, grads, lr, weight_decay, decays)
-        self.alpha, self.eps = _expect_share(alpha, "alpha"), _expect_eps(eps)
-        self.momentum = _expect_share(momentum, "momentum")
+        self.alpha, self.eps = number(alpha, "alpha", least=0, below=1), number(eps, "eps", least=0)
+        self.momentum = number(momentum, "momentum", least=0, below=1)
 
     def rule(self, decay):
         return rmsprop, self.lr, self.alpha, 1 - self.alpha, self.eps, self.momentum, decay
@@ -285,8 +329,8 @@ class Adam(Optimizer):
         decays=None,
     ):
         super().__init__(params, grads, lr, weight_decay, decays)
-        b1, b2 = (_expect_share(beta, "betas") for beta in betas)
-        self.betas, self.eps, self.decoupled = (b1, b2), _expect_eps(eps), bool(decoupled)
+        self.betas, self.eps = pair(betas, "betas", least=0, below=1), number(eps, "eps", least=0)
+        self.decoupled = flag(decoupled, "decoupled")
 
     def rule(self, decay):
         b1, b2 = self.betas
@@ -294,15 +338,3 @@ class Adam(Optimizer):
         lr = self.lr * root / (1 - b1**self.steps)
         coupled, shrink = (0.0, 1 - self.lr * decay) if self.decoupled else (decay, 1.0)
         return adam, lr, b1, 1 - b1, b2, 1 - b2, self.eps * root, coupled, shrink
-
-
-def _expect_share(value, name):
-    if not 0 <= value < 1:
-        raise ValueError(f"expected {name} in [0, 1), got {value}")
-    return value
-
-
-def _expect_eps(eps):
-    if not 0 <= eps < float("inf"):
-        raise ValueError(f"expected eps >= 0, got {eps}")
-    return eps

@@ -24,8 +24,19 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
+from scratchnet.arguments import generator, number, room, whole
 from scratchnet.jit import kernel
-from scratchnet.layer import Layer, check_dtype, cut, expect, expect_lengths, expect_tokens, is_tokens
+from scratchnet.layer import (
+    Layer,
+    batch_size,
+    check_dtype,
+    cut,
+    expect,
+    expect_lengths,
+    expect_state,
+    expect_tokens,
+    is_tokens,
+)
 from scratchnet.product import add_outer, add_product, apply, transpose
 
 
@@ -96,7 +107,7 @@ class Recurrent(Layer, ABC):
     Raises
     ------
     ValueError
-        If a size is not positive, dropout not in [0, 1), or dtype another.
+        If a size is no positive whole number, dropout not in [0, 1), or dtype another.
     """
 
     gates = 1  # G: blocks of H rows in the weights
@@ -105,18 +116,13 @@ class Recurrent(Layer, ABC):
 
     def __init__(self, input_size, hidden_size, rng, num_layers=1, dropout=0.0, dtype=np.float32):
         super().__init__()
-        if min(input_size, hidden_size, num_layers) < 1:
-            raise ValueError(
-                f"expected sizes D >= 1 and H >= 1 and num_layers >= 1, got D = {input_size}, "
-                f"H = {hidden_size}, num_layers = {num_layers}"
-            )
-        if not 0 <= dropout < 1:
-            raise ValueError(f"expected 0 <= dropout < 1, got {dropout}")
-        self.dtype = check_dtype(dtype)
-        self.input_size, self.hidden_size, self.num_layers = input_size, hidden_size, num_layers
-        self.dropout, self.rng = dropout, rng
-        bound = 1 / np.sqrt(hidden_size)
-        for layer in range(num_layers):
+        self.input_size, self.hidden_size = whole(input_size, "input_size"), whole(hidden_size, "hidden_size")
+        self.num_layers, self.dtype = whole(num_layers, "num_layers"), check_dtype(dtype)
+        self.dropout, self.rng = number(dropout, "dropout", least=0, below=1), generator(rng)
+        inputs = self.input_size + (2 * self.num_layers - 1) * self.hidden_size
+        room(self.gates * self.hidden_size * inputs, "the weights")
+        bound = 1 / np.sqrt(self.hidden_size)
+        for layer in range(self.num_layers):
             for name, shape in self._shapes(layer).items():
                 self.params[f"{name}_l{layer}"] = rng.uniform(-bound, bound, shape).astype(dtype)
                 self.grads[f"{name}_l{layer}"] = np.zeros(shape, dtype)
@@ -127,8 +133,13 @@ class Recurrent(Layer, ABC):
         D = self.input_size if layer == 0 else H
         return {"weight_ih": (rows, D), "weight_hh": (rows, H), "bias_ih": (rows,), "bias_hh": (rows,)}
 
+    def shape_after(self, shape):
+        """(T, H, B)."""
+        return shape[0], self.hidden_size, shape[-1]
+
     def initial_state(self, B):
         """Zeros (num_layers, H, B) for each array of the state."""
+        B = batch_size(B)
         return tuple(np.zeros((self.num_layers, self.hidden_size, B), self.dtype) for _ in self.states)
 
     def forward(self, x, state=None, lengths=None, embedding=None):
@@ -270,7 +281,7 @@ class Recurrent(Layer, ABC):
 
     def _expect_embedding(self, embedding):
         """V, if it fits."""
-        E = embedding.params["weight"]
+        E = getattr(embedding, "params", {}).get("weight", np.empty(0))
         if E.ndim != 2 or E.shape[1] != self.input_size or E.dtype != self.dtype:
             raise ValueError(
                 f"expected an embedding (V, {self.input_size}) of {self.dtype}, got {E.shape} of {E.dtype}"
@@ -278,15 +289,8 @@ class Recurrent(Layer, ABC):
         return len(E)
 
     def _expect_state(self, state, name, B):
-        if len(state) != len(self.states):
-            raise ValueError(f"expected {name} of {len(self.states)} arrays {self.states}, got {len(state)}")
-        shape = (self.num_layers, self.hidden_size, B)
-        letters = ", ".join(map(str, shape))
-        finite = name == "state"
-        return [
-            expect(part, f"{name} {letter}", letters, shape, self.dtype, finite=finite)
-            for letter, part in zip(self.states, state, strict=True)
-        ]
+        shapes = [(self.num_layers, self.hidden_size, B)] * len(self.states)
+        return expect_state(state, name, self.states, shapes, self.dtype, finite=name == "state")
 
     def _dropout_mask(self, layer, T, B):
         """None, or for each output 0 (dropped) or 1 / (1 - p)."""

@@ -31,6 +31,7 @@ import numpy as np
 
 from scratchnet import team
 from scratchnet.activations import sigmoid, tanh
+from scratchnet.arguments import one_of
 from scratchnet.jit import kernel
 from scratchnet.product import add_outer, add_product, recurrent_workers, transpose
 from scratchnet.recurrent import Recurrent, add_where_ended, flat, net_input
@@ -124,9 +125,7 @@ class RNN(Recurrent):
     def __init__(
         self, input_size, hidden_size, rng, num_layers=1, nonlinearity="tanh", dropout=0.0, dtype=np.float32
     ):
-        if nonlinearity not in NONLINEARITIES:
-            raise ValueError(f"expected nonlinearity in {', '.join(NONLINEARITIES)}, got {nonlinearity!r}")
-        self.nonlinearity = nonlinearity
+        self.nonlinearity = one_of(nonlinearity, "nonlinearity", NONLINEARITIES)
         super().__init__(input_size, hidden_size, rng, num_layers, dropout, dtype)
 
     def layer_forward(self, layer, W_ih, x, h, start):

@@ -19,10 +19,12 @@ import numpy as np
 
 from scratchnet import gru, lstm, rnn, team
 from scratchnet.activations import exp
+from scratchnet.arguments import as_array, generator, number, room, shown, whole
 from scratchnet.embedding import Embedding
 from scratchnet.jit import kernel
 from scratchnet.layer import expect_tokens
 from scratchnet.linear import Linear
+from scratchnet.one_thread import alone
 from scratchnet.product import add_product, recurrent_workers, transpose
 from scratchnet.recurrent import fill_rows, table_of
 from scratchnet.sequential import Sequential
@@ -117,6 +119,7 @@ def run(
         barrier(count, P, meeting)
 
 
+@alone
 def sample(model, start, steps, rng, temperature=1.0, top_k=None, top_p=1.0, state=None):
     """Let a network of tokens go on by itself.
 
@@ -142,23 +145,46 @@ def sample(model, start, steps, rng, temperature=1.0, top_k=None, top_p=1.0, sta
     ValueError
         If a number is out of range, or what the network says is not finite.
     """
-    if not temperature > 0 or not 0 < top_p <= 1 or not (top_k is None or top_k >= 1) or steps < 0:
-        raise ValueError(
-            f"expected temperature > 0, 0 < top_p <= 1, top_k >= 1, steps >= 0; got {temperature}, {top_p}, "
-            f"{top_k}, {steps}"
-        )
+    return sample_from(model, start, steps, generator(rng), state, expect_choice(temperature, top_k, top_p))
+
+
+def expect_choice(temperature=1.0, top_k=None, top_p=1.0):
+    """(temperature, top_k, top_p) as numbers, top_k infinite for None.
+
+    Raises
+    ------
+    ValueError
+        If one is out of range.
+    """
+    temperature, top_p = number(temperature, "temperature", above=0), number(top_p, "top_p", above=0, most=1)
+    return temperature, np.inf if top_k is None else float(whole(top_k, "top_k")), top_p
+
+
+def sample_from(model, start, steps, rng, state, choice):
+    """See `sample`; `rng` is whatever gives `random((steps, B))`, choice what `expect_choice` returns."""
+    expect_model(model)
+    steps = whole(steps, "steps", least=0)
     model_layers = list(model.layers) if isinstance(model, Sequential) else []
     recurrent = [layer for layer in model_layers if type(layer) in CELLS]
     rest = [type(layer) for layer in model_layers if type(layer) not in CELLS]
-    start = np.asarray(start)
-    if start.ndim != 1:
-        raise ValueError(f"expected start (B,), one token for each sequence, got {start.shape}")
+    start = as_array(start, "start")
+    if start.ndim != 1 or start.dtype.kind not in "iu" or not len(start):
+        raise ValueError(
+            f"expected start (B,), a token for each sequence, whole numbers, got {start.shape} {start.dtype}"
+        )
+    room(steps * len(start), "the tokens of all sequences")
     state = model.initial_state(len(start)) if state is None else state
-    choice = np.array([temperature, np.inf if top_k is None else top_k, top_p, 0.0])
+    choice = np.array([*choice, 0.0])
     u = rng.random((steps, len(start)))
     if len(recurrent) == 1 and rest in ([Linear], [Embedding, Linear]) and type(model_layers[-1]) is Linear:
         return _sample_compiled(model_layers, start, u, choice, state)
     return _sample_by_steps(model, start, u, choice, state)
+
+
+def expect_model(model):
+    """Refuse what is no model that goes on from a state."""
+    if not (hasattr(model, "forward") and hasattr(model, "initial_state")):
+        raise ValueError(f"expected model to be a Sequential with a recurrent layer, got {shown(model)}")
 
 
 def _sample_compiled(layers, start, u, choice, state):

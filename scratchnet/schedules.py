@@ -25,8 +25,11 @@ on in its schedule too; a Plateau has a state_dict of its own for what it has he
 import abc
 import math
 
+from scratchnet.arguments import instance, number, shown, whole
+from scratchnet.described import Described
 
-class Schedule(abc.ABC):
+
+class Schedule(Described, abc.ABC):
     """Base class. A schedule is called with n, and may be shared by optimizers."""
 
     @abc.abstractmethod
@@ -38,7 +41,7 @@ class Schedule(abc.ABC):
         optimizer.lr = optimizer.initial_lr * self(optimizer.steps)
         return optimizer.lr
 
-    def observe(self, loss):  # noqa: B027 (most schedules do not listen)
+    def observe(self, loss):
         """Hear of a validation loss."""
 
     def state_dict(self):
@@ -53,8 +56,8 @@ class Schedule(abc.ABC):
         ValueError
             If the state is not that of such a schedule; nothing is changed then.
         """
-        if state:
-            raise ValueError(f"expected the empty state of {type(self).__name__}, got {sorted(state)}")
+        if state != {}:
+            raise ValueError(f"expected the empty state of {type(self).__name__}, got {shown(state)}")
 
 
 class Constant(Schedule):
@@ -74,10 +77,10 @@ class StepDecay(Schedule):
     """
 
     def __init__(self, every, factor=0.1):
-        self.every, self.factor = _expect_steps(every, "every"), _expect_factor(factor, "factor")
+        self.every, self.factor = whole(every, "every"), number(factor, "factor", above=0, most=1)
 
     def __call__(self, n):
-        return self.factor ** (n // self.every)
+        return self.factor ** (_step(n) // self.every)
 
 
 class Exponential(Schedule):
@@ -89,10 +92,10 @@ class Exponential(Schedule):
     """
 
     def __init__(self, factor):
-        self.factor = _expect_factor(factor, "factor")
+        self.factor = number(factor, "factor", above=0, most=1)
 
     def __call__(self, n):
-        return self.factor**n
+        return self.factor ** _step(n)
 
 
 class Cosine(Schedule):
@@ -105,12 +108,10 @@ class Cosine(Schedule):
     """
 
     def __init__(self, steps, final=0.0):
-        if not 0 <= final <= 1:
-            raise ValueError(f"expected final in [0, 1], got {final}")
-        self.steps, self.final = _expect_steps(steps, "steps"), final
+        self.steps, self.final = whole(steps, "steps"), number(final, "final", least=0, most=1)
 
     def __call__(self, n):
-        wave = (1 + math.cos(math.pi * min(n, self.steps) / self.steps)) / 2
+        wave = (1 + math.cos(math.pi * min(_step(n), self.steps) / self.steps)) / 2
         return self.final + (1 - self.final) * wave
 
 
@@ -124,9 +125,11 @@ class WarmUp(Schedule):
     """
 
     def __init__(self, steps, then=None):
-        self.steps, self.then = _expect_steps(steps, "steps"), Constant() if then is None else then
+        self.steps = whole(steps, "steps")
+        self.then = Constant() if then is None else instance(then, "then", Schedule)
 
     def __call__(self, n):
+        n = _step(n)
         return (n + 1) / self.steps if n < self.steps else self.then(n - self.steps)
 
     def observe(self, loss):
@@ -157,15 +160,12 @@ class Plateau(Schedule):
     """
 
     def __init__(self, factor=0.5, patience=3, threshold=0.0, lowest=0.0):
-        if not 0 < factor < 1:
-            raise ValueError(f"expected factor in (0, 1), got {factor}")
-        if not (isinstance(patience, int) and patience >= 0):
-            raise ValueError(f"expected patience to be a whole number >= 0, got {patience!r}")
-        if not 0 <= threshold < math.inf:
-            raise ValueError(f"expected threshold >= 0, got {threshold}")
-        if not 0 <= lowest <= 1:
-            raise ValueError(f"expected lowest in [0, 1], got {lowest}")
-        self.factor, self.patience, self.threshold, self.lowest = factor, patience, threshold, lowest
+        self.factor, self.patience = (
+            number(factor, "factor", above=0, below=1),
+            whole(patience, "patience", 0),
+        )
+        self.threshold = number(threshold, "threshold", least=0)
+        self.lowest = number(lowest, "lowest", least=0, most=1)
         self.best, self.waited, self.current = math.inf, 0, 1.0
 
     def __call__(self, n):
@@ -183,21 +183,13 @@ class Plateau(Schedule):
         return {"best": self.best, "waited": self.waited, "current": self.current}
 
     def load_state_dict(self, state):
-        if state.keys() != self.state_dict().keys():
-            raise ValueError(f"expected a state of {sorted(self.state_dict())}, got {sorted(state)}")
-        best, waited, current = state["best"], state["waited"], state["current"]
-        if math.isnan(best) or not 0 <= waited <= self.patience or not self.lowest <= current <= 1:
-            raise ValueError(f"expected the state of a Plateau with patience {self.patience}, got {state}")
-        self.best, self.waited, self.current = float(best), int(waited), float(current)
+        if not isinstance(state, dict) or state.keys() != self.state_dict().keys():
+            raise ValueError(f"expected a state of {sorted(self.state_dict())}, got {shown(state)}")
+        best = number(state["best"], "best", infinite=True)
+        waited = whole(state["waited"], "waited", 0, self.patience)
+        current = number(state["current"], "current", least=self.lowest, most=1)
+        self.best, self.waited, self.current = best, waited, current
 
 
-def _expect_steps(steps, name):
-    if not steps >= 1:
-        raise ValueError(f"expected {name} >= 1, got {steps}")
-    return steps
-
-
-def _expect_factor(factor, name):
-    if not 0 < factor <= 1:
-        raise ValueError(f"expected {name} in (0, 1], got {factor}")
-    return factor
+def _step(n):
+    return whole(n, "the number of the step", 0, 2**63)

@@ -24,6 +24,7 @@ Memory of a forward and backward pass: T B 2 D + T' B (2 D + 2 C) numbers.
 import numpy as np
 
 from scratchnet import team
+from scratchnet.arguments import generator, room
 from scratchnet.conv1d import Conv1D
 from scratchnet.convolution import Convolution
 from scratchnet.jit import kernel
@@ -103,6 +104,8 @@ class DepthwiseConv1D(Convolution):
 
     def __init__(self, input_size, kernel_size, rng, padding="valid", stride=1, dtype=np.float32):
         super().__init__(input_size, input_size, kernel_size, padding, stride, dtype)
+        room(input_size * kernel_size, "the weights")
+        rng = generator(rng)
         bound, shape = 1 / np.sqrt(kernel_size), (input_size, 1, kernel_size)
         self.params["weight"] = rng.uniform(-bound, bound, shape).astype(dtype)
         self.grads["weight"] = np.zeros(shape, dtype)
@@ -163,10 +166,15 @@ class SeparableConv1D(Layer):
         self.layers = [self.depthwise, self.pointwise]
         self.input_size, self.output_size, self.kernel_size = input_size, output_size, kernel_size
         self.padding, self.stride, self.dtype = padding, stride, self.depthwise.dtype
+        self.bias = self.pointwise.bias
         self.streams = self.depthwise.streams
         for part, layer in zip(("depthwise", "pointwise"), self.layers, strict=True):
             self.params.update({f"{part}.{name}": param for name, param in layer.params.items()})
             self.grads.update({f"{part}.{name}": grad for name, grad in layer.grads.items()})
+
+    def shape_after(self, shape):
+        """See convolution.py."""
+        return self.pointwise.shape_after(self.depthwise.shape_after(shape))
 
     def initial_state(self, B):
         """See convolution.py."""

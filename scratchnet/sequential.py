@@ -14,6 +14,8 @@ A layer is recurrent if it has `initial_state(B)`, which returns a tuple of arra
 A layer that sees the future or a whole sequence at once cannot go on from a state (`streams`): with one of
 these, every call starts from the initial state.
 
+`print(model)` shows a table: the layers, the shapes of what they return, how many parameters they have.
+
 Lengths reach every layer that takes them, and change where a layer changes them (`lengths_after`).
 
 An Embedding right below a recurrent layer does not run by itself: that layer makes a table of it.
@@ -24,8 +26,10 @@ from itertools import islice
 
 import numpy as np
 
+from scratchnet.arguments import as_array, listed, shown
+from scratchnet.described import shape_after, table
 from scratchnet.embedding import Embedding
-from scratchnet.layer import Layer
+from scratchnet.layer import Layer, expect_layer
 from scratchnet.recurrent import Recurrent
 
 
@@ -44,16 +48,19 @@ class Sequential(Layer):
     Raises
     ------
     ValueError
-        If there is no layer, or one stands twice: its second run would overwrite what its first keeps.
+        If there is no layer, one lacks what makes a layer, or one stands twice: its second run would
+        overwrite what its first keeps.
     """
 
     skips_dx = True
 
     def __init__(self, layers):
         super().__init__()
-        self.layers = list(layers)
+        self.layers = listed(layers, "layers")
         if not self.layers:
             raise ValueError("expected at least one layer")
+        for layer in self.layers:
+            expect_layer(layer)
         if len({id(layer) for layer in self.layers}) < len(self.layers):
             raise ValueError("expected every layer to stand once in the list")
         for number, layer in enumerate(self.layers):
@@ -61,17 +68,35 @@ class Sequential(Layer):
                 _trust(layer)
             self.params.update({f"{number}.{name}": param for name, param in layer.params.items()})
             self.grads.update({f"{number}.{name}": grad for name, grad in layer.grads.items()})
-            self.running.update({f"{number}.{name}": array for name, array in layer.running.items()})
+            running = getattr(layer, "running", {})  # a layer of the user's own may have no more than must be
+            self.running.update({f"{number}.{name}": array for name, array in running.items()})
+
+    def __repr__(self):
+        return table(self._numbered())
+
+    def shape_after(self, shape):
+        """The shape after the last layer."""
+        for layer in self.layers:
+            shape = shape_after(layer, shape)
+        return shape
+
+    def _numbered(self, prefix=""):
+        """(number, layer), as in the names of the parameters."""
+        for number, layer in enumerate(self.layers):
+            if isinstance(layer, Sequential):
+                yield from layer._numbered(f"{prefix}{number}.")
+            else:
+                yield f"{prefix}{number}", layer
 
     @property
     def streams(self):
         """Whether all layers do."""
-        return all(layer.streams for layer in self.layers)
+        return all(getattr(layer, "streams", True) for layer in self.layers)
 
     def lengths_after(self, lengths):
         """Steps of the outputs of sequences with so many steps, whole numbers (B,)."""
         for layer in self.layers:
-            lengths = layer.lengths_after(lengths)
+            lengths = _lengths_after(layer, lengths)
         return lengths
 
     def initial_state(self, B):
@@ -123,7 +148,7 @@ class Sequential(Layer):
                 x, after = layer.forward(x, part, **options)
                 final += after
             ran.append((number, layer))
-            lengths = None if lengths is None else layer.lengths_after(np.asarray(lengths))
+            lengths = None if lengths is None else _lengths_after(layer, as_array(lengths, "lengths"))
         self._kept, self._state_given = ran, state is not None
         return x if state is None else (x, tuple(final))
 
@@ -141,7 +166,7 @@ class Sequential(Layer):
         first = []
         for number, layer in reversed(ran):
             used = need_dx or any(below.params for below in self.layers[:number])
-            options = {} if used or not layer.skips_dx else {"need_dx": False}
+            options = {} if used or not getattr(layer, "skips_dx", False) else {"need_dx": False}
             part = parts[number]
             back = layer.backward(dy, **options) if part is None else layer.backward(dy, part, **options)
             if self._state_given and hasattr(layer, "initial_state"):
@@ -158,7 +183,8 @@ class Sequential(Layer):
         """Switch all layers to training: dropout is active."""
         super().train(mode)
         for layer in self.layers:
-            layer.train(mode)
+            if hasattr(layer, "train"):
+                layer.train(mode)
 
     def _folds(self, number, x):
         """Whether this layer is an embedding that the recurrent layer above it turns into a table.
@@ -171,7 +197,7 @@ class Sequential(Layer):
             and isinstance(above, Recurrent)
             and above.input_size == self.layers[number].embedding_dim
             and above.dtype == self.layers[number].dtype
-            and np.size(x) >= self.layers[number].num_embeddings
+            and as_array(x, "x").size >= self.layers[number].num_embeddings
         )
 
     def _expect_start(self, state):
@@ -180,7 +206,7 @@ class Sequential(Layer):
             return
         start = self.initial_state(np.shape(state[0])[-1])
         if not all(map(np.array_equal, state, start)):
-            stuck = next(layer for layer in self.layers if not layer.streams)
+            stuck = next(layer for layer in self.layers if not getattr(layer, "streams", True))
             raise ValueError(f"expected the initial state: {type(stuck).__name__} cannot go on from another")
 
     def _parts(self, state, name):
@@ -188,13 +214,18 @@ class Sequential(Layer):
         if state is None:
             return [None] * len(self.layers)
         wanted = len(self.initial_state(1))
-        if len(state) != wanted:
-            raise ValueError(f"expected {name} of {wanted} arrays, as from initial_state, got {len(state)}")
+        if not isinstance(state, (tuple, list)) or len(state) != wanted:
+            got = len(state) if isinstance(state, (tuple, list)) else shown(state)
+            raise ValueError(f"expected {name} of {wanted} arrays, as from initial_state, got {got}")
         rest = iter(state)
         return [
             tuple(islice(rest, len(layer.initial_state(1)))) if hasattr(layer, "initial_state") else None
             for layer in self.layers
         ]
+
+
+def _lengths_after(layer, lengths):
+    return layer.lengths_after(lengths) if hasattr(layer, "lengths_after") else lengths
 
 
 def _trust(layer):

@@ -33,8 +33,10 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
 
+from scratchnet.arguments import shown, whole
 from scratchnet.jit import kernel
 
+MOST_WORKERS = 1024
 PATIENCE = 20000  # looks at the counter before the core is offered to others: some ten microseconds
 ROWS_TOGETHER = 8  # a share of rows starts at a multiple of this: products take so many at once (product.py)
 
@@ -48,8 +50,8 @@ def size():
         return 1
     if _state["size"] is None:
         asked = os.environ.get("SCRATCHNET_THREADS", "")
-        if asked and not (asked.isdecimal() and int(asked) > 0):
-            raise ValueError(f"expected SCRATCHNET_THREADS to be a number of threads, got {asked!r}")
+        if asked and not (asked.isdecimal() and len(asked) < 5 and 0 < int(asked) <= MOST_WORKERS):
+            raise ValueError(f"expected SCRATCHNET_THREADS to be a number of threads, got {shown(asked)}")
         _state["size"] = int(asked) if asked else _cores()
     return _state["size"]
 
@@ -62,9 +64,7 @@ def set_size(workers):
     ValueError
         If it is not a positive whole number.
     """
-    if workers is not None and not (isinstance(workers, int) and workers > 0):
-        raise ValueError(f"expected a positive number of workers, got {workers!r}")
-    _state["size"] = workers
+    _state["size"] = None if workers is None else whole(workers, "workers", most=MOST_WORKERS)
 
 
 def run(job, *args, workers=None):

@@ -21,12 +21,9 @@ from scratchnet.batches import IGNORED
 from scratchnet.checkpoint import expect_like, generator_state, parts_of, set_generator
 from scratchnet.held_out import HeldOut, evaluate
 from scratchnet.losses import softmax_cross_entropy
-from scratchnet.optimizers import clip_global_norm
+from scratchnet.one_thread import alone_with
+from scratchnet.optimizers import Diverged, clip_global_norm
 from scratchnet.sequential import Sequential
-
-
-class Diverged(ArithmeticError):
-    """A loss or a gradient that is no finite number. The weights are as before that step."""
 
 
 class Step(NamedTuple):
@@ -77,6 +74,7 @@ class Trainer:
     def steps(self):
         return self.optimizer.steps
 
+    @alone_with("model")
     def step(self):
         """Learn from one batch.
 
@@ -130,6 +128,7 @@ class Trainer:
             else:  # a count
                 mean[...] = learned[name]
 
+    @alone_with("model")
     def judge(self, held_out, progress=None):
         """Nats a token of held-out sequences, by the mean of the weights; the best weights so far are kept.
 
@@ -168,6 +167,7 @@ class Trainer:
             self.schedule.observe(nats)
         return nats
 
+    @alone_with("model")
     def state(self):
         """(tensors, metadata): all that going on needs.
 

@@ -13,8 +13,10 @@ Memory: one copy of all tokens, two whole numbers a window, and one batch.
 
 import numpy as np
 
+from scratchnet.arguments import LARGEST, as_array, function_or_none, generator, listed, number, room, whole
 from scratchnet.batches import IGNORED, Batch, Epochs, expect_sequence
-from scratchnet.sampling import draw
+from scratchnet.one_thread import alone
+from scratchnet.sampling import draw, expect_choice, expect_model
 
 
 class Windows(Epochs):
@@ -35,12 +37,13 @@ class Windows(Epochs):
     """
 
     def __init__(self, sequences, length, batch, rng, noise=0.0, vocabulary=0, first=0):
-        if not 0 <= noise < 1 or (noise and not 0 <= first < vocabulary):
-            raise ValueError(
-                "expected noise in [0, 1), and 0 <= first < vocabulary, "
-                f"got {noise}, {first} and {vocabulary}"
-            )
-        self.noise, self.drawn = noise, (first, vocabulary)
+        self.noise, self.vocabulary = (
+            number(noise, "noise", least=0, below=1),
+            whole(vocabulary, "vocabulary", 0),
+        )
+        self.first = whole(first, "first", 0, max(self.vocabulary - 1, 0) if self.noise else LARGEST)
+        if self.noise and not self.vocabulary:
+            raise ValueError("expected vocabulary >= 1 for noise, got 0")
         super().__init__(sequences, length, batch, rng)
 
     def _arrange(self, sequences):
@@ -60,7 +63,7 @@ class Windows(Epochs):
             return batch
         x = batch.x.copy()
         hit = self.rng.random(x.shape) < self.noise
-        x[hit] = self.rng.integers(*self.drawn, np.count_nonzero(hit))
+        x[hit] = self.rng.integers(self.first, self.vocabulary, np.count_nonzero(hit))
         return batch._replace(x=x)
 
 
@@ -84,8 +87,9 @@ def judged_windows(sequences, length, batch, most=None, unknown=None):
     ValueError
         If there is no window, or none with a target that counts.
     """
-    if length < 1 or batch < 1 or (most is not None and most < 1):
-        raise ValueError(f"expected length, batch and most >= 1, got {length}, {batch} and {most}")
+    length, batch = whole(length, "length"), whole(batch, "batch")
+    most = None if most is None else whole(most, "most")
+    unknown = None if unknown is None else whole(unknown, "unknown", -LARGEST)
     tokens, starts = windows_of(sequences, length)
     if not len(starts):
         raise ValueError(f"expected a sequence of at least {length + 1} tokens, got none")
@@ -104,7 +108,8 @@ def judged_windows(sequences, length, batch, most=None, unknown=None):
 
 def windows_of(sequences, length):
     """All tokens in a row (L,), and where the windows of T tokens with one more begin, (N,)."""
-    sequences = [sequences] if isinstance(sequences, np.ndarray) else sequences
+    length = whole(length, "length")
+    sequences = [sequences] if isinstance(sequences, np.ndarray) else listed(sequences, "sequences")
     arrays = [array for array in (expect_sequence(s, 0) for s in sequences) if len(array)]
     ends = np.cumsum([len(array) for array in arrays], dtype=np.int64)
     spans = [np.arange(end - len(array), end - length) for array, end in zip(arrays, ends, strict=True)]
@@ -118,6 +123,7 @@ def cut_windows(tokens, starts, length):
     return Batch(whole[:-1], whole[-1:])
 
 
+@alone
 def continue_windows(
     model, primers, length, rng, mask=None, temperature=1.0, top_k=None, top_p=1.0, progress=None
 ):
@@ -147,16 +153,20 @@ def continue_windows(
     ValueError
         If primers are not of one length, a setting is out of range, or the network's outputs are not finite.
     """
-    if not temperature > 0 or not 0 < top_p <= 1 or not (top_k is None or top_k >= 1) or length < 0:
-        raise ValueError(
-            f"expected temperature > 0, 0 < top_p <= 1, top_k >= 1, length >= 0; got {temperature}, {top_p}, "
-            f"{top_k}, {length}"
-        )
-    sizes = {np.shape(primer) for primer in primers}
-    if len(sizes) != 1 or len(next(iter(sizes))) != 1:
+    temperature, k, top_p = expect_choice(temperature, top_k, top_p)
+    length, rng, progress = whole(length, "length", 0), generator(rng), function_or_none(progress, "progress")
+    expect_model(model)
+    primers = [expect_sequence(primer, 1) for primer in listed(primers, "primers")]
+    sizes = {len(primer) for primer in primers}
+    if len(sizes) != 1:
         raise ValueError(f"expected primers (T,) of one length, got {sorted(sizes)}")
+    if mask is not None:
+        mask = as_array(mask, "mask")
+        if mask.ndim != 1 or mask.dtype != bool:
+            raise ValueError(f"expected a mask of bool (V,), got {mask.shape} {mask.dtype}")
     heard = np.array(primers, np.int64).T
     T, B = heard.shape
+    room(length * B, "the tokens of all pieces")
     u = np.stack([np.random.default_rng(seed).random(length) for seed in rng.integers(2**63, size=B)], axis=1)
     heard = np.concatenate([heard, np.zeros((length, B), np.int64)])
     training = model.training
@@ -167,8 +177,9 @@ def continue_windows(
             if not np.isfinite(a).all():
                 raise ValueError("expected finite outputs of the network, got NaN or infinity")
             if mask is not None:
+                if len(mask) != len(a):
+                    raise ValueError(f"expected a mask of bool ({len(a)},), got ({len(mask)},)")
                 a = np.where(mask[:, None], a, a.dtype.type(-np.inf))
-            k = np.inf if top_k is None else top_k
             heard[t + T] = [draw(a[:, n].copy(), temperature, k, top_p, u[t, n]) for n in range(B)]
             if progress is not None:
                 progress()

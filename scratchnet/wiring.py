@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from scratchnet.arguments import flag, instance, number, room, shown, whole
+
 
 @dataclass(frozen=True)
 class Blocks:
@@ -39,6 +41,17 @@ class Blocks:
     output_bias: float | tuple = 0.0
     cell_bias: bool = False
 
+    def __post_init__(self):
+        """Raise a ValueError if a number is none, or the biases are not one for all or one a block."""
+        whole(self.blocks, "blocks"), whole(self.cells, "cells"), flag(self.cell_bias, "cell_bias")
+        for name in ("input_bias", "forget_bias", "output_bias"):
+            bias = getattr(self, name)
+            several = isinstance(bias, (tuple, list, np.ndarray)) and np.ndim(bias) > 0
+            if several and len(bias) != self.blocks:
+                raise ValueError(f"expected one {name} or {self.blocks}, got {len(bias)}")
+            for each in bias if several else (bias,):
+                number(each, name)
+
 
 @dataclass(frozen=True)
 class Outputs:
@@ -46,6 +59,10 @@ class Outputs:
 
     units: int
     bias: float = 0.0
+
+    def __post_init__(self):
+        """Raise a ValueError if a number is none."""
+        whole(self.units, "units"), number(self.bias, "bias")
 
 
 @dataclass(frozen=True)
@@ -55,7 +72,8 @@ class Wiring:
     Raises
     ------
     ValueError
-        If a name stands twice, a group is empty, or `feeds` names a group that is not there or cannot feed.
+        If a name stands twice, a group is empty or of another kind, or `feeds` names a group that is not
+        there or cannot feed.
     """
 
     inputs: dict
@@ -64,13 +82,23 @@ class Wiring:
     feeds: dict = field(default_factory=dict)
 
     def __post_init__(self):
+        for name, kind in (
+            ("inputs", int),
+            ("blocks", Blocks),
+            ("outputs", Outputs),
+            ("feeds", (tuple, list)),
+        ):
+            groups = instance(getattr(self, name), name, dict)
+            if not all(isinstance(group, str) and isinstance(x, kind) for group, x in groups.items()):
+                raise ValueError(f"expected {name} as name: {_kind(kind)}, got {shown(groups)}")
+        for name, units in self.inputs.items():
+            whole(units, f"inputs[{name!r}]")
         names = [*self.inputs, *self.blocks, *self.outputs]
         if len(set(names)) < len(names):
             raise ValueError(f"expected every group to have a name of its own, got {names}")
-        sizes = [*self.inputs.values(), *(b.blocks for b in self.blocks.values())]
-        sizes += [*(b.cells for b in self.blocks.values()), *(o.units for o in self.outputs.values())]
-        if not self.inputs or not self.outputs or not all(isinstance(n, int) and n > 0 for n in sizes):
-            raise ValueError("expected inputs and outputs, and at least one unit in every group")
+        if not self.inputs or not self.outputs:
+            raise ValueError("expected inputs and outputs")
+        room(self.input_size + self.output_size + self.cell_count, "all groups")
         for destination, sources in self.feeds.items():
             if destination not in self.blocks and destination not in self.outputs:
                 raise ValueError(f"expected a group of blocks or outputs, got feeds[{destination!r}]")
@@ -79,10 +107,6 @@ class Wiring:
                     raise ValueError(
                         f"expected a group of inputs or blocks, got {source!r} in feeds[{destination!r}]"
                     )
-        for name, group in self.blocks.items():
-            for bias in (group.input_bias, group.forget_bias, group.output_bias):
-                if np.ndim(bias) and len(bias) != group.blocks:
-                    raise ValueError(f"expected one bias or {group.blocks} in {name}, got {len(bias)}")
 
     @property
     def input_size(self):
@@ -141,3 +165,7 @@ class Wiring:
         """(C,) the block that each cell belongs to."""
         cells = [group.cells for group in self.blocks.values() for _ in range(group.blocks)]
         return np.repeat(np.arange(self.block_count), cells)
+
+
+def _kind(kind):
+    return {int: "number of units", Blocks: "Blocks", Outputs: "Outputs"}.get(kind, "names of groups")

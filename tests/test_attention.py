@@ -477,9 +477,9 @@ def test_other_bad_input_is_refused(layer, rng):
     layer.backward(np.zeros((T, 2 * H, B)))  # a refused one spoils nothing
     with pytest.raises(ValueError, match="forward pass before"):
         layer.backward(np.zeros((T, 2 * H, B)))
-    with pytest.raises(ValueError, match="H >= 1"):
+    with pytest.raises(ValueError, match="hidden_size >= 1"):
         Attention(0, rng)
-    with pytest.raises(ValueError, match="'scalar' or 'vector'"):
+    with pytest.raises(ValueError, match="score in scalar, vector"):
         Attention(H, rng, "matrix")
     with pytest.raises(ValueError, match="float32 or float64"):
         Attention(H, rng, dtype=int)

@@ -258,7 +258,7 @@ def test_loops_over_float32_stay_float32(rng):
 
 def test_what_does_not_fit_is_refused(layer, rng):
     for arguments, message in (
-        ({"num_features": 0}, "D >= 1"),
+        ({"num_features": 0}, "num_features >= 1"),
         ({"momentum": 0}, r"momentum in \(0, 1\]"),
         ({"momentum": 1.5}, r"momentum in \(0, 1\]"),
         ({"eps": 0}, "eps > 0"),

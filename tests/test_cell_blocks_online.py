@@ -404,7 +404,7 @@ def test_streams_of_another_shape_are_refused(x, t, message, rng):
     ],
 )
 def test_learning_rates_and_momenta_out_of_range_are_refused(options, rng):
-    with pytest.raises(ValueError, match="expected lr >= 0 and 0 <= momentum < 1"):
+    with pytest.raises(ValueError, match="expected (lr|momentum)"):
         CellBlocks(TINY, rng).learn_online(np.zeros((2, 2)), np.zeros((2, 2)), **options)
 
 

@@ -135,7 +135,8 @@ def test_compose(trained, tmp_path, capsys):
     said = capsys.readouterr().out
     assert "2 pieces of 9 symbols" in said and "times in a row" in said
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        f"{k}{end}" for k in ("01", "02") for end in (".mid", ".png", ".txt")
+        *(f"{k}{end}" for k in ("01", "02") for end in (".mid", ".png", ".txt")),
+        "composed.json",
     ]
     assert len((tmp_path / "out" / "01.txt").read_text().split()) == 9
     assert read_midi(tmp_path / "out" / "01.mid").tempos[0][1] == pytest.approx(90)

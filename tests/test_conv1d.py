@@ -347,10 +347,11 @@ def test_nan_is_not_hidden(rng):
 
 
 def test_what_does_not_fit_is_refused(rng):
-    for sizes in ((0, C, K), (D, 0, K), (D, C, 0)):
-        with pytest.raises(ValueError, match="expected D >= 1, C >= 1, K >= 1 and stride >= 1"):
+    names = ("input_size", "output_size", "kernel_size")
+    for name, sizes in zip(names, ((0, C, K), (D, 0, K), (D, C, 0)), strict=True):
+        with pytest.raises(ValueError, match=f"expected {name} >= 1, got 0"):
             Conv1D(*sizes, rng)
-    with pytest.raises(ValueError, match="stride = 0"):
+    with pytest.raises(ValueError, match="stride >= 1, got 0"):
         Conv1D(D, C, K, rng, stride=0)
     with pytest.raises(ValueError, match="padding in valid, same, causal, got 'full'"):
         Conv1D(D, C, K, rng, "full")

@@ -123,7 +123,7 @@ def test_nan_is_not_hidden(rng):
 
 def test_what_does_not_fit_is_refused(rng):
     for p in (1.0, -0.1, np.nan):
-        with pytest.raises(ValueError, match="expected 0 <= p < 1"):
+        with pytest.raises(ValueError, match=r"expected p in \[0, 1\)"):
             Dropout(p, rng)
     layer = Dropout(0.5, rng)
     with pytest.raises(ValueError, match="expected a forward pass"):

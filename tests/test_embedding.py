@@ -114,8 +114,8 @@ def test_what_does_not_fit_is_refused(layer, tokens, rng):
     with pytest.raises(ValueError, match=r"expected dy \(6, 4, 3\), got \(6, 3, 4\)"):
         layer.backward(np.zeros((T, B, E)))
     assert (layer.grads["weight"] == 0).all()
-    for sizes in ((0, E), (V, 0)):
-        with pytest.raises(ValueError, match="expected sizes V >= 1 and E >= 1"):
+    for name, sizes in (("num_embeddings", (0, E)), ("embedding_dim", (V, 0))):
+        with pytest.raises(ValueError, match=f"expected {name} >= 1, got 0"):
             Embedding(*sizes, rng)
     with pytest.raises(ValueError, match="float32 or float64"):
         Embedding(V, E, rng, int)

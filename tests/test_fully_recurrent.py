@@ -333,7 +333,7 @@ def test_initial_weights(rng):
 
 @pytest.mark.parametrize("sizes", [(0, H, K), (D, H, 0), (D, K, H)])
 def test_wrong_sizes_are_refused(rng, sizes):
-    with pytest.raises(ValueError, match="K <= units H"):
+    with pytest.raises(ValueError, match="expected (input_size|units|output_size)"):
         FullyRecurrent(*sizes, rng)
 
 
@@ -357,7 +357,7 @@ def test_bad_input_is_refused(network, stream, rng):
         with pytest.raises(ValueError, match="expected"):
             network.learn_online(x_bad, t_bad, 0.1)
     for lr, momentum in ((-1, 0), (np.nan, 0), (np.inf, 0), (0.1, 1), (0.1, -0.1)):
-        with pytest.raises(ValueError, match="expected lr"):
+        with pytest.raises(ValueError, match="expected (lr|momentum)"):
             network.learn_online(x, t, lr, momentum)
     with pytest.raises(ValueError, match=r"expected x \(3,\)"):
         network.advance(np.zeros(D + 1))

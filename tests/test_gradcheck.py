@@ -1,8 +1,11 @@
 """gradcheck on a small layer as a user would write it: right, and wrong in the usual ways."""
 
+import re
+
 import numpy as np
 import pytest
 
+from scratchnet.dropout import Dropout
 from scratchnet.gradcheck import compare, gradcheck, numeric_gradient
 
 
@@ -13,10 +16,6 @@ class Dense:
         self.params = {"W": rng.normal(size=(K, D)).astype(dtype), "b": rng.normal(size=(K, 1)).astype(dtype)}
         self.grads = {name: np.zeros_like(param) for name, param in self.params.items()}
         self.mistake = mistake
-
-    def zero_grad(self):
-        for grad in self.grads.values():
-            grad[...] = 0
 
     def forward(self, x):
         self.x, self.y = x.copy(), np.tanh(self.params["W"] @ x + self.params["b"])
@@ -49,9 +48,6 @@ class Accumulator:
 
     def __init__(self, mistake=False):
         self.params, self.grads, self.mistake = {"m": np.array([0.7])}, {"m": np.zeros(1)}, mistake
-
-    def zero_grad(self):
-        self.grads["m"][:] = 0
 
     def forward(self, x, state):
         self.s = [state[0]]
@@ -167,9 +163,6 @@ class Lookup:
         self.params = {"table": rng.normal(size=(5, 2))}
         self.grads = {"table": np.zeros((5, 2))}
 
-    def zero_grad(self):
-        self.grads["table"][...] = 0
-
     def forward(self, x):
         self.x = x
         return self.params["table"][x]
@@ -193,3 +186,172 @@ def test_numeric_gradient_is_exact_for_polynomials_of_degree_four(rng):
     expected[1, 2] += x[0, 0]
     np.testing.assert_allclose(gradient, expected, rtol=0, atol=1e-11)
     np.testing.assert_array_equal(x, before)
+
+
+class Wrong(Dense):
+    """A layer of which something is missing or misshapen."""
+
+    def __init__(self, rng, **replaced):
+        super().__init__(rng)
+        self.replaced = replaced
+        for name in ("params", "grads"):
+            setattr(self, name, replaced.get(name, getattr(self, name)))
+
+    def forward(self, x):
+        y = super().forward(x)
+        return self.replaced["y"](y) if "y" in self.replaced else y
+
+    def backward(self, dy):
+        dx = super().backward(dy)
+        self.grads.update(self.replaced.get("after", {}))
+        return self.replaced["dx"](dx) if "dx" in self.replaced else dx
+
+
+W, b = np.zeros((2, 3)), np.zeros((2, 1))
+
+
+@pytest.mark.parametrize(
+    ("replaced", "message"),
+    [
+        ({"params": None}, "a layer with a dict 'params'"),
+        ({"grads": [W, b]}, "a layer with a dict 'grads'"),
+        ({"forward": None}, "a layer with a method 'forward'"),
+        ({"backward": 3}, "a layer with a method 'backward'"),
+        ({"params": {"W": W.tolist(), "b": b}}, "params['W'] to be an array of float64, got [[0.0"),
+        (
+            {"params": {"W": W.astype(int), "b": b}},
+            "params['W'] to be an array of float64, got an array (2, 3)",
+        ),
+        ({"grads": {"W": W}}, "grads with the names of params, ['W', 'b'], got ['W']"),
+        (
+            {"grads": {"W": W, "b": b, "c": b}},
+            "grads with the names of params, ['W', 'b'], got ['W', 'b', 'c']",
+        ),
+        ({"grads": {"W": W.T, "b": b}}, "grads['W'] to have shape (2, 3), got (3, 2)"),
+        (
+            {"grads": {"W": W.astype(np.float32), "b": b}},
+            "grads['W'] to be an array (2, 3) of float64, got an",
+        ),
+        ({"after": {"b": b[0]}}, "grads['b'] to have shape (2, 1), got (1,)"),
+        ({"after": {"b": 0.5}}, "grads['b'] to be an array (2, 1) of float64, got 0.5"),
+        ({"after": {"c": b}}, "grads with the names of params"),
+        ({"y": lambda y: None}, "y of forward to be an array of float64, got None"),
+        ({"y": lambda y: y.tolist()}, "y of forward to be an array of float64, got ["),
+        ({"y": lambda y: (y, y)}, "y of forward to be an array of float64, got (array"),
+        (
+            {"y": lambda y: y.astype(np.float32)},
+            "y of forward to be an array of float64, got an array (4, 2, 2) of",
+        ),
+        ({"dx": lambda dx: None}, "dx of backward to be an array (4, 3, 2) of float64, got None"),
+        ({"dx": lambda dx: dx.tolist()}, "dx of backward to be an array (4, 3, 2) of float64, got [["),
+        (
+            {"dx": lambda dx: dx.astype(np.float32)},
+            "dx of backward to be an array (4, 3, 2) of float64, got an",
+        ),
+        ({"dx": lambda dx: dx[0]}, "dx of backward to have shape (4, 3, 2), got (3, 2)"),
+    ],
+)
+def test_what_is_missing_or_misshapen_is_named(replaced, message, rng):
+    layer = Wrong(rng, **replaced)
+    for name in {"forward", "backward"} & replaced.keys():
+        setattr(layer, name, replaced[name])
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        gradcheck(layer, rng.normal(size=(4, 3, 2)))
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("forward", "backward", "message"),
+    [
+        (lambda y, s: y, lambda dx, ds: (dx, ds), "what forward returns, (y, state) to be a tuple"),
+        (lambda y, s: (y, s[0]), lambda dx, ds: (dx, ds), "state of forward to be a tuple"),
+        (lambda y, s: (y, (*s, *s)), lambda dx, ds: (dx, ds), "state of forward to be a tuple"),
+        (
+            lambda y, s: (y, (s[0][0],)),
+            lambda dx, ds: (dx, ds),
+            "state of forward, 0 to have shape (2, 1), got (1,)",
+        ),
+        (lambda y, s: (y, s), lambda dx, ds: dx, "what backward returns, (dx, dstate) to be a tuple"),
+        (
+            lambda y, s: (y, s),
+            lambda dx, ds: None,
+            "what backward returns, (dx, dstate) to be a tuple, got None",
+        ),
+        (lambda y, s: (y, s), lambda dx, ds: (dx, None), "dstate of backward to be a tuple, got None"),
+        (
+            lambda y, s: (y, s),
+            lambda dx, ds: (dx, (ds[0].T,)),
+            "dstate of backward, 0 to have shape (2, 1), got (1, 2)",
+        ),
+        (
+            lambda y, s: (y, s),
+            lambda dx, ds: (None, ds),
+            "dx of backward to be an array (5, 2, 1) of float64",
+        ),
+    ],
+)
+def test_states_that_are_missing_or_misshapen_are_named(forward, backward, message, rng):
+    layer = Accumulator()
+    right_forward, right_backward = layer.forward, layer.backward
+    layer.forward = lambda x, state: forward(*right_forward(x, state))
+    layer.backward = lambda dy, dstate: backward(*right_backward(dy, dstate))
+    with pytest.raises(ValueError, match=re.escape(message)):
+        gradcheck(layer, rng.normal(size=(5, 2, 1)), (rng.normal(size=(2, 1)),))
+
+
+@pytest.mark.parametrize(
+    "x", [None, "abc", [], np.zeros((4, 3, 2), bool), np.zeros((4, 3, 2), complex), [[1], [2, 3]]]
+)
+def test_an_input_that_is_no_array_of_numbers_is_refused(x, rng):
+    with pytest.raises(ValueError):
+        gradcheck(Dense(rng), x)
+
+
+def test_an_input_of_single_precision_is_taken_in_double(rng):
+    assert gradcheck(Dense(rng), rng.normal(size=(4, 3, 2)).astype(np.float32)).ok
+
+
+def test_a_layer_that_replaces_its_gradients_is_checked_as_well(rng):
+    layer = Dense(rng)
+    right = layer.backward
+
+    def backward(dy):
+        layer.grads = {name: np.zeros_like(param) for name, param in layer.params.items()}
+        return right(dy)
+
+    layer.backward = backward
+    assert gradcheck(layer, rng.normal(size=(4, 3, 2))).ok
+
+
+def test_what_changes_from_call_to_call_cannot_be_checked(rng):
+    with pytest.raises(ValueError, match="the same for the same x: is dropout at work"):
+        gradcheck(Dropout(0.5, rng), rng.normal(size=(4, 3, 2)))
+
+
+def test_where_there_is_nothing_to_compare_that_is_said(rng):
+    layer = Lookup(rng)
+    layer.params, layer.grads = {}, {}
+    layer.forward, layer.backward = lambda x: np.zeros((4, 2)), lambda dy: None
+    with pytest.raises(ValueError, match="something to compare"):
+        gradcheck(layer, np.array([3, 1, 3, 0]))
+
+
+def test_a_report_shows_itself_as_a_table(rng):
+    report = gradcheck(Dense(rng), rng.normal(size=(4, 3, 2)))
+    assert repr(report) == str(report) and len(str(report).splitlines()) == 5
+
+
+def test_a_forward_pass_that_fails_leaves_the_parameters_as_they_were(rng):
+    layer, calls = Dense(rng), []
+    right, before = layer.forward, layer.params["W"].copy()
+
+    def forward(x):
+        calls.append(x)
+        if len(calls) == 6:
+            raise RuntimeError("in the middle")
+        return right(x)
+
+    layer.forward = forward
+    with pytest.raises(RuntimeError, match="in the middle"):
+        gradcheck(layer, rng.normal(size=(4, 3, 2)))
+    np.testing.assert_array_equal(layer.params["W"], before)

@@ -115,7 +115,7 @@ def test_other_bad_input_is_refused(layer, rng):
     layer.forward(np.zeros((T, D, B)))
     with pytest.raises(ValueError, match=r"expected dy \(5, 4, 2\)"):
         layer.backward(np.zeros((T, K, B + 1)))
-    with pytest.raises(ValueError, match="D >= 1"):
+    with pytest.raises(ValueError, match="input_size >= 1"):
         Linear(0, K, rng)
     with pytest.raises(ValueError, match="float32 or float64"):
         Linear(D, K, rng, dtype=np.float16)

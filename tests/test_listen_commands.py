@@ -165,12 +165,14 @@ def test_a_run_folder_is_not_taken_for_people(tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "out").exists()
 
 
-def test_names_given_are_answered(tmp_path, monkeypatch):
+def test_names_given_are_answered(tmp_path, monkeypatch, capsys):
     apps = []
+    monkeypatch.setattr("experiments.listen.jobs.lan_address", lambda: "192.0.2.7")
     monkeypatch.setattr(serving, "make_server", lambda app, host, port: (apps.append(app) or Stub(), 1))
     run = write_run(tmp_path / "run", "lstm", pieces=1)
     names = ["--name", "a.example", "b.example", "--host", "0.0.0.0"]
     assert listen("serve", run, "--out", tmp_path / "out", *names) == 0
+    assert "From other machines: http://192.0.2.7:1/" in capsys.readouterr().out
     client = apps[0].test_client()
     hosts = ("a.example", "b.example:8000", "localhost", "0.0.0.0:8000", "c.example")
     assert [client.get("/", base_url=f"http://{host}").status_code for host in hosts] == [200] * 4 + [400]
@@ -247,6 +249,7 @@ def test_a_missing_package_is_named_before_anything_is_written(package, tmp_path
     assert listen(run, "--out", tmp_path / "out") == 3
     assert f'{package} is not installed; try: pip install "scratchnet[listen]"' in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+    assert listen("load") == 3 and "is not installed" in capsys.readouterr().err
 
 
 def test_help_answers_at_once(capsys):

@@ -248,17 +248,25 @@ def test_pieces_beyond_measure_are_left_out(folders, monkeypatch):
 
 def test_everything(folders, capsys):
     (folders / "held_out" / "broken.mid").write_bytes(b"MThd")
+    (folders / "held_out" / "1.midi").rename(folders / "held_out" / "1.Kar")
+    content = (folders / "held_out" / "2.midi").read_bytes()
+    (folders / "held_out" / "2.midi").write_bytes(
+        content.replace(b"MThd\0\0\0\6\0\1\0\2", b"MThd\0\0\0\6\0\1\0\3")
+    )
     out = folders / "out"
-    arguments = ["--reference", folders / "held_out", folders / "tunes", folders / "held_out" / "1.midi"]
+    arguments = ["--reference", folders / "held_out", folders / "tunes", folders / "held_out" / "1.Kar"]
     assert measures(*arguments, "--out", out, "--splits", 3, "--quiet") == 0
     said = capsys.readouterr().out
-    assert f"left out: {folders / 'held_out' / 'broken.mid'}: " in said and "  tunes  " in said
+    assert f"left out: 2\n  {folders / 'held_out' / 'broken.mid'}: " in said and "  tunes  " in said
+    what = [str(folders / "held_out" / "2.midi"), "it has 2 tracks where its header promises 3"]
+    assert f"mended: 1\n  {': '.join(what)}\n" in said
     assert {path.name for path in out.iterdir()} == {
         "config.yaml", "environment.json", "metrics.json", "overlap.png", "tables.md",
     }  # fmt: skip
     assert "| avg IOI |" in (out / "tables.md").read_text() and "| tunes |" in (out / "tables.md").read_text()
     metrics = json.loads((out / "metrics.json").read_text())
-    assert [r["name"] for r in metrics["rows"]] == [REFERENCE, "tunes", "1.midi"]
+    assert [r["name"] for r in metrics["rows"]] == [REFERENCE, "tunes", "1.Kar"]
+    assert metrics["mended"] == [what]
     assert len(metrics["dropped"]) == 2 and metrics["rows"][1]["frechet"]["mean"] > 0
     assert metrics["rows"][2]["frechet"]["mean"] is None  # NaN: a set of one
     assert measures(*arguments, "--out", out, "--quiet") == 2

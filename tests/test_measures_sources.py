@@ -113,7 +113,7 @@ def test_a_piece_that_is_gone_is_listed(tmp_path):
     }
     (dropped,) = [row for pieces in found.values() for row in pieces.dropped]
     assert dropped[0].endswith("samples.json, sample 2") and dropped[1].startswith(
-        "no .mid or .midi or .abc beside"
+        "no .mid or .midi or .kar or .rmi or .smf or .abc beside"
     )
     for path in (run / "samples").iterdir():
         path.unlink()

@@ -19,6 +19,7 @@ SECOND = events((0, on(48, 1)), (96, off(48, 1)))
 BOTH = [(0, 96, 48), *NOTES]
 OPEN = FOUR[: -len(END)]  # a track without its end
 LONG = b"\x80\x80\x80\x80"  # what makes a number too long
+SYSEX = b"\0\xf0%c\x7e\x7f\x09\x01\xf7"  # a system exclusive message
 LATE = bytes([127, *on(72), 96, *off(72)]) + END
 RUNNING = bytes([0, 0x90, 61, 80, 0, 0xFF, 1, 1, 65, 96, 61, 0])
 LACKING = [*NOTES, (384 + 255, 384 + 351, 72)]
@@ -58,6 +59,10 @@ WHOLE = {
     "a chunk of another kind": (header() + chunk(b"abc", b"XYZW") + MTRK + chunk(b"d", b"XYZW"), NOTES),
     "an end of track hours later": (smf(OPEN + b"\xff\xff\xff\x7f" + END[1:]), NOTES),
     "running status after a meta event": (smf(OPEN[:8] + b"\0\xff\1\1a" + RUNNING + END), NOTES[:2]),
+    "a message in two parts": (
+        smf(b"\0\xf0\2\x7e\x7f\x05\xf7\3\x09\x01\xf7" + b"\0\xf0\0" + FOUR),
+        [(5 + a, 5 + b, c) for a, b, c in NOTES],
+    ),
     "real-time messages": (smf(bytes([0, 0xF8, 0, 0xFE, 0, 0xF6]) + FOUR), NOTES),
 }
 
@@ -90,7 +95,14 @@ MENDED = {
     "a tempo that says two bytes": (smf(b"\0\xff\x51\2\7\xa1\x20" + FOUR), NOTES, "0x51 has 2 bytes"),
     "a tempo that says four bytes": (smf(b"\0\xff\x51\4\7\xa1\x20" + FOUR), NOTES, "0x51 has 4 bytes"),
     "a tempo of five bytes": (smf(b"\0\xff\x51\5\7\xa1\x20ab" + FOUR), NOTES, "0x51 has 5 bytes"),
-    "a tempo beyond its track": (smf(b"\0\xff\x51\x7e\7\xa1\x20" + FOUR), NOTES, "0x51 is longer than"),
+    "a tempo beyond its track": (smf(b"\0\xff\x51\x7e\7\xa1\x20" + FOUR), NOTES, "event 0xff is longer than"),
+    "a message that says too much": (
+        smf(SYSEX % 20 + FOUR),
+        NOTES,
+        "event 0xf0 promises 20 bytes, it takes 5",
+    ),
+    "a message that says too little": (smf(SYSEX % 2 + FOUR), NOTES, "event 0xf0 promises 2 bytes"),
+    "a message beyond its track": (smf(SYSEX % 127 + FOUR), NOTES, "event 0xf0 is longer than its track"),
     "a meter of two bytes": (smf(b"\0\xff\x58\2\3\2" + FOUR), NOTES, "0x58 has 2 bytes, expected 4"),
     "a key of one byte": (smf(b"\0\xff\x59\1\0" + FOUR), NOTES, "0x59 has 1 bytes, expected 2"),
     "an end of track of one byte": (

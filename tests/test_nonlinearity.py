@@ -76,7 +76,7 @@ def test_no_kernel_promotes_float32():
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(ValueError, match="nonlinearity in tanh, relu, sigmoid, got 'gelu'"):
+    with pytest.raises(ValueError, match="kind in tanh, relu, sigmoid, got 'gelu'"):
         Nonlinearity("gelu")
     layer = Nonlinearity("relu")
     with pytest.raises(ValueError, match="expected a forward pass"):

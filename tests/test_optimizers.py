@@ -6,9 +6,11 @@ import numba
 import numpy as np
 import pytest
 
-from scratchnet import optimizers, team
+from scratchnet import optimizers, team, training
 from scratchnet.jit import FASTMATH
-from scratchnet.optimizers import SGD, Adagrad, Adam, Optimizer, RMSprop, clip_global_norm
+from scratchnet.linear import Linear
+from scratchnet.losses import softmax_cross_entropy
+from scratchnet.optimizers import SGD, Adagrad, Adam, Diverged, Optimizer, RMSprop, clip_global_norm
 
 SHAPES = {"weight": (2, 3), "bias": (2,)}
 MAKERS = {
@@ -323,7 +325,7 @@ def test_states_that_do_not_fit_are_refused_and_change_nothing(rng):
         (good | {"v.weight": np.full((2, 3), np.nan)}, "expected finite numbers in v.weight"),
         (good | {"v.weight": np.full((2, 3), 1e300)}, "expected finite numbers in v.weight"),
         (good | {"steps": np.array(-1)}, "expected steps"),
-        (good | {"steps": np.array(1.5)}, "expected steps"),
+        (good | {"steps": np.array(1.5)}, "expected whole numbers in steps"),
         (good | {"steps": np.array([1])}, "expected steps"),
     ):
         changed = {key: value + 1 if key == "m.weight" else value for key, value in state.items()}
@@ -466,3 +468,55 @@ def test_torch_clips_alike(rng):
     assert clip_global_norm(grads, 0.5) == pytest.approx(norm, rel=1e-14)
     for tensor, grad in zip(tensors, grads.values(), strict=True):
         np.testing.assert_allclose(grad, tensor.grad.numpy(), rtol=1e-5)  # torch adds 1e-6 to the norm
+
+
+@makers
+@pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
+def test_a_gradient_that_is_no_number_is_said_and_changes_nothing(name, wrong, rng):
+    params, grads = some_params(rng)
+    optimizer = MAKERS[name](params, grads, weight_decay=0.1)
+    run(optimizer, rng, 2)
+    grads["bias"][-1] = wrong
+    state = {key: array.copy() for key, array in optimizer.state_dict().items()}
+    weights = {key: param.copy() for key, param in params.items()}
+    with pytest.raises(Diverged, match="at step 3 the gradient of bias is NaN or infinite.*a smaller lr"):
+        optimizer.step()
+    for key, param in params.items():
+        np.testing.assert_array_equal(param, weights[key])
+    for key, array in optimizer.state_dict().items():
+        np.testing.assert_array_equal(array, state[key])
+    assert isinstance(Diverged(), ArithmeticError) and training.Diverged is Diverged
+
+
+def test_learning_that_blows_up_is_said():
+    """Logistic regression whose steps are far too long."""
+    rng = np.random.default_rng(0)
+    layer, x, t = Linear(3, 2, rng), 1e3 * rng.normal(size=(4, 3, 5)), rng.integers(0, 2, (4, 5))
+    optimizer = SGD(layer.params, layer.grads, 1e38)
+    with pytest.raises(Diverged, match="at step 2 the gradient of weight"):
+        for _ in range(3):
+            layer.zero_grad()
+            with np.errstate(all="ignore"):
+                loss, da = softmax_cross_entropy(layer.forward(x), t)
+                layer.backward(da)
+            optimizer.step()
+    assert not math.isfinite(loss)
+
+
+@pytest.mark.parametrize("make", [SGD, Adagrad, RMSprop, Adam])
+def test_a_rate_that_single_precision_does_not_hold_is_refused(make):
+    single, double = ({"w": np.ones(2, kind)} for kind in (np.float32, np.float64))
+    with pytest.raises(ValueError, match=r"expected lr <= 3.40282e\+38 for float32, got 1e\+300"):
+        make(single, {"w": np.ones(2, np.float32)}, 1e300)
+    make(double, {"w": np.ones(2)}, 1e300)
+    optimizer = make(single, {"w": np.ones(2, np.float32)}, 0.1)
+    for rate, message in (
+        (1e300, "for float32"),
+        (math.nan, "lr >= 0"),
+        (-1.0, "lr >= 0"),
+        (None, "lr >= 0"),
+    ):
+        optimizer.lr = rate
+        with pytest.raises(ValueError, match=message):
+            optimizer.step()
+    assert optimizer.steps == 0 and (single["w"] == 1).all()

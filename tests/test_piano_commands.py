@@ -133,7 +133,8 @@ def test_compose(trained, tmp_path, capsys):
     assert piano("compose", weights, "--out", out, *arguments, "--no-wav") == 0
     assert "2 pieces of 2 bars" in capsys.readouterr().out
     assert sorted(path.name for path in out.iterdir()) == [
-        f"{k}{end}" for k in ("01", "02") for end in ("-attention.png", ".mid", ".png", ".txt")
+        *(f"{k}{end}" for k in ("01", "02") for end in ("-attention.png", ".mid", ".png", ".txt")),
+        "composed.json",
     ]
     score = read_midi(out / "01.mid")
     given = [(n.start, n.pitch) for n in make_piece(99).notes() if n.start < 2 * 1920]

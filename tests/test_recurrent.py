@@ -362,7 +362,7 @@ def test_other_bad_input_is_refused(kind, rng):
     layer.forward(x)
     with pytest.raises(ValueError, match=r"expected dstate h \(1, 5, 4\)"):
         layer.backward(np.zeros((T, H, B)), tuple(np.zeros((1, H, 1)) for _ in range(many)))
-    with pytest.raises(ValueError, match="H >= 1"):
+    with pytest.raises(ValueError, match="hidden_size >= 1"):
         make(kind, rng, H=0)
     with pytest.raises(ValueError, match="num_layers"):
         make(kind, rng, layers=0)

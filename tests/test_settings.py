@@ -199,6 +199,7 @@ ENDLESS = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9) or 'x'}]\n" for 
         ("x" * 900 + ": 3", "no setting 'xxx"),
         ("# " + "x" * 2**22, "of at most 4194304 bytes"),
         ("seed: !!python/object/apply:os.getcwd []", ""),
+        ('out: "a\\0b"', r"out: expected a path or null, got"),
         ("seed: !!binary AAAA", ""),
         ("seed: 2026-01-01", "seed: expected an integer >= 0, got 2026-01-01"),
         ("seed: ? x", ""),

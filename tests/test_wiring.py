@@ -55,24 +55,38 @@ def test_a_wiring_cannot_be_changed_by_accident():
     [
         ({"outputs": {"p": Outputs(1)}}, "a name of its own"),
         ({"blocks": {"a": Blocks(1), "q": Blocks(1)}, "feeds": {}}, "a name of its own"),
-        ({"inputs": {}, "feeds": {}}, "at least one unit"),
-        ({"outputs": {}, "feeds": {}}, "at least one unit"),
-        ({"inputs": {"p": 0, "q": 3}}, "at least one unit"),
-        ({"inputs": {"p": 2.5, "q": 3}}, "at least one unit"),
-        ({"blocks": {"a": Blocks(0), "b": Blocks(1)}}, "at least one unit"),
-        ({"blocks": {"a": Blocks(1, 0), "b": Blocks(1)}}, "at least one unit"),
-        ({"outputs": {"m": Outputs(-1)}}, "at least one unit"),
+        ({"inputs": {}, "feeds": {}}, "inputs and outputs"),
+        ({"outputs": {}, "feeds": {}}, "inputs and outputs"),
+        ({"inputs": {"p": 0, "q": 3}}, r"inputs\['p'\] >= 1, got 0"),
+        ({"inputs": {"p": 2.5, "q": 3}}, "inputs as name: number of units"),
+        ({"inputs": {"p": 2**31, "q": 3}}, "numbers in all groups"),
+        ({"blocks": {"a": 2}, "feeds": {}}, "blocks as name: Blocks"),
+        ({"outputs": {"m": 2}}, "outputs as name: Outputs"),
+        ({"feeds": {"a": "p"}}, "feeds as name: names of groups"),
+        ({"feeds": None}, "feeds to be a dict"),
         ({"feeds": {"z": ("p",)}}, r"group of blocks or outputs, got feeds\['z'\]"),
         ({"feeds": {"p": ("q",)}}, r"group of blocks or outputs, got feeds\['p'\]"),
         ({"feeds": {"a": ("z",)}}, r"group of inputs or blocks, got 'z' in feeds\['a'\]"),
         ({"feeds": {"a": ("m",)}}, r"group of inputs or blocks, got 'm' in feeds\['a'\]"),
-        (
-            {"blocks": {"a": Blocks(2, forget_bias=(1.0, 2.0, 3.0)), "b": Blocks(1)}},
-            "one bias or 2 in a, got 3",
-        ),
-        ({"blocks": {"a": Blocks(2, output_bias=(1.0,)), "b": Blocks(1)}}, "one bias or 2 in a, got 1"),
     ],
 )
 def test_what_cannot_be_wired_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         Wiring(**{**GOOD, **change})
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Blocks(0), "blocks >= 1, got 0"),
+        (lambda: Blocks(1, 0), "cells >= 1, got 0"),
+        (lambda: Blocks(1, cell_bias=None), "cell_bias to be True or False"),
+        (lambda: Outputs(-1), "units >= 1, got -1"),
+        (lambda: Blocks(2, forget_bias=(1.0, 2.0, 3.0)), "one forget_bias or 2, got 3"),
+        (lambda: Blocks(2, output_bias=(1.0,)), "one output_bias or 2, got 1"),
+        (lambda: Blocks(2, input_bias=(1.0, "2")), "input_bias to be a finite number, got '2'"),
+    ],
+)
+def test_groups_that_are_none_are_refused(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

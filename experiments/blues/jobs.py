@@ -18,6 +18,7 @@ from experiments.progress import Progress
 from experiments.run_folder import RunFolder
 from experiments.settings import expect_resumed
 from experiments.streams import say
+from scratchnet.messages import cut
 
 DRAWN = 4  # choruses in a picture, at most
 SAMPLED_SECONDS = 1200
@@ -188,8 +189,8 @@ def read_prime(config, pieces, rng):
     if config.prime is None:
         return composing.prime_from_piece(int(rng.choice(pieces.fresh)), 1, pieces.form)
     if config.prime.isdecimal():
-        if int(config.prime) > 4095:
-            raise UserError(f"--prime: expected a piece 0..4095 or a MIDI file, got {config.prime}")
+        if len(config.prime) > 9 or int(config.prime) > 4095:
+            raise UserError(f"--prime: expected a piece 0..4095 or a MIDI file, got {cut(config.prime)}")
         return composing.prime_from_piece(int(config.prime), config.prime_notes, pieces.form)
     if not Path(config.prime).is_file():
         raise UserError(

@@ -10,7 +10,7 @@ from scratchnet.checkpoint import expect_like, generator_state, set_generator
 from scratchnet.kalman import DecoupledKalman
 from scratchnet.losses import sigmoid_cross_entropy
 from scratchnet.messages import brief
-from scratchnet.optimizers import Adam, clip_global_norm
+from scratchnet.optimizers import Adam, Diverged, clip_global_norm
 
 WARM_UP = 10  # choruses that a network heard in one endless stream must hear again before it is itself
 
@@ -114,7 +114,8 @@ class BatchLearner(Learner):
         if not np.isfinite(loss):
             return loss  # nothing to be learned from it; the caller stops
         network.backward(da)
-        clip_global_norm(network.grads, self.recipe.clip)
+        if not np.isfinite(clip_global_norm(network.grads, self.recipe.clip)):
+            return np.nan
         self.adam.step()
         return loss
 
@@ -142,7 +143,11 @@ class OnlineLearner(Learner):
         total, seen, at, steps = 0.0, 0, 0, self.pieces.form.steps
         while at < len(x):
             stop = at + steps - at % steps
-            y, loss, _ = self.learn(x[at:stop], t[at:stop])
+            try:
+                y, loss, _ = self.learn(x[at:stop], t[at:stop])
+            except Diverged:
+                self.learned += count
+                return count, np.nan  # the caller stops
             total, seen, at = total + loss, seen + len(y), at + len(y)
             if np.abs(y[-1] - t[at - 1]).max() > self.gross_error:
                 self.network.reset()

@@ -41,7 +41,7 @@ def report(config: Report):
 @program.command()
 def load(config: Load):
     """Try how many listeners this machine serves at once: made-up ones, on this machine alone."""
-    from experiments.listen.load import run_load
+    from experiments.listen.jobs import run_load
 
     run_load(config)
 

@@ -24,8 +24,7 @@ def say(text=""):
 
 def run_serve(config):
     """`serve`."""
-    for package in ("flask", "waitress"):  # before anything is copied
-        import_extra(package, "listen")
+    expect_packages()  # before anything is copied
     from experiments.listen import server
 
     study, kinds, seconds = prepare(config, say)
@@ -51,6 +50,19 @@ def run_serve(config):
         began, finished, answers = study.counts()
         say(f"\n{plural(began, 'listener')}, {finished} finished, {plural(answers, 'answer')}")
         say(f"Results: python -m experiments.listen report {study.path.parent}")
+
+
+def run_load(config):
+    """`load`."""
+    expect_packages()
+    from experiments.listen.load import try_load
+
+    try_load(config, say)
+
+
+def expect_packages():
+    for package in ("flask", "waitress"):
+        import_extra(package, "listen")
 
 
 def address(host, port):

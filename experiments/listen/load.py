@@ -26,8 +26,14 @@ ALONE = 5  # listeners, one after the other
 LONG = 1.0  # seconds for a page
 
 
-def run_load(config, say=print):
-    """`load`."""
+def try_load(config, say):
+    """Print how long pages took, and whether anything was lost.
+
+    Raises
+    ------
+    UserError
+        If so many connections cannot be had, or the server does not start.
+    """
     others = {name: getattr(config, name) for name in ("waiting", "halves", "untaken")}
     wanted = config.listeners + sum(others.values()) + 100
     if open_files(wanted) < wanted:
@@ -81,7 +87,7 @@ def start(run, out, errors):
     for line in server.stdout:
         if found := re.search(r"Listen: http\S+:(\d+)/", line):
             return server, int(found[1])
-    raise RuntimeError(f"the server did not start: {server.wait()}")
+    raise UserError(f"the server did not start (exit status {server.wait()})")
 
 
 def stored_answers(study):

@@ -9,7 +9,8 @@ from experiments.listen.analysis import Kind
 from experiments.listen.sound import take_in
 from experiments.listen.storage import NAME, Study
 from experiments.progress import Progress
-from experiments.samples import read_runs, shortened
+from experiments.samples import read_runs
+from scratchnet.messages import cut
 
 AUDIO = "audio"
 MOST_NAME = 80  # characters of the names of runs, in the name of a folder
@@ -81,7 +82,7 @@ def refuse_others(out, had, samples, heard):
     given = {(h.digest, s.source, s.primed) for s, h in zip(samples, heard, strict=True)}
     if given == had:
         return
-    before, now = (shortened(", ".join(sorted({source for _, source, _ in rows}))) for rows in (had, given))
+    before, now = (cut(", ".join(sorted({source for _, source, _ in rows}))) for rows in (had, given))
     if before != now:
         what = f"plays {before}, and the runs given have {now}"
     else:

@@ -133,7 +133,7 @@ async def disturb(port, waiting, halves, untaken, stop):
 async def hold(port, first, drip, stop, takes=True):
     """One connection after the other: `first`, then `drip` each SECOND until the server closes it."""
     loop = asyncio.get_running_loop()
-    while not stop.is_set():
+    while not await is_set(stop, 0.01):
         with socket.socket() as connection, contextlib.suppress(OSError):
             connection.setblocking(False)
             if not takes:

@@ -5,17 +5,18 @@ piece ten times has to be seen.
 """
 
 import os
+import warnings
 from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
 from encoders.abc_collection import read_collection
-from encoders.midi import MidiError, read_midi
+from encoders.midi import MidiError, MidiWarning, read_midi
+from encoders.midi_collection import SUFFIXES as MIDI_SUFFIXES
 from experiments.errors import UserError
 from experiments.progress import Progress
 from experiments.samples import LIST, refuse_runs_below
 
-MIDI_SUFFIXES = (".mid", ".midi")
 SUFFIXES = (*MIDI_SUFFIXES, ".abc")
 MOST_NOTES, MOST_BARS = 200_000, 20_000  # of a piece: far beyond music, and measured in a second
 
@@ -25,14 +26,16 @@ class Pieces(NamedTuple):
 
     scores : list of Score
     dropped : list of (where, why), both str
+    mended : list of (file, what), both str: what was damaged in files of which the rest is there
     """
 
     scores: list
     dropped: list
+    mended: list
 
 
 def read_pieces(path, quiet=False):
-    """All pieces in a folder, at any depth: MIDI files (.mid, .midi), and the tunes in ABC files (.abc).
+    """All pieces in a folder, at any depth: MIDI files, and the tunes in ABC files (.abc).
 
     A MIDI file that sounds like a tune of an ABC file beside it is that tune, and counted once.
 
@@ -56,7 +59,7 @@ def read_pieces(path, quiet=False):
 
 def read_files(files, path, quiet, dropped):
     """Pieces of these files, found in `path`; a UserError if there are none."""
-    scores, tunes = [], {}
+    scores, mended, tunes = [], [], {}
     midi = [file for file in files if file.suffix.lower() in MIDI_SUFFIXES]
     collection = read_collection([file for file in files if file not in set(midi)])
     dropped += [
@@ -75,7 +78,9 @@ def read_files(files, path, quiet, dropped):
             try:
                 if not file.is_file():
                     raise ValueError("not a file")
-                score = _checked(read_midi(file))
+                with warnings.catch_warnings(record=True) as damages:
+                    warnings.simplefilter("always", MidiWarning)
+                    score = _checked(read_midi(file))
             except MidiError as error:
                 dropped.append((str(file), str(error).removeprefix(f"cannot read {file} as MIDI: ")))
             except OSError as error:
@@ -83,6 +88,7 @@ def read_files(files, path, quiet, dropped):
             except ValueError as error:
                 dropped.append((str(file), str(error)))
             else:
+                mended += [(str(file), str(w.message).removeprefix(f"{file}: ")) for w in damages]
                 beside = tunes.get(file.parent, {})
                 if beside and beside[_notes(score)] > 0:
                     beside[_notes(score)] -= 1
@@ -91,8 +97,8 @@ def read_files(files, path, quiet, dropped):
             bar.update(1)
     if not scores:
         reason = f"; {len(dropped)} left out, the first: {dropped[0][1]}" if dropped else ""
-        raise UserError(f"{path}: expected music (.mid, .midi, .abc), found none that can be read{reason}")
-    return Pieces(scores, dropped)
+        raise UserError(f"{path}: expected music (MIDI or .abc), found none that can be read{reason}")
+    return Pieces(scores, dropped, mended)
 
 
 def _notes(score):

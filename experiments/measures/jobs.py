@@ -6,10 +6,9 @@ from experiments.measures.figures import draw_overlap
 from experiments.measures.report import compare
 from experiments.measures.sources import read_reference, read_sets
 from experiments.measures.tables import as_text, markdown
+from experiments.midi_pieces import listed
 from experiments.run_folder import RunFolder
 from scratchnet.files import atomic_open
-
-SHOWN = 20  # dropped files that are printed; all are in metrics.json
 
 
 def say(text=""):
@@ -20,11 +19,12 @@ def run_compare(config):
     """`compare`."""
     reference = read_reference(config.reference, config.quiet)
     found = read_sets(config.sets, config.quiet)
-    dropped = [row for pieces in (reference, *found.values()) for row in pieces.dropped]
-    for where, why in dropped[:SHOWN]:
-        say(f"left out: {where}: {why}")
-    if len(dropped) > SHOWN:
-        say(f"left out: {len(dropped) - SHOWN} more")
+    read = (reference, *found.values())
+    dropped, mended = (
+        [row for pieces in read for row in getattr(pieces, kind)] for kind in ("dropped", "mended")
+    )
+    for line in listed("left out", dropped) + listed("mended", mended):
+        say(line)
     comparison = compare(
         {name: pieces.scores for name, pieces in found.items()},
         reference.scores,
@@ -38,7 +38,7 @@ def run_compare(config):
     run = RunFolder.create(config.out, "measures", config, config.overwrite)
     with atomic_open(run.path("tables.md")) as file:
         file.write(markdown(comparison))
-    run.write_metrics(comparison | {"dropped": dropped})
+    run.write_metrics(comparison | {"dropped": dropped, "mended": mended})
     draw_overlap(run.path("overlap.png"), comparison)
     say(as_text(comparison))
     say(f"The tables, metrics.json and the figure are in {run.folder}.")

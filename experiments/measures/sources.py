@@ -4,9 +4,10 @@ in the line of JSON that lies with what was composed later.
 
 from collections import Counter
 
+from experiments.compositions import NUMBERED
 from experiments.errors import UserError
 from experiments.measures.collection import SUFFIXES, music_files, read_files, read_pieces
-from experiments.samples import COMPOSED, HUMAN, by_people, is_primed, read_list, unique_names
+from experiments.samples import HUMAN, by_people, is_primed, read_list, unique_names
 
 
 def read_sets(paths, quiet=False):
@@ -77,7 +78,7 @@ def _composed_later(path):
     """What `compose` made in a run's folder, or in those of its networks: dict of kind -> files."""
     found = {}
     for folder in sorted([*path.glob("composed-*"), *path.glob("*/composed-*")]):
-        if COMPOSED.fullmatch(folder.name) and folder.is_dir() and (files := music_files(folder)):
+        if NUMBERED.fullmatch(folder.name) and folder.is_dir() and (files := music_files(folder)):
             name = folder.relative_to(path).as_posix()
             found[f"{name} primed" if is_primed(folder) else name] = files
     return found
