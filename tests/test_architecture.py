@@ -66,6 +66,15 @@ def test_encoders_know_nothing_of_networks(path):
     assert {".".join(name.split(".")[:2]) for name in used} <= neutral
 
 
+@pytest.mark.parametrize("path", modules("encoders"), ids=where)
+def test_encoders_do_not_know_what_their_folder_is_called(path):
+    """An installation has them as scratchnet.encoders, for a folder `encoders` may be somebody else's."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    named = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level}
+    named |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    assert not {name for name in named if name.partition(".")[0] == "encoders"}, "from .module import name"
+
+
 BLOCKED_IMPORTS = """
 import importlib, sys
 
