@@ -162,3 +162,12 @@ def test_random_numbers_come_only_from_a_generator(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("np.random", "numpy.random"):
             assert node.attr in ("Generator", "default_rng", "SeedSequence", "PCG64"), f"line {node.lineno}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").glob("test_*.py")), ids=where)
+def test_examples_are_drawn_as_the_profile_says(path):
+    """Else a search for new ones would not search, or the same tests would not say the same."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "settings":
+            named = {keyword.arg for keyword in node.keywords}
+            assert not named & {"derandomize", "database", "deadline"}, f"line {node.lineno}"
