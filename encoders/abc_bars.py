@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from encoders.abc_events import (
+from .abc_events import (
     BOTH,
     DOUBLE,
     END,

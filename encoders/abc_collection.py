@@ -4,9 +4,10 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from encoders.abc_events import AbcError
-from encoders.abc_notation import Tune, file_header, read_tune, split_tunes
 from scratchnet.files import is_regular
+
+from .abc_events import AbcError
+from .abc_notation import Tune, file_header, read_tune, split_tunes
 
 MOST_BYTES = 50_000_000  # of a file; the largest collections are some ten million
 MOST_CHARACTERS = 100_000  # of a tune

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
-from encoders.score import MAJOR_KEYS, MINOR_KEYS
+from .score import MAJOR_KEYS, MINOR_KEYS
 
 FIFTHS = "FCGDAEB"  # the order in which sharps come; flats come from the other end
 # How many sharps a mode has more than the major key on the same tonic, by its first three letters.

@@ -8,9 +8,9 @@ Source: the ABC music standard 2.1, section 4.
 
 from fractions import Fraction
 
-from encoders.abc_events import WHOLE, Problem, Sound, exact
-from encoders.abc_keys import ACCIDENTALS
-from encoders.abc_scanner import STEPS, TOKEN, parse_length, parse_note
+from .abc_events import WHOLE, Problem, Sound, exact
+from .abc_keys import ACCIDENTALS
+from .abc_scanner import STEPS, TOKEN, parse_length, parse_note
 
 MIDDLE_C = 60
 NORMAL = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}  # the time of how many notes a tuplet takes, if nothing is said

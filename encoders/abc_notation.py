@@ -22,11 +22,11 @@ from fractions import Fraction
 from itertools import pairwise
 from math import lcm
 
-from encoders.abc_bars import bars_of, unfold
-from encoders.abc_events import WHOLE, AbcError, Change, Problem, Sound
-from encoders.abc_reader import Reader
-from encoders.abc_writer import write_tune
-from encoders.score import Note, Score, Track
+from .abc_bars import bars_of, unfold
+from .abc_events import WHOLE, AbcError, Change, Problem, Sound
+from .abc_reader import Reader
+from .abc_writer import write_tune
+from .score import Note, Score, Track
 
 __all__ = ["AbcError", "Problem", "Tune", "file_header", "read_tune", "split_tunes", "validate", "write_tune"]
 

@@ -8,10 +8,10 @@ Source: the ABC music standard 2.1, sections 3 and 4.
 
 from fractions import Fraction
 
-from encoders.abc_events import BOTH, DOUBLE, END, MARK, PLAIN, START, BarLine, Change, Problem, Sound
-from encoders.abc_keys import default_unit, parse_key, parse_meter, parse_tempo, parse_unit
-from encoders.abc_music import Music
-from encoders.abc_scanner import Token, scan, scan_music
+from .abc_events import BOTH, DOUBLE, END, MARK, PLAIN, START, BarLine, Change, Problem, Sound
+from .abc_keys import default_unit, parse_key, parse_meter, parse_tempo, parse_unit
+from .abc_music import Music
+from .abc_scanner import Token, scan, scan_music
 
 MESSAGES = {
     "microtone": "expected semitones, got an accidental of less",

@@ -6,9 +6,9 @@ accidentals stay where they were, only spelled anew: =c in A becomes _e in C.
 
 import re
 
-from encoders.abc_keys import ACCIDENTALS, FIFTHS, parse_key, parse_meter, parse_unit
-from encoders.abc_scanner import BODY_FIELDS, TOKEN, is_chord
-from encoders.score import MAJOR_KEYS, MINOR_KEYS
+from .abc_keys import ACCIDENTALS, FIFTHS, parse_key, parse_meter, parse_unit
+from .abc_scanner import BODY_FIELDS, TOKEN, is_chord
+from .score import MAJOR_KEYS, MINOR_KEYS
 
 LETTERS = "CDEFGAB"
 SIGNS = {value: sign for sign, value in ACCIDENTALS.items()}

