@@ -13,7 +13,7 @@ import numpy as np
 from experiments.piano.runs import held_out
 from experiments.token_jobs import best_ngram, spread
 from scratchnet.batches import IGNORED
-from scratchnet.metrics import class_scores
+from scratchnet.metrics import class_scores, perplexity
 from scratchnet.ngrams import WittenBell
 
 ORDER = 6  # the longest context of the n-grams
@@ -47,7 +47,7 @@ def judge(network, corpus, part):
         "precision": scores.macro_precision,
         "recall": scores.macro_recall,
         "f1": scores.f1_of_means,
-        "note_perplexity": math.exp(total / notes_in(corpus.encoder, targets)),
+        "note_perplexity": perplexity(total / notes_in(corpus.encoder, targets)),
     }
 
 
