@@ -84,6 +84,14 @@ def exact(length):
     return length.numerator if length.denominator == 1 else length
 
 
+class Part(NamedTuple):
+    """Where a part begins: P:A in the body of a tune whose header says in which order its parts sound."""
+
+    name: str
+    line: int
+    column: int
+
+
 @dataclass(frozen=True, slots=True)
 class Bar:
     """What stands between two bar lines.

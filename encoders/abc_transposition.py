@@ -7,7 +7,8 @@ accidentals stay where they were, only spelled anew: =c in A becomes _e in C.
 import re
 
 from encoders.abc_keys import ACCIDENTALS, FIFTHS, parse_key, parse_meter, parse_unit
-from encoders.abc_scanner import BODY_FIELDS, TOKEN, is_chord
+from encoders.abc_lines import field_of
+from encoders.abc_scanner import TOKEN, is_chord
 from encoders.score import MAJOR_KEYS, MINOR_KEYS
 
 LETTERS = "CDEFGAB"
@@ -15,7 +16,6 @@ SIGNS = {value: sign for sign, value in ACCIDENTALS.items()}
 
 _KEY = re.compile(r"(\s*)([A-G][#b]?)(.*)", re.DOTALL)
 _CHORD = re.compile(r"([A-G][#b]?)((?:maj|min|dim|aug|sus|add|m|M|[0-9+-])*)(?:/([A-G][#b]?))?")
-_FIELD = re.compile(r"([A-Za-z+]):(.*)", re.DOTALL)
 
 
 def transpose_tune(text, semitones):
@@ -59,11 +59,11 @@ class _Transposer:
         return "\n".join(map(self.line, self.lines))
 
     def line(self, line):
-        field = None if line.startswith("%%") else _FIELD.match(line)
+        field = None if line.startswith("%%") else field_of(line, self.key is None)
         if line.startswith("%%"):
             return line
-        if field and (self.key is None or field[1] in BODY_FIELDS):
-            return f"{field[1]}:{self.field(*field.groups())}"
+        if field:
+            return f"{field[0]}:{self.field(*field)}"
         return line if self.key is None else self.music(line)
 
     def field(self, letter, value):
