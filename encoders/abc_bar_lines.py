@@ -40,7 +40,7 @@ class BarLines(Music):
         if kind is not MARK:
             if self.left or self.broken_at:
                 at = self.broken_at or self.tuplet_at
-                self.problem(at, "a tuplet or a broken rhythm goes on over a bar line", "warning")
+                self.odd(at, "a tuplet or a broken rhythm goes on over a bar line")
             self.accidentals = {}
             if not self.broken_at:
                 self.last = None
@@ -48,7 +48,7 @@ class BarLines(Music):
         if numbers and not endings:
             self.problem(token, f"expected numbers of endings, got {numbers!r:.40}")
         if kind is START and self.open is not None and self.latest > self.open:
-            self.problem(token, "a repeat without an end, taken to end where the next one begins", "warning")
+            self.lost(token, "a repeat without an end, taken to end where the next one begins")
             kind, times = BOTH, 2
         if kind in (END, BOTH, START) or endings:
             self.open = len(self.events) if kind in (START, BOTH) and not endings else None
@@ -60,14 +60,14 @@ class BarLines(Music):
         after_bar = type(before) is BarLine and not before.endings
         if token.text == ":" and after_bar:
             kind = BOTH if before.kind in (END, BOTH) else START
-            self.problem(token, "a colon apart from its bar line", "warning")
+            self.odd(token, "a colon apart from its bar line")
             del self.events[-1]
             self.bar_line(token, kind, before.times, "")
         elif token.text == ":":
             self.take_colon()
             self.colon = token, len(self.events)
         elif token.text in "123456789" and after_bar:
-            self.problem(token, "the number of an ending apart from its bar line", "warning")
+            self.odd(token, "the number of an ending apart from its bar line")
             self.on_ending(token._replace(text="[" + token.text))
         else:
             self.problem(token, f"expected music, got {token.text!r}")
@@ -88,7 +88,7 @@ class BarLines(Music):
             self.long_overlay = True
             return
         self.close_chord("expected the end of a chord before an overlay")
-        self.once(token, "an overlay '&' is left out")
+        self.lost_once(token, "an overlay '&' is left out")
         self.left, self.broken_at = 0, None
         self.overlaid = inf if self.long_overlay else len(token.text)
 

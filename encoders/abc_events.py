@@ -1,12 +1,17 @@
 """What a tune in ABC notation consists of, once it is read: sounds, bar lines, changes; and what is wrong."""
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
 # Lengths are counted in such parts of a whole note, so that nearly all are ints; those that are not, a
 # septuplet of thirds for instance, are Fractions. Both add up exactly.
 WHOLE = 2**9 * 3**2 * 5 * 7
+FINE = 10_000  # the largest denominator of such Fractions
+
+_NAMES = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[-+]?\d[\d,./]*")
 
 # A bar line's meaning, apart from where it stands.
 PLAIN, DOUBLE, START, END, BOTH, MARK = "plain", "double", "start", "end", "both", "mark"
@@ -30,15 +35,25 @@ class AbcError(ValueError):
 
 
 class Problem(NamedTuple):
-    """Something wrong in a tune. An "error" cannot be played as it is written, a "warning" can."""
+    """Something wrong in a tune. An "error" is against the notation; a "warning" is bad style, or bad luck.
+
+    `unheard` says that what sounds is not what is written: something was left out, or changed.
+    """
 
     line: int
     column: int
     message: str
     severity: str = "error"
+    unheard: bool = True
 
     def __str__(self):
         return f"line {self.line}, column {self.column}: {self.severity}: {self.message}"
+
+
+@lru_cache(maxsize=4096)
+def kind_of(message):
+    """A message but for its names and numbers, the same for all of a kind."""
+    return _NAMES.sub("..", message)
 
 
 class Sound(NamedTuple):
@@ -80,8 +95,10 @@ class Change(NamedTuple):
 
 
 def exact(length):
-    """The Fraction as an int, if it is one."""
-    return length.numerator if length.denominator == 1 else length
+    """The Fraction as an int, if it is one; rounded, if it is so fine that sums of such would be slow."""
+    if length.denominator == 1:
+        return length.numerator
+    return length if length.denominator <= FINE else max(1, round(length))
 
 
 class Part(NamedTuple):

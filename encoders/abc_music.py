@@ -39,16 +39,27 @@ class Music:
         self.known = {}  # notes by their text: what they are with this unit length
         self.said = set()
 
-    def once(self, token, message, severity="warning"):
-        """Note down what would be said many times of one tune."""
+    def problem(self, token, message):
+        """Note down an error."""
+        self._note(token, message, "error", True)
+
+    def lost(self, token, message):
+        """Note down that something is left out or changed."""
+        self._note(token, message, "warning", True)
+
+    def lost_once(self, token, message):
+        """The same where it would be said many times of one tune."""
         if message not in self.said:
             self.said.add(message)
-            self.problem(token, message, severity)
+            self.lost(token, message)
 
-    def problem(self, token, message, severity="error"):
-        """Note down something wrong."""
+    def odd(self, token, message):
+        """Note down what is not as it should be, yet sounds as it is meant."""
+        self._note(token, message, "warning", False)
+
+    def _note(self, token, *problem):
         if len(self.problems) < MOST_PROBLEMS:
-            self.problems.append(Problem(token.line, token.column, message, severity))
+            self.problems.append(Problem(token.line, token.column, *problem))
 
     def pitch(self, letter, octave, sign):
         """The MIDI number of a note, by its own accidental, one before it in the bar, or the key.
@@ -79,7 +90,7 @@ class Music:
             self.known[text] = note = (*note, exact(length * self.unit * WHOLE))
         letter, octave, sign, length = note
         if " " in text or "\t" in text:
-            self.once(token, "a blank within a note, which is read as if there were none")
+            self.lost_once(token, "a blank within a note, which is read as if there were none")
         pitch = self.pitch(letter, octave, sign)
         if not 0 <= pitch <= 127:
             self.problem(
@@ -97,7 +108,7 @@ class Music:
 
     def on_microtone(self, token):
         """A note with an accidental of no whole number of semitones, ^/c; a half is rounded to none."""
-        self.problem(token, f"a micro-tone, {token.text!r}, is rounded to a semitone", "warning")
+        self.lost(token, f"a micro-tone, {token.text!r}, is rounded to a semitone")
         self.on_note(token)
 
     def on_grace(self, token):
@@ -112,13 +123,13 @@ class Music:
     def on_rest(self, token):
         length = self.length(token, token.text[1:])
         if self.chord is not None:
-            self.problem(token, "expected notes in a chord, got a rest", "warning")
+            self.lost(token, "expected notes in a chord, got a rest")
         elif token.text[0] in "ZX":  # whole bars
             meter = self.meter or (4, 4)
             if length.denominator > 1:
                 self.problem(token, f"expected a whole number of bars, got {token.text!r}")
             elif not self.meter:
-                self.problem(token, "a rest of bars without a meter: 4/4 is taken", "warning")
+                self.lost(token, "a rest of bars without a meter: 4/4 is taken")
             self.sound(token, [], exact(length * WHOLE * meter[0] / meter[1]), whole=True)
         else:
             self.sound(token, [], exact(length * self.unit * WHOLE))
@@ -145,9 +156,7 @@ class Music:
             return
         factor = self.length(token, token.text[1:])
         if len({length for _, length in notes}) > 1:
-            self.problem(
-                self.chord_at, "notes of unequal length in a chord: the first one's counts", "warning"
-            )
+            self.lost(self.chord_at, "notes of unequal length in a chord: the first one's counts")
         self.sound(self.chord_at, [note for note, _ in notes], exact(notes[0][1] * factor))
         if self.chord_ties:
             self.tie(token, self.chord_ties)
@@ -164,7 +173,7 @@ class Music:
             return
         pitches = tuple(sorted({pitch for _, _, pitch in notes if pitch is not None}))
         if self.tied and pitches and not any(place in self.tied for place, _, _ in notes):
-            self.problem(token, "a tie leads to another note", "warning")
+            self.odd(token, "a tie leads to another note")
         self.tied, self.notes = None, notes
         self.last = len(self.events)
         self.events.append(Sound(pitches, (), length, token.line, token.column, self.graces))
@@ -204,7 +213,7 @@ class Music:
         token, self.broken_at = self.broken_at, None
         before = self.events[self.last]
         if before.length != length:
-            self.problem(token, "a broken rhythm between unlike lengths, which stay as written", "warning")
+            self.lost(token, "a broken rhythm between unlike lengths, which stay as written")
             return length
         self.events[self.last] = before._replace(length=exact(length * self.broken[0]))
         return exact(length * self.broken[1])
@@ -214,5 +223,5 @@ class Music:
         compound = self.meter is not None and self.meter[0] % 3 == 0 and self.meter[0] > 3
         q = q or NORMAL.get(p, 3 if compound else 2)
         if self.left:
-            self.problem(token, "expected the end of a tuplet before the next one", "warning")
+            self.odd(token, "expected the end of a tuplet before the next one")
         self.tuplet, self.left, self.tuplet_at = Fraction(q, p), r or p, token

@@ -11,8 +11,8 @@
 Left out or changed, each with a problem that says so: voices beyond the first that sounds, overlays (&), text
 that is no music, micro-tones (rounded), jumps such as D.C. Passed over: ornaments, lyrics, typesetting.
 
-The way from text: abc_splitting.py finds the tunes of a file, abc_lines.py tells fields, music and text apart,
-abc_scanner.py makes tokens, abc_reader.py (with abc_bar_lines.py and abc_music.py below it) events
+The way from text: abc_splitting.py finds the tunes of a file, abc_lines.py tells fields, music and text
+apart, abc_scanner.py makes tokens, abc_reader.py (with abc_bar_lines.py and abc_music.py below it) events
 (abc_events.py: sounds, bar lines, changes), abc_bars.py measures bars and unfolds repeats, by abc_parts.py's
 order of parts; this file joins them. abc_writer.py goes back.
 """
@@ -82,8 +82,8 @@ class Tune:
         Parameters
         ----------
         repeats : whether repeats and endings are played, or everything once as it is written
-        ticks_per_beat : ticks to a quarter note; None for the smallest multiple of 480 that is exact, or, if it
-            would be beyond MOST_TICKS, for so many that rounding cannot be heard
+        ticks_per_beat : ticks to a quarter note; None for the smallest multiple of 480 that is exact, or, if
+            that is beyond MOST_TICKS, for FINEST, to which lengths are rounded
         graces : whether grace notes are played; each takes the time of a 32nd from the note that it adorns,
             all together at most half of it
 
@@ -151,23 +151,21 @@ def read_tune(text, first_line=1, header=""):
 def _problems_of_the_whole(lines, reader, bars):
     """What is wrong, yet nowhere in particular; and bars."""
 
-    def warning(message, line=reader.first_line, column=1):
-        return Problem(line, column, message, "warning")
+    def warning(message, line=reader.first_line, column=1, unheard=False):
+        return Problem(line, column, message, "warning", unheard)
 
     if not lines[0].startswith("X:"):
         yield warning("expected X: and a number first")
     if "T" not in reader.fields:
         yield warning("expected a title, T:")
     if not _ticks(reader.events):
-        yield warning(
-            f"lengths that are no whole number of ticks are rounded to 1/{FINEST} of a quarter note"
-        )
+        yield warning(f"lengths are rounded to 1/{FINEST} of a quarter note", unheard=True)
     names = {event.name for event in reader.events if type(event) is Part}
     if names and reader.order:
         for name in sorted(set(reader.order) - names):
-            yield warning(f"part {name}, which the order P:{reader.order[:40]} asks for, is not there")
+            yield warning(f"the order of parts asks for {name!r}, which is not there", unheard=True)
         for name in sorted(names - set(reader.order)):
-            yield warning(f"part {name} is left out by the order P:{reader.order[:40]}")
+            yield warning(f"the order of parts leaves out {name!r}", unheard=True)
     for bar in bars:
         if not bar.fills:
             lengths = (Fraction(length, WHOLE) for length in (bar.expected, bar.length))
@@ -202,15 +200,17 @@ def validate(text, first_line=1):
 
 def _score(events, ticks_per_beat, graces):
     """A Score of events that are in the order in which they sound."""
-    now, exactly, notes, tied = 0, 0, [], {}
+    now, notes, tied, ticks = 0, [], {}, {}
     changes = {"key": {}, "meter": {0: (4, 4)}, "tempo": {0: 120.0}}
     for event in events:
         if type(event) is Change:
             changes[event.name][now] = event.value
         elif type(event) is Sound:
-            exactly += event.length
-            end = max(now + 1, round(exactly * 4 * ticks_per_beat / WHOLE))
-            open_notes, length = {}, end - now
+            length = ticks.get(event.length)
+            if length is None:
+                exactly = Fraction(event.length * 4 * ticks_per_beat, WHOLE)
+                length = ticks[event.length] = max(1, round(exactly))
+            open_notes, end = {}, now + length
             if graces and event.graces and not any(pitch in tied for pitch in event.pitches):
                 each = min(ticks_per_beat // 8, length // (2 * len(event.graces)))
                 for pitch in event.graces if event.pitches and each else ():

@@ -1,7 +1,7 @@
 """One tune, token by token: fields and voices here, bar lines in abc_bar_lines.py, notes in abc_music.py.
 
-Ornaments, slurs and lyrics do not change what is played here, nor do jumps such as D.C.; of several voices the
-first one that has notes is read.
+Ornaments, slurs and lyrics do not change what is played here, nor do jumps such as D.C.; of several voices
+the first one that has notes is read.
 
 Source: the ABC music standard 2.1, sections 3, 4 and 7.
 """
@@ -10,7 +10,7 @@ import re
 from fractions import Fraction
 
 from encoders.abc_bar_lines import BarLines
-from encoders.abc_events import Change, Part, Problem
+from encoders.abc_events import Change, Part
 from encoders.abc_keys import default_unit, parse_key, parse_meter, parse_shift, parse_tempo, parse_unit
 from encoders.abc_lines import scan
 from encoders.abc_parts import parse_order
@@ -86,8 +86,7 @@ class Reader(BarLines):
 
     def on_glued(self, token):
         """A field in the middle of music, without its brackets."""
-        self.problem(token, f"expected a field on a line of its own or in brackets, got {token.text[:12]!r}",
-                     "warning")  # fmt: skip
+        self.odd(token, f"expected a field on a line of its own or in brackets, got {token.text[:12]!r}")
         self.field(token, token.text[0], token.text[2:])
 
     def field(self, token, letter, value):
@@ -109,7 +108,7 @@ class Reader(BarLines):
         if self.key is not None:
             self.named, self.heard = True, name == self.voice
             if not self.heard:
-                self.once(token, f"expected one voice, got another: {name[:20]!r}")
+                self.lost_once(token, f"expected one voice, got another: {name[:20]!r}")
 
     def part(self, token, value):
         """A field P:, in the header the order of the parts, in the body the beginning of one."""
@@ -121,7 +120,7 @@ class Reader(BarLines):
             try:
                 self.order = parse_order(value)
             except ValueError as error:
-                self.problem(token, str(error), "warning")
+                self.lost(token, str(error))
 
     def set(self, token, letter, value):
         """Key, unit length, meter or tempo."""
@@ -144,7 +143,7 @@ class Reader(BarLines):
         except ValueError as error:
             first, _, rest = value.partition(" ")
             if body and rest and letter in "KLM" and self.understands(letter, first):
-                self.problem(token, f"music on the line of the field {letter}:", "warning")
+                self.odd(token, f"music on the line of the field {letter}:")
                 self.set(token, letter, first)
                 for piece in scan_music(rest, token.line, token.column + 3 + len(first)):
                     handler = getattr(self, f"on_{piece.kind}", None)
@@ -163,7 +162,7 @@ class Reader(BarLines):
             if self.key is not None and len(value.split()) > 1:
                 raise  # music may stand behind it
             key = parse_key(value, liberal=True)
-            self.problem(token, f"{error}; read as {key.tonic}, {key.name}", "warning")
+            self.lost(token, f"{error}: read as {key.name!r}")
             return key
 
     @staticmethod
@@ -211,19 +210,19 @@ class Reader(BarLines):
 
     def jump(self, token, text):
         if _JUMP.match(text):
-            self.problem(token, f"a jump that is not played: {token.text[:40]}", "warning")
+            self.lost(token, f"a jump that is not played: {token.text[:40]!r}")
 
     def on_words(self, token):
         self.problem(token, f"expected music, got words, which are left out: {token.text.strip()[:40]!r}")
 
     def on_prose(self, token):
-        self.problem(token, f"text after an empty line is left out: {token.text.strip()[:40]!r}", "warning")
+        self.lost(token, f"text after an empty line is left out: {token.text.strip()[:40]!r}")
 
     def on_stray(self, token):
         self.problem(token, "expected a field such as 'T:' in the header, got text")
 
     def on_gap(self, token):
-        self.problem(token, "music after an empty line, which ends a tune, is read all the same", "warning")
+        self.lost(token, "music after an empty line, which ends a tune, is read all the same")
 
     def on_slur(self, token):
         self.slurs += 1
@@ -252,7 +251,7 @@ class Reader(BarLines):
             self.problem(self.tuplet_at, "expected more notes in a tuplet")
         self.take_colon()
         if self.slurs:
-            self.problems.append(Problem(self.line, 1, "a slur without an end", "warning"))
+            self.odd(Token("end", "", self.line, 1), "a slur without an end")
 
 
 def parts_of(token):

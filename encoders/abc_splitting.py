@@ -1,9 +1,10 @@
-"""The tunes of an ABC file: where each begins and ends, in files of all kinds.
+"""The text of an ABC file, and its tunes: where each begins and ends, in files of all kinds.
 
 Source: the ABC music standard 2.1, section 2.
 """
 
 import re
+from itertools import pairwise
 
 from encoders.abc_lines import text_blocks
 
@@ -32,10 +33,8 @@ def split_tunes(text):
     """
     lines = lines_of(text)
     begins = _begins(lines) or _begins_without_numbers(lines)
-    ends = [*begins[1:], len(lines)]
-    return [
-        (begin + 1, "\n".join(lines[begin:end]).rstrip()) for begin, end in zip(begins, ends, strict=True)
-    ]
+    borders = pairwise([*begins, len(lines)])
+    return [(begin + 1, "\n".join(lines[begin:end]).rstrip()) for begin, end in borders]
 
 
 def file_header(text):
@@ -54,7 +53,7 @@ def _begins(lines):
 
 
 def _begins_without_numbers(lines):
-    """The places where blocks of lines begin that have a key; blocks without one go on with the tune before."""
+    """The places of blocks of lines that have a key; blocks without one go on with the tune before."""
     found, begin = [], 0
     for place, line in enumerate([*lines, ""]):
         if not line.strip():
@@ -63,3 +62,25 @@ def _begins_without_numbers(lines):
                 found.append(begin)
             begin = place + 1
     return found
+
+
+def decode(content):
+    """Text of the bytes of a file: UTF-8 or, where it is no such, Latin-1, the encoding of old ABC files.
+
+    Raises
+    ------
+    ValueError
+        If it is no text.
+    """
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encoding = "utf-16"
+    else:
+        if b"\0" in content:
+            raise ValueError("not a text file")
+        encoding = "utf-8-sig"
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError:
+        if encoding == "utf-16":
+            raise ValueError("not a text file") from None
+        return content.decode("latin-1")
