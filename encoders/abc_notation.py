@@ -49,6 +49,7 @@ class Tune:
     problems : tuple of Problem, by line and column
     chord_symbols : tuple of (index of the event above which it stands, str)
     order : str, a letter for each part that sounds, or None
+    header : str, fields M: and L: of its file
     """
 
     text: str
@@ -59,6 +60,7 @@ class Tune:
     chord_symbols: tuple
     first_line: int = 1
     order: str | None = None
+    header: str = ""
 
     @property
     def title(self):
@@ -145,6 +147,7 @@ def read_tune(text, first_line=1, header=""):
         tuple(reader.chord_symbols),
         first_line,
         reader.order,
+        "\n".join(line for line in lines_of(header) if line[:2] in ("M:", "L:")),
     )
 
 

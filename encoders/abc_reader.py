@@ -230,7 +230,7 @@ class Reader(BarLines):
     def on_unslur(self, token):
         self.slurs -= 1
         if self.slurs < 0:
-            self.problem(token, "')' without a slur that it ends", "warning")
+            self.odd(token, "')' without a slur that it ends")
             self.slurs = 0
 
     def on_end(self, token):
