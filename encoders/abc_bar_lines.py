@@ -9,7 +9,7 @@ Source: the ABC music standard 2.1, sections 4.8 to 4.10 and 7.4.
 import re
 from math import inf
 
-from encoders.abc_events import BOTH, DOUBLE, END, MARK, PLAIN, START, BarLine
+from encoders.abc_events import BOTH, DOUBLE, END, MARK, PLAIN, START, BarLine, quoted
 from encoders.abc_music import Music
 
 _PIECES = re.compile(r"\[\|\]|\|\||\|\]|\[\||\|:+|:+\||:+|\||\[|\]")
@@ -46,7 +46,7 @@ class BarLines(Music):
                 self.last = None
         endings = endings_of(numbers)
         if numbers and not endings:
-            self.problem(token, f"expected numbers of endings, got {numbers!r:.40}")
+            self.problem(token, f"expected numbers of endings, got {quoted(numbers)}")
         if kind is START and self.open is not None and self.latest > self.open:
             self.lost(token, "a repeat without an end, taken to end where the next one begins")
             kind, times = BOTH, 2
@@ -70,7 +70,7 @@ class BarLines(Music):
             self.odd(token, "the number of an ending apart from its bar line")
             self.on_ending(token._replace(text="[" + token.text))
         else:
-            self.problem(token, f"expected music, got {token.text!r}")
+            self.problem(token, f"expected music, got {quoted(token.text)}")
 
     def take_colon(self):
         """Whether a colon stands apart just before; one that stood elsewhere is wrong."""

@@ -9,6 +9,7 @@ from typing import NamedTuple
 # Lengths are counted in such parts of a whole note, so that nearly all are ints; those that are not, a
 # septuplet of thirds for instance, are Fractions. Both add up exactly.
 WHOLE = 2**9 * 3**2 * 5 * 7
+SHOWN = 40  # characters of a text in a message
 FINE = 10_000  # the largest denominator of such Fractions
 
 _NAMES = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[-+]?\d[\d,./]*")
@@ -48,6 +49,12 @@ class Problem(NamedTuple):
 
     def __str__(self):
         return f"line {self.line}, column {self.column}: {self.severity}: {self.message}"
+
+
+def quoted(text):
+    """A text in quotation marks, cut to what a message bears."""
+    text = text.strip()
+    return repr(text if len(text) <= SHOWN else text[: SHOWN - 2] + "..")
 
 
 @lru_cache(maxsize=4096)

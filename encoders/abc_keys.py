@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
+from encoders.abc_events import quoted
 from encoders.score import MAJOR_KEYS, MINOR_KEYS
 
 FIFTHS = "FCGDAEB"  # the order in which sharps come; flats come from the other end
@@ -103,12 +104,12 @@ def parse_key(text, liberal=False):
     mode = mode if mode == "m" else mode.lower()[:3]
     known, international = mode in MODES or mode in ("", "exp"), letter in FIFTHS and sign in ("", "#", "b")
     if not found or not (known and international or liberal and (known or letter in FIFTHS)):
-        raise ValueError(f"expected a key like 'G', 'Em' or 'A Dorian', got {text.strip()!r:.60}")
+        raise ValueError(f"expected a key like 'G', 'Em' or 'A Dorian', got {quoted(text)}")
     letter, sign = letter.upper().replace("H", "B"), sign and ("#" if sign in ("#", "is") else "b")
     major = FIFTHS.index(letter) - 1 + {"#": 7, "b": -7, "": 0}[sign]
     sharps = 0 if mode == "exp" or not found["tonic"] else major + MODES.get(mode, 0)
     if not -7 <= sharps <= 7:
-        raise ValueError(f"expected a key with at most seven sharps or flats, got {text.strip()!r:.60}")
+        raise ValueError(f"expected a key with at most seven sharps or flats, got {quoted(text)}")
     accidentals = dict.fromkeys(FIFTHS[:sharps], 1) if sharps > 0 else dict.fromkeys(FIFTHS[7 + sharps :], -1)
     for sign_of, note in _EXTRA.findall(found["rest"]):
         accidentals[note.upper()] = ACCIDENTALS[sign_of]
@@ -138,7 +139,7 @@ def parse_meter(text):
     found = re.fullmatch(r"\(?([0-9]{1,3}(?:\s*\+\s*[0-9]{1,3})*)\)?\s*/\s*([0-9]{1,2})", text)
     numerator = found and sum(map(int, found[1].split("+")))
     if not found or not 1 <= numerator <= 255 or int(found[2]) not in (1, 2, 4, 8, 16, 32, 64):
-        raise ValueError(f"expected a meter like '6/8', 'C' or 'none', got {text!r}")
+        raise ValueError(f"expected a meter like '6/8', 'C' or 'none', got {quoted(text)}")
     return numerator, int(found[2])
 
 
@@ -153,7 +154,7 @@ def parse_unit(text):
     found = re.fullmatch(r"1(?:\s*/\s*([0-9]{1,3}))?", text.strip())
     length = int(found[1] or 1) if found else 0
     if length not in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512):
-        raise ValueError(f"expected a unit length like '1/8', got {text.strip()!r}")
+        raise ValueError(f"expected a unit length like '1/8', got {quoted(text)}")
     return Fraction(1, length)
 
 
@@ -185,5 +186,5 @@ def parse_tempo(text, unit):
         length = sum(Fraction(int(n), int(d)) for n, d in parts) if proper else Fraction(0)
     tempo = float(Fraction(found[1]) * length * 4) if found else 0.0
     if not 1 <= tempo <= 10000:
-        raise ValueError(f"expected a tempo like '1/4=120', got {text.strip()!r}")
+        raise ValueError(f"expected a tempo like '1/4=120', got {quoted(text)}")
     return tempo

@@ -8,7 +8,7 @@ Source: the ABC music standard 2.1, section 4.
 
 from fractions import Fraction
 
-from encoders.abc_events import WHOLE, Problem, Sound, exact
+from encoders.abc_events import WHOLE, Problem, Sound, exact, quoted
 from encoders.abc_keys import ACCIDENTALS
 from encoders.abc_scanner import STEPS, TOKEN, parse_length, parse_note
 
@@ -94,7 +94,7 @@ class Music:
         pitch = self.pitch(letter, octave, sign)
         if not 0 <= pitch <= 127:
             self.problem(
-                token, f"expected a note between MIDI 0 and 127, got {text!r}, {pitch}; a rest is read"
+                token, f"expected a note between MIDI 0 and 127, got {quoted(text)}, {pitch}; a rest is read"
             )
             pitch = None
         return ((letter, octave), self.alter, pitch), length
@@ -108,7 +108,7 @@ class Music:
 
     def on_microtone(self, token):
         """A note with an accidental of no whole number of semitones, ^/c; a half is rounded to none."""
-        self.lost(token, f"a micro-tone, {token.text!r}, is rounded to a semitone")
+        self.lost(token, f"a micro-tone, {quoted(token.text)}, is rounded to a semitone")
         self.on_note(token)
 
     def on_grace(self, token):
@@ -127,7 +127,7 @@ class Music:
         elif token.text[0] in "ZX":  # whole bars
             meter = self.meter or (4, 4)
             if length.denominator > 1:
-                self.problem(token, f"expected a whole number of bars, got {token.text!r}")
+                self.problem(token, f"expected a whole number of bars, got {quoted(token.text)}")
             elif not self.meter:
                 self.lost(token, "a rest of bars without a meter: 4/4 is taken")
             self.sound(token, [], exact(length * WHOLE * meter[0] / meter[1]), whole=True)

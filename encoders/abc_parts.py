@@ -5,6 +5,8 @@ Source: the ABC music standard 2.1, section 3.1.9.
 
 import re
 
+from encoders.abc_events import quoted
+
 MOST_PARTS = 1000  # of an order, all repeats counted
 _SIGN = re.compile(r"([A-Za-z()])([0-9]{1,4})?|[.\s]+|(.)", re.DOTALL)
 
@@ -25,7 +27,7 @@ def parse_order(text):
     ValueError
         If it is no such order, or one of more than MOST_PARTS.
     """
-    wrong = ValueError(f"expected an order of parts like 'AAB' or '(AB)3', got {text!r:.60}")
+    wrong = ValueError(f"expected an order of parts like 'AAB' or '(AB)3', got {quoted(text)}")
     groups = [""]
     for sign, number, other in _SIGN.findall(text):
         if other or sign == "(" and number:
@@ -39,7 +41,7 @@ def parse_order(text):
             sign = groups.pop()
         times = int(number or 1)
         if len(groups[-1]) + len(sign) * times > MOST_PARTS:
-            raise ValueError(f"expected an order of at most {MOST_PARTS} parts, got {text!r:.60}")
+            raise ValueError(f"expected an order of at most {MOST_PARTS} parts, got {quoted(text)}")
         groups[-1] += sign * times
     if len(groups) > 1 or not groups[0]:
         raise wrong

@@ -10,7 +10,7 @@ import re
 from fractions import Fraction
 
 from encoders.abc_bar_lines import BarLines
-from encoders.abc_events import Change, Part
+from encoders.abc_events import Change, Part, quoted
 from encoders.abc_keys import default_unit, parse_key, parse_meter, parse_shift, parse_tempo, parse_unit
 from encoders.abc_lines import scan
 from encoders.abc_parts import parse_order
@@ -86,7 +86,7 @@ class Reader(BarLines):
 
     def on_glued(self, token):
         """A field in the middle of music, without its brackets."""
-        self.odd(token, f"expected a field on a line of its own or in brackets, got {token.text[:12]!r}")
+        self.odd(token, f"expected a field on a line of its own or in brackets, got {quoted(token.text)}")
         self.field(token, token.text[0], token.text[2:])
 
     def field(self, token, letter, value):
@@ -108,7 +108,7 @@ class Reader(BarLines):
         if self.key is not None:
             self.named, self.heard = True, name == self.voice
             if not self.heard:
-                self.lost_once(token, f"expected one voice, got another: {name[:20]!r}")
+                self.lost_once(token, f"expected one voice, got another: {quoted(name)}")
 
     def part(self, token, value):
         """A field P:, in the header the order of the parts, in the body the beginning of one."""
@@ -210,13 +210,13 @@ class Reader(BarLines):
 
     def jump(self, token, text):
         if _JUMP.match(text):
-            self.lost(token, f"a jump that is not played: {token.text[:40]!r}")
+            self.lost(token, f"a jump that is not played: {quoted(token.text)}")
 
     def on_words(self, token):
-        self.problem(token, f"expected music, got words, which are left out: {token.text.strip()[:40]!r}")
+        self.problem(token, f"expected music, got words, which are left out: {quoted(token.text)}")
 
     def on_prose(self, token):
-        self.lost(token, f"text after an empty line is left out: {token.text.strip()[:40]!r}")
+        self.lost(token, f"text after an empty line is left out: {quoted(token.text)}")
 
     def on_stray(self, token):
         self.problem(token, "expected a field such as 'T:' in the header, got text")

@@ -12,6 +12,8 @@ from functools import lru_cache
 from math import ceil
 from typing import NamedTuple
 
+from encoders.abc_events import quoted
+
 LENGTH = r"[0-9]{0,4}/{0,6}[0-9]{0,4}"
 _BLANK = r"(?:[ \t]+(?=[0-9/]))?"  # before a length, as folk-rnn writes it
 ORNAMENTS = ".~HIJKLMNOPQRSTUVWhijklmnopqrstuvw"  # of one letter, and those that U: may define
@@ -103,7 +105,7 @@ def parse_length(text):
     numerator, slashes, denominator = re.fullmatch(r"\s*([0-9]*)(/*)([0-9]*)", text).groups()
     below = 2 ** (len(slashes) - 1) * int(denominator) if denominator else 2 ** len(slashes)
     if int(numerator or 1) == 0 or below == 0:
-        return Fraction(1), f"expected a length like '2', '/2' or '3/4', got {text.strip()!r}"
+        return Fraction(1), f"expected a length like '2', '/2' or '3/4', got {quoted(text)}"
     return Fraction(int(numerator or 1), below), ""
 
 

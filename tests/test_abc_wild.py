@@ -1,4 +1,4 @@
-"""ABC as it is found in collections: text that is no music, bars of all shapes, voices, parts, odd lengths."""
+"""ABC as it is found in collections: text that is no music, bars of all shapes, voices, parts, lengths."""
 
 import pytest
 from abc_text import HEAD, messages, notes, pitches
