@@ -37,6 +37,7 @@ def scan(lines, first_line=1):
         "gap", before music that an empty line parts from the tune; "end", of a line of music.
     """
     header, gap, sounded = True, False, False
+    ornaments = set(DEFINED)
     blocks = text_blocks(lines)
     for place, line in enumerate(lines):
         number = first_line + place
@@ -49,12 +50,14 @@ def scan(lines, first_line=1):
         field = field_of(text, header)
         if field:
             header = header and field[0] != "K"
+            if field[0] == "U":
+                ornaments.update(field[1].strip()[:1])
             yield Token("line", text, number, 1)
         elif not text.strip():
             gap = gap or not (header or line.strip())
         elif header:
             yield Token("stray", text, number, 1)
-        elif is_prose(text, gap, sounded):
+        elif is_prose(text, gap, sounded, ornaments):
             yield Token("prose" if gap else "words", text, number, 1)
         else:
             if gap and sounded:
@@ -99,7 +102,7 @@ def text_blocks(lines):
     return inside
 
 
-def is_prose(line, gap, sounded):
+def is_prose(line, gap, sounded, ornaments=DEFINED):
     """Whether a line of a tune's body, without its comment, is text and no music.
 
     Parameters
@@ -107,12 +110,13 @@ def is_prose(line, gap, sounded):
     line : str
     gap : bool, whether an empty line stands before it
     sounded : bool, whether music stands before that
+    ornaments : set of letters that may stand before notes
     """
     if not gap and "|" in line:
         return False
     bare = _QUOTED.sub(" ", line)
     words = [word for word in bare.split() if any(map(str.isalpha, word))]
-    strange = sum(map(_is_strange, words))
+    strange = sum(_is_strange(word, ornaments) for word in words)
     if not gap:
         return strange >= 2 and 2 * strange > len(words)
     if "|" in bare:
@@ -120,13 +124,13 @@ def is_prose(line, gap, sounded):
     return strange > 0 or sounded and not _SIGNS.search(bare)
 
 
-def _is_strange(word):
+def _is_strange(word, ornaments):
     """Whether a word has letters that no music has."""
     place, ornament = 0, False
     while place < len(word):
         found = TOKEN.match(word, place)
         kind = found.lastgroup
-        if kind == "other" and found[0].isalpha() or kind == "ornament" and found[0] not in DEFINED:
+        if kind == "other" and found[0].isalpha() or kind == "ornament" and found[0] not in ornaments:
             return True
         ornament = kind == "ornament" and found[0].isalpha()
         place = found.end()

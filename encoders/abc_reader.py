@@ -106,7 +106,7 @@ class Reader(BarLines):
             self.own_shifts |= parse_shift(value)
             self.set_shift()
         if self.key is not None:
-            self.named, self.heard = True, name == self.voice
+            self.named, self.heard, self.overlaid = True, name == self.voice, 0
             if not self.heard:
                 self.lost_once(token, f"expected one voice, got another: {quoted(name)}")
 

@@ -75,6 +75,7 @@ def test_fields_in_the_body_are_no_music():
 def test_words_within_the_music():
     assert pitches("C D\nThis is what they sang\nE F") == [C, D, E, F]
     assert not read_tune(HEAD + "C D\nThis is what they sang\nE").valid
+    assert pitches("nC nD\nE", HEAD + "U:n = !tenuto!\n") == [C, D, E]
     assert not is_prose("kbB hc | mA", False, True) and is_prose("A2 lots of C", True, True) is not False
 
 
