@@ -91,7 +91,8 @@ class Collection(NamedTuple):
         ):
             if count:
                 lines.append(f"{count:6,} {word}")
-                lines += [f"{often:12,}  {kind}" for kind, often in kinds.most_common()]
+                ranked = sorted(kinds.items(), key=lambda row: (-row[1], row[0]))
+                lines += [f"{often:12,}  {kind}" for kind, often in ranked]
         return "\n".join(lines)
 
 

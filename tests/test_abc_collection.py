@@ -83,19 +83,19 @@ def test_what_is_not_heard_is_told_tune_by_tune_and_counted(tmp_path):
     (tmp_path / "b.abc").write_text("")
     collection = read_collection([tmp_path])
     assert told_of(collection) == [
-        ", line 16: expected one voice, got another: '2'",
+        ", line 15: expected one voice, got another: '2'",
         ", line 18: a jump that is not played: '!D.C.!'",
-        ", line 25: a micro-tone, '^/A', is rounded to a semitone (and 1 more)",
-        ", line 27: left out: expected a tune, found no notes",
-        ", line 38: expected the end of a chord before the bar line",
+        ", line 26: a micro-tone, '^/A', is rounded to a semitone (and 1 more)",
+        ", line 28: left out: expected a tune, found no notes",
+        ", line 40: expected the end of a chord before the bar line",
         ": left out: empty",
     ]
     assert collection.table() == (
         "     4 tunes kept\n"
         "     3 of them not as they are written\n"
-        "           1  expected one voice, got another: ..\n"
         "           1  a jump that is not played: ..\n"
         "           1  a micro-tone, .., is rounded to a semitone\n"
+        "           1  expected one voice, got another: ..\n"
         "           1  expected the end of a chord before the bar line\n"
         "     2 tunes or files dropped\n"
         "           1  empty\n"
@@ -160,8 +160,8 @@ def test_several_processes_and_one_that_dies(tmp_path):
     collection = read_collection([path], dies, workers=1)
     assert len(collection.kept) == 130
     assert [(row.line, row.reason) for row in collection.dropped] == [
-        (7 * 70 + 1, "its process died (exit code 3)"),
-        (7 * 131 - 1 + 1, "expected a header that ends with a key, K:, found none"),
+        (8 * 70 + 1, "its process died (exit code 3)"),
+        (8 * 131, "expected a header that ends with a key, K:, found none"),
     ]
     assert collection.kept[-1].tune == "refused"
 

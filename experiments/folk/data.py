@@ -157,6 +157,8 @@ def read(paths, quiet=False):
 
         def progress(done, total):
             nonlocal bar, before
+            if bar is None and done == total:  # all in the first chunk
+                return
             bar = bar or stack.enter_context(Progress(total, "reading", "tune", quiet))
             bar.update(done - before)
             before = done
