@@ -20,11 +20,12 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from encoders.abc_events import AbcError, Problem, kind_of
+from encoders.abc_events import AbcError, Problem
 from encoders.abc_notation import file_header, read_tune, split_tunes
 from encoders.abc_splitting import decode
+from encoders.reasons import kind_of
 from encoders.workers import in_workers
-from scratchnet.files import atomic_open
+from scratchnet.files import atomic_open, is_regular
 
 MOST_BYTES = 50_000_000  # of a file; the largest collections are some ten million
 MOST_CHARACTERS = 100_000  # of a tune
@@ -234,7 +235,7 @@ def files_of(paths):
     """The paths themselves, and of folders the .abc files below them."""
     found = []
     for path in map(Path, paths):
-        if not path.is_dir():
+        if not os.path.isdir(path):
             found.append(path)
             continue
         for folder, folders, names in os.walk(path):  # does not follow links, which might go round
@@ -258,10 +259,12 @@ def _tunes_of(path):
 def text_of(path):
     """The text of a file; ValueError says why there is none."""
     try:
-        if not path.is_file():
-            raise ValueError("no such file" if not path.exists() else "not a file")
+        if not is_regular(path):
+            raise ValueError("not a file")
         with open(path, "rb") as file:
             content = file.read(MOST_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise ValueError("no such file") from None
     except OSError as error:
         raise ValueError(f"cannot be read ({error.strerror})") from None
     if len(content) > MOST_BYTES:

@@ -1,9 +1,7 @@
 """What a tune in ABC notation consists of, once it is read: sounds, bar lines, changes; and what is wrong."""
 
-import re
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 from typing import NamedTuple
 
 # Lengths are counted in such parts of a whole note, so that nearly all are ints; those that are not, a
@@ -11,8 +9,6 @@ from typing import NamedTuple
 WHOLE = 2**9 * 3**2 * 5 * 7
 SHOWN = 40  # characters of a text in a message
 FINE = 10_000  # the largest denominator of such Fractions
-
-_NAMES = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|[-+]?\d[\d,./]*")
 
 # A bar line's meaning, apart from where it stands.
 PLAIN, DOUBLE, START, END, BOTH, MARK = "plain", "double", "start", "end", "both", "mark"
@@ -55,12 +51,6 @@ def quoted(text):
     """A text in quotation marks, cut to what a message bears."""
     text = text.strip()
     return repr(text if len(text) <= SHOWN else text[: SHOWN - 2] + "..")
-
-
-@lru_cache(maxsize=4096)
-def kind_of(message):
-    """A message but for its names and numbers, the same for all of a kind."""
-    return _NAMES.sub("..", message)
 
 
 class Sound(NamedTuple):

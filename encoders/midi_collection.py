@@ -27,11 +27,12 @@ from encoders import (
     midi_pedal,
     midi_reader,
     midi_track,
+    reasons,
     score,
     score_bytes,
 )
-from encoders.midi_findings import kind_of
 from encoders.midi_reader import MAX_BYTES, parse
+from encoders.reasons import kind_of
 from encoders.score_bytes import pack, unpack
 from encoders.workers import in_workers
 from scratchnet.files import atomic_open, is_regular
@@ -44,6 +45,7 @@ READERS = (
     midi_pedal,
     midi_reader,
     midi_track,
+    reasons,
     score,
     score_bytes,
 )

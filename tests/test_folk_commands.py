@@ -15,8 +15,7 @@ pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
 pytest.importorskip("matplotlib", reason="needs the extra 'experiments'")
 from encoders.abc_notation import read_tune, split_tunes
 from encoders.midi import read_midi
-from experiments.folk import composing
-from experiments.folk import data
+from experiments.folk import composing, data
 from experiments.folk.__main__ import program
 from scratchnet.checkpoint import load_checkpoint, save_checkpoint
 
