@@ -7,6 +7,7 @@ always the same for a number; `examine(data)`, a word for what became of them, o
 import argparse
 import importlib
 import multiprocessing
+import os
 import signal
 import time
 from collections import Counter
@@ -55,6 +56,7 @@ def run(name, description, argv=None):
     parser.add_argument("--files", type=int, default=20_000)
     parser.add_argument("--first", type=int, default=0, help="number of the first damaged file")
     options = parser.parse_args(argv)
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # whose threads would take the memory
     fuzzer = importlib.import_module(name)
     outcomes, faults, slowest = Counter(), 0, (0.0, 0)
     process, pipe = begin(name, options.folders)
