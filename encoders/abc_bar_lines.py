@@ -9,10 +9,12 @@ Source: the ABC music standard 2.1, sections 4.8 to 4.10 and 7.4.
 import re
 from math import inf
 
-from encoders.abc_events import BOTH, DOUBLE, END, MARK, PLAIN, START, BarLine, quoted
+from encoders.abc_events import BOTH, DOUBLE, END, MARK, PLAIN, START, BarLine, Change, quoted
 from encoders.abc_music import Music
 
-_PIECES = re.compile(r"\[\|\]|\|\||\|\]|\[\||\|:+|:+\||:+|\||\[|\]")
+RECENT = 8  # events: so near before a lone colon its bar line stands
+
+_PIECES = re.compile(r"\[\|\]|\|\||\|\]|\[\||[\[|]:+|:+[|\]]|:+|\||\[|\]")
 _ENDING = re.compile(r"([1-9][0-9]?)(?:-([1-9][0-9]?))?", re.ASCII)
 
 
@@ -56,13 +58,14 @@ class BarLines(Music):
 
     def on_other(self, token):
         """A colon or the number of an ending may stand apart from its bar line; all else is wrong."""
-        before = self.events[-1] if self.events else None
+        recent = range(len(self.events) - 1, max(-1, len(self.events) - 1 - RECENT), -1)
+        place = next((k for k in recent if type(self.events[k]) is not Change), None)
+        before = None if place is None else self.events[place]
         after_bar = type(before) is BarLine and not before.endings
         if token.text == ":" and after_bar:
             kind = BOTH if before.kind in (END, BOTH) else START
             self.odd(token, "a colon apart from its bar line")
-            del self.events[-1]
-            self.bar_line(token, kind, before.times, "")
+            self.events[place], self.open = before._replace(kind=kind), place
         elif token.text == ":":
             self.take_colon()
             self.colon = token, len(self.events)
@@ -109,7 +112,7 @@ def kind_of(signs):
     times = 1
     for place, piece in enumerate(pieces):
         colons = piece.count(":")
-        if piece[0] == ":" and (piece[-1] == "|" or place == 0):
+        if piece[0] == ":" and (piece[-1] != ":" or place == 0):
             end, start, times = True, piece[-1] == ":" and len(pieces) == 1, colons + 1
             if start:  # nothing but colons
                 times = max(2, colons // 2 + 1)

@@ -121,6 +121,8 @@ def is_prose(line, gap, sounded, ornaments=DEFINED):
         return strange >= 2 and 2 * strange > len(words)
     if "|" in bare:
         return 2 * strange > len(words)
+    if not words:
+        return True
     return strange > 0 or sounded and not _SIGNS.search(bare)
 
 

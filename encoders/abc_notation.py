@@ -25,7 +25,8 @@ from math import lcm
 from encoders.abc_bars import bars_of, unfold
 from encoders.abc_events import WHOLE, AbcError, Change, Part, Problem, Sound
 from encoders.abc_reader import Reader
-from encoders.abc_splitting import file_header, lines_of, split_tunes
+from encoders.abc_scanner import Token
+from encoders.abc_splitting import file_header, lines_of, split_tunes, unmailed
 from encoders.abc_writer import write_tune
 from encoders.score import Note, Score, Track
 
@@ -127,6 +128,7 @@ def read_tune(text, first_line=1, header=""):
     AbcError
         If there is no key (K:) or nothing that sounds.
     """
+    text, as_mailed = unmailed(text), text
     lines = lines_of(text)
     reader = Reader(first_line)
     reader.read_defaults(header)
@@ -135,6 +137,8 @@ def read_tune(text, first_line=1, header=""):
         raise AbcError(first_line, 1, "expected a header that ends with a key, K:, found none")
     if not any(type(event) is Sound and event.pitches for event in reader.events):
         raise AbcError(first_line, 1, "expected a tune, found no notes")
+    if text != as_mailed:
+        reader.lost(Token("mail", "", first_line, 1), "the encoding of mail, =3D and =20, is undone")
     bars = bars_of(reader.events)
     if reader.words:
         text = "\n".join(line for place, line in enumerate(lines) if first_line + place not in reader.words)

@@ -10,11 +10,23 @@ from encoders.abc_lines import text_blocks
 
 _LINE_END = re.compile(r"\r+\n|\r")
 _FIELD = re.compile(r"[A-Za-z]:")
+_MAILED = re.compile(r"=3D|=20$", re.MULTILINE)
+_SOFT_END = re.compile(r"(?:=20)?=?$", re.MULTILINE)
 
 
 def lines_of(text):
     """The lines of a text, whose ends may be LF, CR LF or CR."""
     return _LINE_END.sub("\n", text).split("\n")
+
+
+def unmailed(text):
+    """The text without the encoding of mail, "quoted-printable", that some tunes still have: =3D for =, =20.
+
+    Only what cannot be music is taken for it; lines stay lines.
+    """
+    if not _MAILED.search(text):
+        return text
+    return _SOFT_END.sub("", text).replace("=3D", "=")
 
 
 def split_tunes(text):

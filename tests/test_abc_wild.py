@@ -18,7 +18,14 @@ A, B, C, D, E, F = 69, 71, 60, 62, 64, 65
 
 @pytest.mark.parametrize(
     "text",
-    ["A bad cabbage, added by me.", "See also the other one", "Added by me", "A bad cabbage", "Cafe Bee"],
+    [
+        "A bad cabbage, added by me.",
+        ":1646",
+        "See also the other one",
+        "Added by me",
+        "A bad cabbage",
+        "Cafe Bee",
+    ],
 )
 def test_prose_after_an_empty_line_is_left_out(text):
     tune = read_tune(HEAD + f"C D|\n\n{text}\n\n{text}")
@@ -91,7 +98,7 @@ def test_words_within_the_music():
         ("|:|", (START, 1)), ("|::", (START, 1)), (":|", (END, 2)), (":||", (END, 2)), (":|]", (END, 2)),
         ("||:|", (END, 2)), ("|]:|", (END, 2)), ("[|]:|", (END, 2)), ("::|", (END, 3)), (":[|", (END, 2)),
         ("::", (BOTH, 2)), (":::", (BOTH, 2)), (":|:", (BOTH, 2)), (":||:", (BOTH, 2)), (":|]:", (BOTH, 2)),
-        (":|]|:", (BOTH, 2)), ("|||", (DOUBLE, 1)), ("::::", (BOTH, 3)),
+        (":]", (END, 2)), ("[:", (START, 1)), (":|]|:", (BOTH, 2)), ("|||", (DOUBLE, 1)), ("::::", (BOTH, 3)),
     ],
 )  # fmt: skip
 def test_bar_lines_of_all_shapes(signs, kind):
@@ -269,6 +276,13 @@ def test_tunes_of_folk_rnn():
     assert split_tunes("no tune\n\nat all") == [] and split_tunes("T:a\nK:C\nC\n\nD|\n") == [
         (1, "T:a\nK:C\nC\n\nD|")
     ]
+
+
+def test_the_encoding_of_mail_is_undone():
+    tune = read_tune(HEAD + "C =3DB =\n^F=20\n=F2 =E|=20")
+    assert [note.pitch for note in tune.score().notes()] == [C, B, 66, F, E] and tune.valid
+    assert "the encoding of mail" in str(tune.problems) and tune.text == HEAD + "C =B \n^F\n=F2 =E|"
+    assert pitches("=B2 =E\n=F") == [B, E, F] and not read_tune(HEAD + "=B2 A6|").problems
 
 
 def test_micro_tones_are_rounded_and_take_their_time():
