@@ -29,11 +29,12 @@ from . import (
     midi_pedal,
     midi_reader,
     midi_track,
+    reasons,
     score,
     score_bytes,
 )
-from .midi_findings import kind_of
 from .midi_reader import MAX_BYTES, parse
+from .reasons import kind_of
 from .score_bytes import pack, unpack
 from .workers import in_workers
 
@@ -45,6 +46,7 @@ READERS = (
     midi_pedal,
     midi_reader,
     midi_track,
+    reasons,
     score,
     score_bytes,
 )
