@@ -217,8 +217,9 @@ def test_bad_tunes_are_drawn_again(raw, monkeypatch, rng):
 def test_a_network_that_writes_nothing_valid(monkeypatch, rng):
     parrot = Parrot([BAD] * 500, monkeypatch)
     parrot.letters = letters = Characters.of([BAD])
-    with pytest.raises(UserError, match=r"of 1\d\d tunes that were drawn 0 are valid.*end of a chord.*--raw"):
-        composing.compose(None, letters, "X:", 2, rng, Drawing())
+    kept, drawn = composing.compose(None, letters, "X:", 2, rng, Drawing())
+    assert kept == [] and 100 < len(drawn) < 200  # it gives up
+    assert "end of a chord" in drawn[-1].reason
 
 
 def test_beginnings(tmp_path):
@@ -265,7 +266,7 @@ def test_figures_of_tunes(corpus):
     text = report.tunes_text(figures)
     assert "valid ABC: 50% of 4" in text and "over 4 bars 100%" in text
     assert figures["tunes"][0]["copied share of notes"] == 1 and f"({train[0].title})" in text
-    assert "valid ABC: nan%" in report.tunes_text(report.judge_tunes(corpus, []))
+    assert "nan" not in report.tunes_text(report.judge_tunes(corpus, []))
 
 
 def test_the_table(corpus, rng):
