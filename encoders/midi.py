@@ -47,7 +47,8 @@ def read_midi(path, pedal=False, strict=False):
       begins the next event
     - a tempo, meter or key that means nothing (0 beats a bar, nine sharps) is passed over
     - a note whose note-off is missing ends when its key is struck again, or else with its track
-    - what lies beyond 100,000 quarter notes, a day, or ten minutes and ten more seconds a note is left out
+    - in a damaged file, what lies beyond 100,000 quarter notes, a day, or ten minutes and ten more seconds a
+      note is left out
 
     A damage changes no note that ended before it, unless a note-off is missing among notes of one pitch that
     overlap: which of them it belongs to cannot be known.
@@ -70,7 +71,8 @@ def read_midi(path, pedal=False, strict=False):
     ------
     MidiError
         If it is no MIDI file, or no note of it is whole, or it is absurdly large: more than 16 MB, 500,000
-        notes, 500,000 movements of a pedal, or 100,000 changes of tempo, meter and key.
+        notes, 500,000 movements of a pedal, or 100,000 changes of tempo, meter and key; or if it is whole and
+        lasts longer than is said above.
     OSError
         If there is no such file or it cannot be opened.
     """

@@ -13,7 +13,7 @@ from .midi_events import META, clock
 from .midi_findings import Findings
 from .midi_keys import Keys
 from .midi_pedal import held_ends, pedal_times
-from .midi_track import DAMAGE, TrackEvents
+from .midi_track import DAMAGE, TOO_LONG, TrackEvents
 from .score import MAJOR_KEYS, MINOR_KEYS, Note, Score, Track, check_meter, check_tempo
 
 # What a file may hold. All far beyond real music, and small enough for any machine.
@@ -71,8 +71,9 @@ def parse(data, pedal=False):
         findings.add(f"it has {found} tracks where its header promises {count}")
     score = reader.score()
     lines = findings.lines()
-    if lines and not any(track.notes for track in score.tracks):
-        raise ValueError(lines[0])  # nothing of it is whole
+    whole_but_too_long = all(line.startswith(TOO_LONG) for line in lines)
+    if lines and (whole_but_too_long or not any(track.notes for track in score.tracks)):
+        raise ValueError(lines[0])
     return score, lines
 
 
@@ -209,7 +210,7 @@ class _Reader:
             if seconds[-1] > MAX_SECONDS
             else f"{limits[-1] // 60} minutes with {len(ends)} notes"
         )
-        self.findings.add(f"it lasts longer than {too_long}")
+        self.findings.add(f"{TOO_LONG} {too_long}")
         return ends[fits][-1] if fits.any() else 0
 
     def _hold(self):

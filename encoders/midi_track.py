@@ -20,6 +20,7 @@ from .midi_events import (
 
 MAX_BEATS = 100_000  # of a file: 13 hours at 120 quarter notes a minute
 MAX_REPAIRS = 100  # of a file: so often bytes are left out
+TOO_LONG = "it lasts longer than"  # how such a finding begins
 DAMAGE = 0  # in place of a status
 _SEARCHED = 256  # bytes in which it is looked for
 _SOON = 4  # quarter notes: of two ways to read the same bytes, one with a longer time is not the right one
@@ -81,7 +82,7 @@ class TrackEvents:
                 self.tick, self.position, self.ended = tick, after, True
                 return
             if tick > limit:
-                self._findings.add(f"it lasts longer than {MAX_BEATS} quarter notes")
+                self._findings.add(f"{TOO_LONG} {MAX_BEATS} quarter notes")
                 self.whole = False
             if not self.whole:
                 return

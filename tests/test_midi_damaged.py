@@ -115,12 +115,8 @@ MENDED = {
     "a long number in the middle": (smf(FOUR[:4] + LONG + FOUR[4:]), NOTES, "more than four bytes"),
     "a long length of a text": (smf(b"\0\xff\1" + LONG + b"\2hi" + FOUR), NOTES, "more than four bytes"),
     "a number that is absurd": (smf(OPEN + b"\xff" * 6 + LATE), NOTES, "a number takes more than four bytes"),
-    "a note beyond all music": (
-        smf(OPEN + b"\xff\xff\xff" + LATE),
-        NOTES,
-        "longer than 100000 quarter notes",
-    ),
-    "a note an hour later": (smf(OPEN + b"\xa1\xca" + LATE), NOTES, "longer than 10 minutes with 5 notes"),
+    "a note beyond all music": (smf(OPEN + b"\xff\xff\xff" + LATE)[:-1], NOTES, "100000 quarter notes"),
+    "a note an hour later": (smf(OPEN + b"\xa1\xca" + LATE)[:-1], NOTES, "than 10 minutes with 5 notes"),
     "a last event cut off": (smf(FOUR)[:-5], NOTES[:3], "ends in the middle of an event"),
     "a track cut off": (smf(FOUR[:-5], SECOND), [*BOTH[:-1]], "ends in the middle of an event"),
     "a text cut off": (smf(OPEN + b"\0\xff\1\x60abc"), NOTES, "in the middle of an event"),
@@ -166,6 +162,14 @@ def test_meta_events_of_a_wrong_length_are_understood(tmp_path):
     for tempo in (b"\0\xff\x51\2\x0f\x42\x40", b"\0\xff\x51\4\x0f\x42\x40", b"\0\xff\x51\5\x0f\x42\x40ab"):
         with pytest.warns(MidiWarning):
             assert read(tmp_path, midi_bytes(tempo + FOUR)).tempos == ((0, 60.0),)
+
+
+@pytest.mark.parametrize("ticks", [b"\xff\xff\xff", b"\xa1\xca"])
+def test_a_whole_file_that_lasts_too_long_is_refused(tmp_path, ticks):
+    with pytest.raises(
+        MidiError, match="longer than 100000 quarter notes|longer than 10 minutes with 5 notes"
+    ):
+        read(tmp_path, smf(OPEN + ticks + LATE))
 
 
 def six_strikes(*lost):
