@@ -22,10 +22,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from scratchnet.arguments import flag, generator, listed, whole
 from scratchnet.batches import IGNORED, expect_sequence, judged
 from scratchnet.losses import softmax_cross_entropy
 from scratchnet.metrics import surprisal
 from scratchnet.one_thread import alone
+from scratchnet.sampling import expect_model
 
 LENGTH = 512  # targets in a window
 WARM_UP = 64  # tokens before it
@@ -109,10 +111,11 @@ def held_out(sequences, batch, rng, most=None, heard=1, windows=False):
     Raises
     ------
     ValueError
-        If there is no sequence, or one is too short.
+        If there is no sequence, one is too short, or a setting is out of range.
     """
-    sequences = [expect_sequence(sequence, heard + 1) for sequence in sequences]
-    most = math.inf if most is None else most
+    batch, heard, rng = whole(batch, "batch"), whole(heard, "heard"), generator(rng)
+    windows, most = flag(windows, "windows"), math.inf if most is None else whole(most, "most", most=2**62)
+    sequences = [expect_sequence(sequence, heard + 1) for sequence in listed(sequences, "sequences")]
     targets = sum(len(sequence) - heard for sequence in sequences)
     every = [
         (k, first, min(first + LENGTH, len(sequence)))
@@ -181,6 +184,7 @@ def outputs(model, batches, progress=None):
 
     The logits are overwritten by the next ones.
     """
+    expect_model(model)
     training, carried = model.training, None
     model.eval()
     try:

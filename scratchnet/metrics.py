@@ -48,16 +48,10 @@ def top_k_accuracy(a, t, k=1, ignore_index=IGNORED):
     ValueError
         If a shape differs, a target or k is out of range, or no target counts.
     """
-    a, t = as_array(a, "a"), as_array(t, "t")
-    if a.ndim != 3 or t.shape != (len(a), a.shape[2]) or t.dtype.kind not in "iu":
-        raise ValueError(
-            f"expected logits (T, V, B) and targets (T, B), got {a.shape} and {t.shape} {t.dtype}"
-        )
-    if a.dtype.kind not in "fiu":
-        raise ValueError(f"expected logits (T, V, B) of real numbers, got {a.dtype}")
-    counts, V = t != whole(ignore_index, "ignore_index", -LARGEST), a.shape[1]
-    k = whole(k, "k", most=V)
-    _expect_classes(t[counts], V, "targets")
+    a, t, counts = _expect_predictions(a, t, ignore_index)
+    k = whole(k, "k", most=a.shape[1])
+    if not counts.any():
+        raise ValueError("expected targets, got none")
     target = np.take_along_axis(a, np.where(counts, t, 0)[:, None].astype(np.int64), axis=1)
     rank = (~(a < target)).sum(axis=1)  # how many are as large, itself among them; NaN is never right
     return float((rank[counts] <= k).mean())
@@ -75,8 +69,13 @@ def surprisal(a, t, ignore_index=IGNORED):
     Returns
     -------
     float64 array (T, B), 0 where the target does not count, NaN where a logit is NaN or infinity
+
+    Raises
+    ------
+    ValueError
+        If a shape differs, or a target is out of range.
     """
-    counts = t != ignore_index
+    a, t, counts = _expect_predictions(a, t, ignore_index)
     with np.errstate(invalid="ignore"):  # what has gone astray is seen in the sum
         below = a - a.max(axis=1, keepdims=True)
         own = np.take_along_axis(below, np.where(counts, t, 0)[:, None].astype(np.int64), axis=1)[:, 0]
@@ -141,6 +140,21 @@ def harmonic_mean(a, b):
     """2 a b / (a + b), and 0 for zeros."""
     a, b = number(a, "a", least=0), number(b, "b", least=0)
     return 2 * a * b / (a + b) if a + b else 0.0
+
+
+def _expect_predictions(a, t, ignore_index):
+    """Logits (T, V, B) and targets (T, B) as arrays, and which targets count."""
+    a, t = as_array(a, "a"), as_array(t, "t")
+    if a.ndim != 3 or t.shape != (len(a), a.shape[2]) or t.dtype.kind not in "iu":
+        raise ValueError(
+            f"expected logits (T, V, B) and targets (T, B), got {a.shape} and {t.shape} {t.dtype}"
+        )
+    if a.dtype.kind not in "fiu":
+        raise ValueError(f"expected logits (T, V, B) of real numbers, got {a.dtype}")
+    counts = t != whole(ignore_index, "ignore_index", -LARGEST)
+    if counts.any():
+        _expect_classes(t[counts], a.shape[1], "targets")
+    return a, t, counts
 
 
 def _expect_classes(numbers, V, name):

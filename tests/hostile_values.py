@@ -94,6 +94,7 @@ WRONG["dict"] = (None, 3, "x", [], {"more": 1})
 
 WRONG["whole0 without a limit"] = tuple(x for x in NO_WHOLE if type(x) is not int or x != 10**15)
 
+WRONG["whole without a limit"] = (*WRONG["whole0 without a limit"], 0)
 WRONG["not a number"] = (*NO_NUMBER[:-2],)
 
 WRONG["logits of any kind"] = (*NO_ARRAY, np.zeros((T, B)), np.zeros((T + 1, V, B)), np.full((T, V, B), "a"))

@@ -24,6 +24,7 @@ from scratchnet.generation import generate
 from scratchnet.gradcheck import compare, gradcheck, numeric_gradient
 from scratchnet.gru import GRU
 from scratchnet.heads import Flatten, LastStep
+from scratchnet.held_out import evaluate, held_out
 from scratchnet.initializers import (
     fans,
     glorot_normal,
@@ -41,7 +42,7 @@ from scratchnet.linear import Linear
 from scratchnet.lookup import Lookup
 from scratchnet.losses import lengths_mask, sigmoid_cross_entropy, softmax_cross_entropy
 from scratchnet.lstm import LSTM
-from scratchnet.metrics import class_scores, harmonic_mean, perplexity, top_k_accuracy
+from scratchnet.metrics import class_scores, harmonic_mean, perplexity, surprisal, top_k_accuracy
 from scratchnet.ngrams import WittenBell
 from scratchnet.nonlinearity import Nonlinearity
 from scratchnet.optimizers import SGD, Adagrad, Adam, RMSprop, clip_global_norm
@@ -227,6 +228,11 @@ CALLS = [
     (judged_windows, {"sequences": ROWS, "length": 3, "batch": 2},
      {"sequences": "lists of tokens", "length": "whole", "batch": "whole", "most": "whole?",
       "unknown": "places?"}),
+    (held_out, {"sequences": ROWS, "batch": 2, "rng": rng()},
+     {"sequences": "lists of tokens", "batch": "whole", "rng": "rng",
+     "most": "whole without a limit?", "heard": "whole",
+      "windows": "flag"}),
+    (evaluate, {"model": model(), "batches": judged(ROWS, 2)}, {"model": "model"}),
     (windows_of, {"sequences": ROWS, "length": 3}, {"length": "whole"}),
     (expect_sequence, {"tokens": ROW, "least": 1}, {"tokens": "a row of tokens"}),
     (WittenBell, {"order": 2, "vocabulary": V}, {"order": "whole0", "vocabulary": "whole"}),
@@ -236,6 +242,8 @@ CALLS = [
     (harmonic_mean, {"a": 1.0, "b": 0.5}, {"a": "not negative", "b": "not negative"}),
     (top_k_accuracy, {"a": rng().random((T, V, B)), "t": tokens(T, B)},
      {"a": "logits of any kind", "t": "tokens", "k": "whole", "ignore_index": "places"}),
+    (surprisal, {"a": rng().random((T, V, B)), "t": tokens(T, B)},
+     {"a": "logits of any kind", "t": "tokens", "ignore_index": "places"}),
     (class_scores, {"predicted": tokens(4) % 3, "targets": tokens(4) % 3, "V": 3},
      {"predicted": "class numbers", "targets": "class numbers", "V": "whole"}),
     (softmax_cross_entropy, {"a": rng().random((T, V, B)), "t": tokens(T, B)},
@@ -362,12 +370,14 @@ BASES = {
     "ClassScores",
     "Row",
     "Report",
+    "HeldOut",
     "Diverged",
     "Stream",
 }
-PARTS = {"bits", "checksum", "main", "columns", "sample_from", "expect_choice", "expect_model", "step_biases",
+PARTS = {"outputs", "bits", "checksum",
+         "main", "columns", "sample_from", "expect_choice", "expect_model", "step_biases",
          "expect_array", "expect_float64", "expect_rate", "make_factors", "empty_factors", "dense",
-    "Factors"}  # fmt: skip
+         "Factors"}  # fmt: skip
 
 
 def public(path):
