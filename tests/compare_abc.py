@@ -41,9 +41,10 @@ def ours(text, line=1, header=""):
 def theirs(text, header="", options=OPTIONS):
     """The same by abc2midi: a list for each voice."""
     first, _, rest = text.partition("\n") if text.startswith("X:") else ("X:1", "", text)
+    lines = [first, "%%MIDI chordattack 0", *([header] if header else []), rest, ""]
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "tune.abc"), Path(folder, "tune.mid")
-        source.write_text("\n".join([first, "%%MIDI chordattack 0", header, rest, ""]), encoding="utf-8")
+        source.write_text("\n".join(lines), encoding="utf-8")
         command = ["abc2midi", source, "-o", target, *options]
         try:
             subprocess.run(command, capture_output=True, check=False, timeout=SECONDS)
