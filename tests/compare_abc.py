@@ -21,6 +21,7 @@ from pathlib import Path
 from encoders.abc_collection import files_of, text_of
 from encoders.abc_notation import AbcError, file_header, read_tune, split_tunes
 from encoders.midi import MidiError, read_midi
+from experiments.progress import Progress
 from tests.plainer_abc import WAYS, plainer
 
 CLOSE = 0.02  # of a quarter note; abc2midi rounds to 1/480
@@ -40,9 +41,10 @@ def ours(text, line=1, header=""):
 def theirs(text, header="", options=OPTIONS):
     """The same by abc2midi: a list for each voice."""
     first, _, rest = text.partition("\n") if text.startswith("X:") else ("X:1", "", text)
+    lines = [first, "%%MIDI chordattack 0", *([header] if header else []), rest, ""]
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "tune.abc"), Path(folder, "tune.mid")
-        source.write_text("\n".join([first, "%%MIDI chordattack 0", header, rest, ""]), encoding="utf-8")
+        source.write_text("\n".join(lines), encoding="utf-8")
         command = ["abc2midi", source, "-o", target, *options]
         try:
             subprocess.run(command, capture_output=True, check=False, timeout=SECONDS)
@@ -121,11 +123,13 @@ def main(argv=None):
         print("abc2midi is not on this machine: nothing is compared")
         return 0
     jobs, kinds = jobs_of(options.paths), defaultdict(list)
-    with multiprocessing.get_context("spawn").Pool(options.processes) as pool:
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(options.processes) as pool, Progress(len(jobs), "comparing", "tune") as bar:
         found = pool.imap(reason, [job for _, job in jobs], 20)
         for (path, (_, line, _)), kind in zip(jobs, found, strict=True):
             if kind:
                 kinds[kind].append(f"{path}:{line}")
+            bar.update(1)
     differ = sum(map(len, kinds.values()))
     print(f"{len(jobs)} tunes, {len(jobs) - differ} the same ({1 - differ / max(1, len(jobs)):.2%})")
     for kind, where in sorted(kinds.items(), key=lambda row: -len(row[1])):
