@@ -228,6 +228,7 @@ def test_a_strangers_network_is_refused(trained, tmp_path, capsys, spoil):
     assert said.count("\n") == 1 and "do not fit" in said
 
 
+@pytest.mark.slow
 def test_to_overwrite_is_to_begin_afresh(trained, tmp_path):
     other, run = write_corpus(tmp_path / "other", (4, 1, 1)), tmp_path / "run"
     arguments = ["--data", other, "--builds", "model2", "--length", 4, "--out", run]

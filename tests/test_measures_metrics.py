@@ -237,6 +237,7 @@ def test_entropy_of_bars_as_the_slow_version(score, k):
     assert repetition.pitch_class_entropy_of_bars(score, k) == approx(expected)
 
 
+@pytest.mark.slow
 def test_human_pieces_are_not_stuck(data_folder):
     from experiments.measures.collection import read_pieces
 

@@ -303,6 +303,7 @@ def test_help_answers_at_once():
     assert result.returncode == 0 and "--reference held_out/" in result.stdout
 
 
+@pytest.mark.slow
 def test_real_music(data_folder):
     classical = read_pieces(data_folder / "classical_44_c_major", quiet=True).scores[:8]
     tunes = read_pieces(data_folder / "irish_mit", quiet=True).scores[:8]

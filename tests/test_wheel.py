@@ -36,7 +36,7 @@ from scratchnet.encoders.midi_collection import read_collection
 from scratchnet.encoders.score import Note, Score, Track
 
 if __name__ == "__main__":
-    write_midi("a.mid", Score(96, [Track("piano", notes=[Note(0, 96, 60, 64)])]))
+    write_midi(Score(96, [Track("piano", notes=[Note(0, 96, 60, 64)])]), "a.mid")
     (kept,) = read_collection(["a.mid"], workers=1).kept
     assert [note.pitch for note in kept.music.tracks[0].notes] == [60]
 """
