@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from encoders.abc_events import (
+from .abc_events import (
     BOTH,
     DOUBLE,
     END,
@@ -14,6 +14,7 @@ from encoders.abc_events import (
     Bar,
     BarLine,
     Change,
+    Part,
     Sound,
 )
 
@@ -28,7 +29,7 @@ def bars_of(events):
 
     Parameters
     ----------
-    events : list of Sound, BarLine and Change
+    events : list of Sound, BarLine, Change and Part
 
     Returns
     -------
@@ -39,6 +40,8 @@ def bars_of(events):
         if type(event) is Sound:
             first = first or event
             length += event.length
+        elif type(event) is Part:
+            pass
         elif type(event) is Change:
             if event.name == "meter":
                 meter = WHOLE * event.value[0] // event.value[1]
@@ -57,7 +60,8 @@ def bars_of(events):
     ends = {length for _, length, meter, _, cut in found if cut and length != meter}
     bars = []
     for number, (sound, length, meter, opened, cut) in enumerate(found):
-        fills = meter is None or length == meter
+        rests = not sound.pitches and sound.length == length  # several bars of them, Z4, count as full
+        fills = meter is None or length == meter or rests and length % meter == 0
         if not fills and length < meter:
             rest = meter - length
             fills = number == 0 or opened and rest in ends or cut and rest in begins
@@ -81,13 +85,14 @@ class Section:
         return {number for numbers, _, _ in self.parts for number in numbers}
 
 
-def sections_of(events):
+def sections_of(events, state=()):
     """A tune cut where repeats begin and end.
 
     A repeat without a beginning starts after the last repeat or double bar, or with the tune; the last ending
-    is over with the next double bar or repeat, or is as long as the first one.
+    is over with the next double bar or repeat, or is as long as the first one. `state` is the key, meter and
+    tempo, Changes by name, in which they begin.
     """
-    state, sections = {}, []
+    state, sections = dict(state), []
 
     def begin(explicit):
         sections.append(Section(explicit, [((), dict(state), [])]))
@@ -129,25 +134,70 @@ def take_tail(section):
     return tail
 
 
-def unfold(events, line=1):
+def unfold(events, order=None, line=1):
     """The events in the order in which they sound: repeats played, each time with its own ending.
 
     Where a turn begins, key, meter and tempo are said again.
+
+    Parameters
+    ----------
+    events : list of Sound, BarLine, Change and Part
+    order : str, a letter for each part that sounds; None for all once, as they are written
+    line : int, for the message
 
     Raises
     ------
     AbcError
         If they are more than MOST_EVENTS.
     """
+    parts = parts_of(events) if order else {}
+    if not parts.keys() - {""}:
+        parts, order = {"": [({}, events)]}, ""
+    played, done = [], {}
+    for name in ["", *order]:
+        if name not in done:
+            done[name] = []
+            for state, part in parts.get(name, ()):
+                done[name] += _unfold(part, state, line)
+                if len(done[name]) > MOST_EVENTS:
+                    raise _too_many(line)
+        played += done[name]
+        if len(played) > MOST_EVENTS:
+            raise _too_many(line)
+    return played
+
+
+def parts_of(events):
+    """Name -> [(state at its beginning, its events)]; without a name what stands before the first part."""
+    state, parts, part = {}, {}, []
+    parts[""] = [({}, part)]
+    for event in events:
+        if type(event) is Part:
+            part = []
+            parts.setdefault(event.name, []).append((dict(state), part))
+            continue
+        if type(event) is Change:
+            state[event.name] = event
+        part.append(event)
+    return parts
+
+
+def _unfold(events, state, line):
     played = []
-    for section in sections_of(events):
+    for section in sections_of(events, state):
         body, *endings = section.parts
         total = max([section.times, *section.numbers()])
         for turn in range(1, total + 1):
             chosen = [ending for ending in endings if turn in ending[0]]
             for _, state, part in [body, *chosen[:1]]:
                 played.extend(state.values())
-                played.extend(event for event in part if type(event) is not BarLine)
+                played.extend(
+                    event for event in part if type(event) is not BarLine and type(event) is not Part
+                )
                 if len(played) > MOST_EVENTS:
-                    raise AbcError(line, 1, f"expected at most {MOST_EVENTS} notes with all repeats")
+                    raise _too_many(line)
     return played
+
+
+def _too_many(line):
+    return AbcError(line, 1, f"expected at most {MOST_EVENTS} notes with all repeats")

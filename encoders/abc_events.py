@@ -7,6 +7,8 @@ from typing import NamedTuple
 # Lengths are counted in such parts of a whole note, so that nearly all are ints; those that are not, a
 # septuplet of thirds for instance, are Fractions. Both add up exactly.
 WHOLE = 2**9 * 3**2 * 5 * 7
+SHOWN = 40  # characters of a text in a message
+FINE = 10_000  # the largest denominator of such Fractions
 
 # A bar line's meaning, apart from where it stands.
 PLAIN, DOUBLE, START, END, BOTH, MARK = "plain", "double", "start", "end", "both", "mark"
@@ -30,15 +32,25 @@ class AbcError(ValueError):
 
 
 class Problem(NamedTuple):
-    """Something wrong in a tune. An "error" cannot be played as it is written, a "warning" can."""
+    """Something wrong in a tune. An "error" is against the notation; a "warning" is bad style, or bad luck.
+
+    `unheard` says that what sounds is not what is written: something was left out, or changed.
+    """
 
     line: int
     column: int
     message: str
     severity: str = "error"
+    unheard: bool = True
 
     def __str__(self):
         return f"line {self.line}, column {self.column}: {self.severity}: {self.message}"
+
+
+def quoted(text):
+    """A text in quotation marks, cut to what a message bears."""
+    text = text.strip()
+    return repr(text if len(text) <= SHOWN else text[: SHOWN - 2] + "..")
 
 
 class Sound(NamedTuple):
@@ -80,8 +92,18 @@ class Change(NamedTuple):
 
 
 def exact(length):
-    """The Fraction as an int, if it is one."""
-    return length.numerator if length.denominator == 1 else length
+    """The Fraction as an int, if it is one; rounded, if it is so fine that sums of such would be slow."""
+    if length.denominator == 1:
+        return length.numerator
+    return length if length.denominator <= FINE else max(1, round(length))
+
+
+class Part(NamedTuple):
+    """Where a part begins: P:A in the body of a tune whose header says in which order its parts sound."""
+
+    name: str
+    line: int
+    column: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,32 +8,33 @@
     validate(text)                              what is wrong, with line and column
     read_collection(["folder", "file.abc"])     many files, none of them trusted (abc_collection.py)
 
-Left out, each with a problem that says so: voices beyond the first, overlays (&), quarter tones, jumps such
-as D.C. Passed over: ornaments, words, the order of parts (P:), typesetting.
+Left out or changed, each with a problem that says so: voices beyond the first that sounds, overlays (&), text
+that is no music, micro-tones (rounded), jumps such as D.C. Passed over: ornaments, lyrics, typesetting.
 
-The way from text: abc_scanner.py makes tokens, abc_reader.py and abc_music.py events (abc_events.py: sounds,
-bar lines, changes), abc_bars.py measures bars and unfolds repeats; this file joins them. abc_writer.py goes
-back.
+The way from text: abc_splitting.py finds the tunes of a file, abc_lines.py tells fields, music and text
+apart, abc_scanner.py makes tokens, abc_reader.py (with abc_bar_lines.py and abc_music.py below it) events
+(abc_events.py: sounds, bar lines, changes), abc_bars.py measures bars and unfolds repeats, by abc_parts.py's
+order of parts; this file joins them. abc_writer.py goes back.
 """
 
 import re
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import pairwise
 from math import lcm
 
-from encoders.abc_bars import bars_of, unfold
-from encoders.abc_events import WHOLE, AbcError, Change, Problem, Sound
-from encoders.abc_reader import Reader
-from encoders.abc_writer import write_tune
-from encoders.score import Note, Score, Track
+from .abc_bars import bars_of, unfold
+from .abc_events import WHOLE, AbcError, Change, Part, Problem, Sound
+from .abc_reader import Reader
+from .abc_scanner import Token
+from .abc_splitting import file_header, lines_of, split_tunes, unmailed
+from .abc_writer import write_tune
+from .score import Note, Score, Track
 
 __all__ = ["AbcError", "Problem", "Tune", "file_header", "read_tune", "split_tunes", "validate", "write_tune"]
 
 RESOLUTION = 480  # ticks to a quarter note, times what a tune needs for its shortest notes to be whole ticks
 MOST_TICKS = 32767  # to a quarter note: what a Score, and a MIDI file, can hold
-
-_TUNE = re.compile(r"^X:", re.MULTILINE)
+FINEST = RESOLUTION * 63  # where lengths have to be rounded
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,14 @@ class Tune:
 
     Attributes
     ----------
-    text : str, as it was read
+    text : str, as it was read, without lines that are no music
     fields : dict of letter -> tuple of str, the header
-    events : tuple of Sound, BarLine and Change (abc_events.py), as written
+    events : tuple of Sound, BarLine, Change and Part (abc_events.py), as written
     bars : tuple of Bar
     problems : tuple of Problem, by line and column
     chord_symbols : tuple of (index of the event above which it stands, str)
+    order : str, a letter for each part that sounds, or None
+    header : str, fields M: and L: of its file
     """
 
     text: str
@@ -57,6 +60,8 @@ class Tune:
     problems: tuple
     chord_symbols: tuple
     first_line: int = 1
+    order: str | None = None
+    header: str = ""
 
     @property
     def title(self):
@@ -80,7 +85,8 @@ class Tune:
         Parameters
         ----------
         repeats : whether repeats and endings are played, or everything once as it is written
-        ticks_per_beat : ticks to a quarter note; None for the smallest multiple of 480 that is exact
+        ticks_per_beat : ticks to a quarter note; None for the smallest multiple of 480 that is exact, or, if
+            that is beyond MOST_TICKS, for FINEST, to which lengths are rounded
         graces : whether grace notes are played; each takes the time of a 32nd from the note that it adorns,
             all together at most half of it
 
@@ -91,43 +97,15 @@ class Tune:
         Raises
         ------
         AbcError
-            If a length is no whole number of ticks, or the repeats are beyond all measure.
+            If a length is no whole number of the ticks asked for, or the repeats are beyond all measure.
         """
-        events = unfold(self.events, self.first_line) if repeats else self.events
-        lengths = {event.length for event in events if type(event) is Sound}
-        whole = lcm(*(Fraction(length, WHOLE).denominator for length in lengths))
-        needed = lcm(RESOLUTION * 4, whole) // 4 if ticks_per_beat is None else ticks_per_beat
-        if needed > MOST_TICKS or 4 * needed % whole:
-            raise AbcError(self.first_line, 1, f"expected lengths in ticks of 1/{needed} of a quarter note")
-        return _score(events, needed, graces)
-
-
-def split_tunes(text):
-    """The tunes of a file: a tune begins with a line X: and ends before the next one.
-
-    What stands before the first one belongs to no tune.
-
-    Parameters
-    ----------
-    text : str
-
-    Returns
-    -------
-    list of (line, text) : number of the first line, counted from 1; the tune without blank lines at its end
-    """
-    places = [found.start() for found in _TUNE.finditer(text)] + [len(text)]
-    tunes, line, before = [], 1, 0
-    for place, end in pairwise(places):
-        line += text.count("\n", before, place)
-        before = place
-        tunes.append((line, text[place:end].rstrip()))
-    return tunes
-
-
-def file_header(text):
-    """What stands before the first tune of a file, up to the first blank line: fields that hold for all."""
-    first = _TUNE.search(text)
-    return re.split(r"\n[ \t]*(?:\n|$)", text[: first.start() if first else 0].lstrip("\n"))[0]
+        events = unfold(self.events, self.order, self.first_line) if repeats else self.events
+        if ticks_per_beat is None:
+            return _score(events, _ticks(self.events) or FINEST, graces)
+        if 4 * ticks_per_beat % _denominator(self.events):
+            wanted = f"expected lengths in ticks of 1/{ticks_per_beat} of a quarter note"
+            raise AbcError(self.first_line, 1, wanted)
+        return _score(events, ticks_per_beat, graces)
 
 
 def read_tune(text, first_line=1, header=""):
@@ -150,7 +128,8 @@ def read_tune(text, first_line=1, header=""):
     AbcError
         If there is no key (K:) or nothing that sounds.
     """
-    lines = re.split(r"\r\n?|\n", text)
+    text, as_mailed = unmailed(text), text
+    lines = lines_of(text)
     reader = Reader(first_line)
     reader.read_defaults(header)
     reader.read(lines)
@@ -158,25 +137,59 @@ def read_tune(text, first_line=1, header=""):
         raise AbcError(first_line, 1, "expected a header that ends with a key, K:, found none")
     if not any(type(event) is Sound and event.pitches for event in reader.events):
         raise AbcError(first_line, 1, "expected a tune, found no notes")
-    problems, bars = reader.problems, bars_of(reader.events)
+    if text != as_mailed:
+        reader.lost(Token("mail", "", first_line, 1), "the encoding of mail, =3D and =20, is undone")
+    bars = bars_of(reader.events)
+    if reader.words:
+        text = "\n".join(line for place, line in enumerate(lines) if first_line + place not in reader.words)
+    return Tune(
+        text.rstrip(),
+        {letter: tuple(values) for letter, values in reader.fields.items()},
+        tuple(reader.events),
+        tuple(bars),
+        tuple(sorted(reader.problems + list(_problems_of_the_whole(lines, reader, bars)))),
+        tuple(reader.chord_symbols),
+        first_line,
+        reader.order,
+        "\n".join(line for line in lines_of(header) if line[:2] in ("M:", "L:")),
+    )
+
+
+def _problems_of_the_whole(lines, reader, bars):
+    """What is wrong, yet nowhere in particular; and bars."""
+
+    def warning(message, line=reader.first_line, column=1, unheard=False):
+        return Problem(line, column, message, "warning", unheard)
+
     if not lines[0].startswith("X:"):
-        problems.append(Problem(first_line, 1, "expected X: and a number first", "warning"))
+        yield warning("expected X: and a number first")
     if "T" not in reader.fields:
-        problems.append(Problem(first_line, 1, "expected a title, T:", "warning"))
+        yield warning("expected a title, T:")
+    if not _ticks(reader.events):
+        yield warning(f"lengths are rounded to 1/{FINEST} of a quarter note", unheard=True)
+    names = {event.name for event in reader.events if type(event) is Part}
+    if names and reader.order:
+        for name in sorted(set(reader.order) - names):
+            yield warning(f"the order of parts asks for {name!r}, which is not there", unheard=True)
+        for name in sorted(names - set(reader.order)):
+            yield warning(f"the order of parts leaves out {name!r}", unheard=True)
     for bar in bars:
         if not bar.fills:
             lengths = (Fraction(length, WHOLE) for length in (bar.expected, bar.length))
             message = "expected a bar of {} of a whole note, got {}".format(*lengths)
-            problems.append(Problem(bar.line, bar.column, message, "warning"))
-    return Tune(
-        text,
-        {letter: tuple(values) for letter, values in reader.fields.items()},
-        tuple(reader.events),
-        tuple(bars),
-        tuple(sorted(problems)),
-        tuple(reader.chord_symbols),
-        first_line,
-    )
+            yield warning(message, bar.line, bar.column)
+
+
+def _denominator(events):
+    """The smallest part of a whole note of which all lengths are whole multiples is 1 over this."""
+    lengths = {event.length for event in events if type(event) is Sound}
+    return lcm(*(Fraction(length, WHOLE).denominator for length in lengths))
+
+
+def _ticks(events):
+    """Ticks to a quarter note in which all lengths are whole, None if those are beyond measure."""
+    ticks = lcm(RESOLUTION * 4, _denominator(events)) // 4
+    return ticks if ticks <= MOST_TICKS else None
 
 
 def validate(text, first_line=1):
@@ -202,7 +215,8 @@ def _score(events, ticks_per_beat, graces):
         elif type(event) is Sound:
             length = ticks.get(event.length)
             if length is None:
-                length = ticks[event.length] = event.length * 4 * ticks_per_beat // WHOLE
+                exactly = Fraction(event.length * 4 * ticks_per_beat, WHOLE)
+                length = ticks[event.length] = max(1, round(exactly))
             open_notes, end = {}, now + length
             if graces and event.graces and not any(pitch in tied for pitch in event.pitches):
                 each = min(ticks_per_beat // 8, length // (2 * len(event.graces)))

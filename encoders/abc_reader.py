@@ -1,33 +1,35 @@
-"""One tune, token by token: fields, bar lines and repeats here, notes in abc_music.py.
+"""One tune, token by token: fields and voices here, bar lines in abc_bar_lines.py, notes in abc_music.py.
 
-Ornaments, slurs, lyrics and the order of parts (P:) do not change what is played here, nor do jumps such as
-D.C.; of several voices the first one is read.
+Ornaments, slurs and lyrics do not change what is played here, nor do jumps such as D.C.; of several voices
+the first one that has notes is read.
 
-Source: the ABC music standard 2.1, sections 3 and 4.
+Source: the ABC music standard 2.1, sections 3, 4 and 7.
 """
 
+import re
 from fractions import Fraction
 
-from encoders.abc_events import BOTH, DOUBLE, END, MARK, PLAIN, START, BarLine, Change, Problem, Sound
-from encoders.abc_keys import default_unit, parse_key, parse_meter, parse_tempo, parse_unit
-from encoders.abc_music import Music
-from encoders.abc_scanner import Token, scan, scan_music
+from .abc_bar_lines import BarLines
+from .abc_events import Change, Part, quoted
+from .abc_keys import default_unit, parse_key, parse_meter, parse_shift, parse_tempo, parse_unit
+from .abc_lines import scan
+from .abc_parts import parse_order
+from .abc_scanner import Token, scan_music
 
-MESSAGES = {
-    "microtone": "expected semitones, got an accidental of less",
-    "overlay": "expected one voice, got an overlay '&'",
-    "stray": "expected a field such as 'T:' in the header, got text",
-}
-JUMPS = ("D.C.", "D.S.", "dacapo", "dacoda", "dalsegno")  # and D.C.alfine and the like
+_JUMP = re.compile(r"d\.?\s?[cs]\b|da\s?capo|da\s?coda|dal\s?segno", re.IGNORECASE)  # and D.C.alfine
+_TRANSPOSE = re.compile(r"\s*(?:MIDI\s+)?transpose\s*=?\s*([+-]?[0-9]{1,3})\s*$", re.ASCII)
 
 
-class Reader(Music):
+class Reader(BarLines):
     """Reads one tune; see `read`. Attributes are what it has found."""
 
     def __init__(self, first_line):
         super().__init__(first_line)
         self.fields, self.chord_symbols = {}, []
-        self.tempo, self.voice, self.heard = None, None, True
+        self.tempo, self.order = None, None
+        self.voice, self.heard = None, True  # the voice that is read; whether it is the one that has the word
+        self.shifts, self.own_shifts = {}, {}  # of the key's field and of the voice's
+        self.named = False  # whether a field V: has been in the body
         self.slurs = 0
 
     def read_defaults(self, header):
@@ -38,56 +40,96 @@ class Reader(Music):
 
     def read(self, lines):
         """Events of all lines, in `self.events`."""
+        tokens = list(scan(lines, self.line))
+        self.choose_voice(tokens)
         handlers = {name[3:]: getattr(self, name) for name in dir(self) if name.startswith("on_")}
-        silent = {"line", "field", "end", "directive"}
-        for token in scan(lines, self.line):
-            kind = token.kind
-            if self.heard or kind in silent:
-                handler = handlers.get(kind)
-                if handler:
-                    handler(token)
-                elif kind in MESSAGES:
-                    self.problem(token, MESSAGES[kind])
+        silent = {"line", "field", "end", "directive", "words", "prose", "stray"}
+        for token in tokens:
+            handler = handlers.get(token.kind)
+            if handler and (token.kind in silent or self.heard and not self.overlaid):
+                handler(token)
+            elif self.heard and self.overlaid:
+                self.end_overlay(token)
         self.finish()
+        self.words = {token.line for token in tokens if token.kind in ("words", "prose")}
+
+    def choose_voice(self, tokens):
+        """Of the voices the first that has notes; music before the first V: is of the first voice."""
+        notes, voice, header = {}, None, True
+        for token in tokens:
+            if token.kind in ("line", "field"):
+                letter, value = parts_of(token)
+                header = header and letter != "K"
+                if letter == "V":
+                    name = name_of(value)
+                    notes.setdefault(name, 0)
+                    voice = voice if header else name
+            elif token.kind in ("note", "microtone"):
+                if voice is None:
+                    voice = next(iter(notes), "1")
+                notes[voice] = notes.get(voice, 0) + 1
+        self.voice = next((name for name, count in notes.items() if count), next(iter(notes), None))
+        self.heard = not notes or self.voice == next(iter(notes))
 
     # ------------------------------------------------------------------------------------------ fields
 
     def on_line(self, token):
         """A field on a line of its own; what is glued to a K:, L: or M: field in the body is music."""
-        letter, value = token.text[0], token.text[2:].strip()
+        letter, value = parts_of(token)
         if self.key is None:
             self.fields.setdefault(letter, []).append(value)
         self.field(token, letter, value)
 
     def on_field(self, token):
         """An inline field, [K:D]."""
-        self.field(token, token.text[1], token.text[3:-1].strip())
+        self.field(token, *parts_of(token))
 
     def on_glued(self, token):
         """A field in the middle of music, without its brackets."""
-        self.problem(token, f"expected a field on a line of its own or in brackets, got {token.text[:12]!r}",
-                     "warning")  # fmt: skip
+        self.odd(token, f"expected a field on a line of its own or in brackets, got {quoted(token.text)}")
         self.field(token, token.text[0], token.text[2:])
 
     def field(self, token, letter, value):
         if letter == "V":
-            name = value.split()[0] if value.split() else ""
-            if self.key is None:
-                return
-            if self.voice is None:  # music before the first V: is a voice without a name
-                self.voice = "" if any(type(event) is Sound for event in self.events) else name
-            if name != self.voice and self.heard:
-                self.problem(token, f"expected one voice, got another: {name[:20]!r}", "warning")
-            self.heard = name == self.voice
-        elif letter in "KLMQ" and self.heard:
+            self.turn_to(token, value)
+        elif letter == "P":
+            self.part(token, value)
+        elif letter == "I":
+            self.on_directive(Token("directive", value, token.line, token.column))
+        elif letter in "KLMQ" and (self.heard or not self.named):
             self.set(token, letter, value)
+
+    def turn_to(self, token, value):
+        """A field V:, in the header a description of the voice, in the body also a change to it."""
+        name = name_of(value)
+        if name == self.voice:
+            self.own_shifts |= parse_shift(value)
+            self.set_shift()
+        if self.key is not None:
+            self.named, self.heard, self.overlaid = True, name == self.voice, 0
+            if not self.heard:
+                self.lost_once(token, f"expected one voice, got another: {quoted(name)}")
+
+    def part(self, token, value):
+        """A field P:, in the header the order of the parts, in the body the beginning of one."""
+        if self.key is not None:
+            if value[:1].isalpha() and self.order:
+                self.open = None
+                self.events.append(Part(value[0], token.line, token.column))
+        elif value:
+            try:
+                self.order = parse_order(value)
+            except ValueError as error:
+                self.lost(token, str(error))
 
     def set(self, token, letter, value):
         """Key, unit length, meter or tempo."""
         body = self.key is not None
         try:
             if letter == "K":
-                self.begin(parse_key(value), token)
+                self.begin(self.understand_key(token, value), token)
+                self.shifts |= parse_shift(value)
+                self.set_shift()
             elif letter == "L":
                 self.unit, self.known = parse_unit(value), {}
             elif letter == "M":
@@ -101,7 +143,7 @@ class Reader(Music):
         except ValueError as error:
             first, _, rest = value.partition(" ")
             if body and rest and letter in "KLM" and self.understands(letter, first):
-                self.problem(token, f"music on the line of the field {letter}:", "warning")
+                self.odd(token, f"music on the line of the field {letter}:")
                 self.set(token, letter, first)
                 for piece in scan_music(rest, token.line, token.column + 3 + len(first)):
                     handler = getattr(self, f"on_{piece.kind}", None)
@@ -112,6 +154,17 @@ class Reader(Music):
                 if letter == "K" and not body:
                     self.begin(parse_key("none"), token)
 
+    def understand_key(self, token, value):
+        """The key of a field, liberally read if need be, with a word about that."""
+        try:
+            return parse_key(value)
+        except ValueError as error:
+            if self.key is not None and len(value.split()) > 1:
+                raise  # music may stand behind it
+            key = parse_key(value, liberal=True)
+            self.lost(token, f"{error}: read as {key.name!r}")
+            return key
+
     @staticmethod
     def understands(letter, value):
         try:
@@ -119,6 +172,10 @@ class Reader(Music):
         except ValueError:
             return False
         return True
+
+    def set_shift(self):
+        """What is said of the voice itself comes before what is said of the key."""
+        self.shift = sum((self.shifts | self.own_shifts).values())
 
     def begin(self, key, token):
         """A key: the first one ends the header."""
@@ -132,53 +189,40 @@ class Reader(Music):
         self.events.append(Change("key", key.name, token.line, token.column))
 
     def on_directive(self, token):
-        """A line %%propagate-accidentals not | octave | pitch."""
-        words = token.text.split()
+        """A line %%propagate-accidentals not | octave | pitch, or %%MIDI transpose, in semitones."""
+        words, transpose = token.text.split(), _TRANSPOSE.match(token.text)
         if len(words) > 1 and words[0] == "propagate-accidentals" and words[1] in ("not", "octave", "pitch"):
             self.propagate = words[1]
-
-    # ------------------------------------------------------------------------------------ bars and repeats
-
-    def on_bar(self, token):
-        signs = token.text.lstrip(".").rstrip("0123456789,-[")
-        numbers = token.text[len(token.text.rstrip("0123456789,-")) :]
-        start, end = signs.endswith(":"), signs.startswith(":")
-        kind = BOTH if start and end else START if start else END if end else PLAIN
-        if kind is PLAIN and signs != "|":
-            kind = DOUBLE
-        times = len(signs) - len(signs.lstrip(":")) + 1 if end else 1
-        if set(signs) == {":"}:
-            times = max(2, len(signs) // 2 + 1)
-        self.bar_line(token, kind, times, numbers)
-
-    def on_ending(self, token):
-        self.bar_line(token, MARK, 1, token.text[1:])
-
-    def bar_line(self, token, kind, times, numbers):
-        self.close_chord("expected the end of a chord before the bar line")
-        if self.broken_at:
-            self.problem(self.broken_at, "expected a note on each side of a broken rhythm")
-            self.broken_at = None
-        if self.left and kind is not MARK:
-            self.problem(self.tuplet_at, "expected more notes in a tuplet, got a bar line", "warning")
-            self.left = 0
-        if kind is not MARK:
-            self.accidentals, self.last = {}, None
-        endings = endings_of(numbers)
-        if numbers and not endings:
-            self.problem(token, f"expected numbers of endings, got {numbers!r}")
-        self.events.append(BarLine(kind, times, endings, token.line, token.column))
+        elif transpose and self.heard:
+            self.shifts["MIDI"] = int(transpose[1])
+            self.set_shift()
 
     # --------------------------------------------------------------------------------------------- others
 
     def on_text(self, token):
         """A chord symbol, "Am7", or an annotation, which begins with one of ^ _ < > @."""
+        self.jump(token, token.text[1:-1].lstrip("^_<>@"))
         if token.text[1:2] not in ("^", "_", "<", ">", "@"):
             self.chord_symbols.append((len(self.events), token.text[1:-1]))
 
     def on_decoration(self, token):
-        if token.text[1:].startswith(JUMPS):
-            self.problem(token, f"a jump that is not played: {token.text}", "warning")
+        self.jump(token, token.text[1:])
+
+    def jump(self, token, text):
+        if _JUMP.match(text):
+            self.lost(token, f"a jump that is not played: {quoted(token.text)}")
+
+    def on_words(self, token):
+        self.problem(token, f"expected music, got words, which are left out: {quoted(token.text)}")
+
+    def on_prose(self, token):
+        self.lost(token, f"text after an empty line is left out: {quoted(token.text)}")
+
+    def on_stray(self, token):
+        self.problem(token, "expected a field such as 'T:' in the header, got text")
+
+    def on_gap(self, token):
+        self.lost(token, "music after an empty line, which ends a tune, is read all the same")
 
     def on_slur(self, token):
         self.slurs += 1
@@ -186,11 +230,8 @@ class Reader(Music):
     def on_unslur(self, token):
         self.slurs -= 1
         if self.slurs < 0:
-            self.problem(token, "')' without a slur that it ends", "warning")
+            self.odd(token, "')' without a slur that it ends")
             self.slurs = 0
-
-    def on_other(self, token):
-        self.problem(token, f"expected music, got {token.text!r}")
 
     def on_end(self, token):
         self.line = token.line
@@ -208,16 +249,17 @@ class Reader(Music):
             self.problem(self.broken_at, "expected a note on each side of a broken rhythm")
         if self.left:
             self.problem(self.tuplet_at, "expected more notes in a tuplet")
+        self.take_colon()
         if self.slurs:
-            self.problems.append(Problem(self.line, 1, "a slur without an end", "warning"))
+            self.odd(Token("end", "", self.line, 1), "a slur without an end")
 
 
-def endings_of(text):
-    """The numbers of "1", "1,3" or "1-3" as a tuple; () if there are none between 1 and 99."""
-    numbers = []
-    for part in text.split(",") if text else ():
-        first, _, last = part.partition("-")
-        if not first or not 1 <= int(first) <= int(last or first):
-            return ()
-        numbers += range(int(first), int(last or first) + 1)
-    return tuple(numbers)
+def parts_of(token):
+    """(letter, value) of a field on a line of its own or in brackets."""
+    text = token.text if token.kind == "line" else token.text[1:-1]
+    return text[0], text[2:].strip()
+
+
+def name_of(value):
+    """The name of the voice of a field V:."""
+    return value.split(None, 1)[0] if value else ""

@@ -1,33 +1,37 @@
-"""From the lines of an ABC tune to tokens: the smallest pieces that mean something.
+"""From a line of music in ABC to tokens: the smallest pieces that mean something.
 
 One regular expression, tried from left to right, so that the time is linear in the length of a line. Which
-piece may stand where, and what it does to others, is the reader's business (abc_reader.py).
+lines are music, abc_lines.py says; which piece may stand where, and what it does to others, abc_reader.py.
 
-Source: the ABC music standard 2.1, sections 2 to 4 and 9 ("outdated syntax").
+Source: the ABC music standard 2.1, section 4 and section 9 ("outdated syntax").
 """
 
 import re
 from fractions import Fraction
 from functools import lru_cache
+from math import ceil
 from typing import NamedTuple
 
+from .abc_events import quoted
+
 LENGTH = r"[0-9]{0,4}/{0,6}[0-9]{0,4}"
-BODY_FIELDS = frozenset("IKLMNPQRTUVWmrsw+")  # that may stand in a tune's body, each on its line
+_BLANK = r"(?:[ \t]+(?=[0-9/]))?"  # before a length, as folk-rnn writes it
 ORNAMENTS = ".~HIJKLMNOPQRSTUVWhijklmnopqrstuvw"  # of one letter, and those that U: may define
 
 
 TOKEN = re.compile(
     rf"""
-      (?P<note> (?:\^\^?|__?|=)? [A-Ga-g] [,']{{0,6}} {LENGTH} )
+      (?P<note> (?:(?:\^\^?|__?|=)[ \t]*)? [A-Ga-g] [,']{{0,6}} {_BLANK} {LENGTH} )
     | (?P<space> [ \t`]+ )
-    | (?P<bar> \.?:*(?:\[\||\||::)(?:[|\]:]|\[\|)*  (?:\[?[0-9]{{1,2}}(?:[,-][0-9]{{1,2}})*)? )
-    | (?P<rest> [zxZX] {LENGTH} )
-    | (?P<tuplet> \([2-9](?::[0-9]?(?::[0-9]{{0,2}})?)? )
+    | (?P<bar> \.?:*(?:\[\||\||::|\[:|:\])(?:[|\]:]|\[\|)*  (?:\[?[0-9]{{1,2}}(?:[,-][0-9]{{1,2}})*)? )
+    | (?P<rest> [zxZX] {_BLANK} {LENGTH} )
+    | (?P<tuplet> \((?:[2-9]|[1-9][0-9]{{1,2}}|1(?=:))(?::[0-9]{{0,3}}(?::[0-9]{{0,3}})?)? )
     | (?P<broken> >{{1,3}} | <{{1,3}} )
-    | (?P<field> \[[A-Za-z]:[^\]]*\] )
+    | (?P<field> \[[A-Za-z]:[^\]]{{0,400}}\] )
     | (?P<ending> \[[0-9]{{1,2}}(?:[,-][0-9]{{1,2}})* )
     | (?P<chord> \[ )
-    | (?P<close> \]{LENGTH} )
+    | (?P<close> \]{_BLANK}{LENGTH} )
+    | (?P<overlay> \(& | &\) | &+ )
     | (?P<tie> \.?- )
     | (?P<slur> \.?\( )
     | (?P<unslur> \) )
@@ -37,9 +41,8 @@ TOKEN = re.compile(
     | (?P<grace> \{{/?[^{{}}]*\}} )
     | (?P<glued> [KLMQ]:\S+ )
     | (?P<spacer> y{LENGTH} )
-    | (?P<microtone> [\^_]{LENGTH}[A-Ga-g][,']*{LENGTH} )
+    | (?P<microtone> [\^_]{LENGTH}[A-Ga-g][,']{{0,6}}{_BLANK}{LENGTH} )
     | (?P<ornament> [{ORNAMENTS}] )
-    | (?P<overlay> &+ )
     | (?P<continue> \\(?=\s*$) )
     | (?P<other> . )
     """,
@@ -51,9 +54,7 @@ _NAMES = frozenset("f ff fff ffff D.C. > < <( <) >( >) 0 1 2 3 4 5".split())
 _MUSIC = re.compile(r"[A-Ga-gzxZ0-9,'/^_=<>():|.~-]*")
 _CHORD = re.compile(rf"\+(?:(?:\^\^?|__?|=)?[A-Ga-g][,']{{0,6}}{LENGTH})+\+")
 _PLUS = re.compile(rf"\+{LENGTH}")
-_FIELD = re.compile(r"([A-Za-z+]):(.*)", re.DOTALL)
-_COMMENT = re.compile(r"(?<!\\)%.*", re.DOTALL)
-_NOTE = re.compile(r"([\^_=]*)([A-Ga-g])([,']*)(.*)")
+_NOTE = re.compile(r"([\^_=]*)[ \t]*([0-9/]*)([A-Ga-g])([,']*)(.*)")
 STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
@@ -64,37 +65,6 @@ class Token(NamedTuple):
     text: str
     line: int
     column: int
-
-
-def scan(lines, first_line=1):
-    """Tokens of the lines of a tune. A field on a line of its own is of kind "line", text "K:D".
-
-    Parameters
-    ----------
-    lines : iterable of str, without line ends
-    first_line : number of the first one
-
-    Yields
-    ------
-    Token
-        At the end of each line one of kind "end".
-    """
-    header = True
-    for number, line in enumerate(lines, first_line):
-        directive = line.startswith("%%")
-        text = line if directive else _COMMENT.sub("", line)
-        field = None if directive else _FIELD.match(text)
-        if directive:
-            yield Token("directive", text[2:], number, 1)
-        elif field and (header or field[1] in BODY_FIELDS):
-            header = header and field[1] != "K"
-            yield Token("line", text, number, 1)
-        elif header:
-            if text.strip():
-                yield Token("stray", text, number, 1)
-        else:
-            yield from scan_music(text, number)
-            yield Token("end", "", number, len(text) + 1)
 
 
 def scan_music(text, line, column=1):
@@ -127,34 +97,35 @@ def is_chord(decoration):
 def parse_length(text):
     """A note's length in unit lengths: "" is 1, "3" is 3, "/" and "/2" a half, "3/4", "//" a quarter.
 
-    Raises
-    ------
-    ValueError
-        If it is zero, or divided by zero.
+    Returns
+    -------
+    length : Fraction, 1 if the text is no length
+    wrong : str, why it is none, or ""
     """
-    numerator, slashes, denominator = re.fullmatch(r"([0-9]*)(/*)([0-9]*)", text).groups()
-    below = int(denominator) if denominator else 2 ** len(slashes)
-    if int(numerator or 1) == 0 or below == 0 or len(slashes) > 1 and denominator:
-        raise ValueError(f"expected a length like '2', '/2' or '3/4', got {text!r}")
-    return Fraction(int(numerator or 1), below)
+    numerator, slashes, denominator = re.fullmatch(r"\s*([0-9]*)(/*)([0-9]*)", text).groups()
+    below = 2 ** (len(slashes) - 1) * int(denominator) if denominator else 2 ** len(slashes)
+    if int(numerator or 1) == 0 or below == 0:
+        return Fraction(1), f"expected a length like '2', '/2' or '3/4', got {quoted(text)}"
+    return Fraction(int(numerator or 1), below), ""
 
 
 @lru_cache(maxsize=16384)
 def parse_note(text):
-    """A note, such as "^c'3/2".
+    """A note, such as "^c'3/2"; of a micro-tone, "^3/2c", the sign is a whole number of semitones.
 
     Returns
     -------
     letter : str, "A" .. "G"
     octave : int, 0 for the octave from middle C
-    sign : str, an accidental or ""
+    sign : str, an accidental or "", or int, semitones
     length : Fraction, in unit lengths
-
-    Raises
-    ------
-    ValueError
-        If the length is none.
+    wrong : str, what is wrong with the length or the sign, or ""
     """
-    sign, letter, marks, length = _NOTE.fullmatch(text).groups()
+    sign, above, letter, marks, length = _NOTE.fullmatch(text).groups()
     octave = letter.islower() + marks.count("'") - marks.count(",")
-    return letter.upper(), octave, sign, parse_length(length)
+    length, wrong = parse_length(length)
+    if above:
+        semitones, wrong_sign = parse_length(above)
+        sign = (1 if sign == "^" else -1) * ceil(semitones - Fraction(1, 2))
+        wrong = wrong or wrong_sign
+    return letter.upper(), octave, sign, length, wrong

@@ -6,16 +6,17 @@ accidentals stay where they were, only spelled anew: =c in A becomes _e in C.
 
 import re
 
-from encoders.abc_keys import ACCIDENTALS, FIFTHS, parse_key, parse_meter, parse_unit
-from encoders.abc_scanner import BODY_FIELDS, TOKEN, is_chord
-from encoders.score import MAJOR_KEYS, MINOR_KEYS
+from .abc_events import quoted
+from .abc_keys import ACCIDENTALS, FIFTHS, parse_key, parse_meter, parse_unit
+from .abc_lines import field_of
+from .abc_scanner import TOKEN, is_chord
+from .score import MAJOR_KEYS, MINOR_KEYS
 
 LETTERS = "CDEFGAB"
 SIGNS = {value: sign for sign, value in ACCIDENTALS.items()}
 
 _KEY = re.compile(r"(\s*)([A-G][#b]?)(.*)", re.DOTALL)
 _CHORD = re.compile(r"([A-G][#b]?)((?:maj|min|dim|aug|sus|add|m|M|[0-9+-])*)(?:/([A-G][#b]?))?")
-_FIELD = re.compile(r"([A-Za-z+]):(.*)", re.DOTALL)
 
 
 def transpose_tune(text, semitones):
@@ -59,11 +60,11 @@ class _Transposer:
         return "\n".join(map(self.line, self.lines))
 
     def line(self, line):
-        field = None if line.startswith("%%") else _FIELD.match(line)
+        field = None if line.startswith("%%") else field_of(line, self.key is None)
         if line.startswith("%%"):
             return line
-        if field and (self.key is None or field[1] in BODY_FIELDS):
-            return f"{field[1]}:{self.field(*field.groups())}"
+        if field:
+            return f"{field[0]}:{self.field(*field)}"
         return line if self.key is None else self.music(line)
 
     def field(self, letter, value):
@@ -77,7 +78,10 @@ class _Transposer:
         if letter != "K":
             return value
         bare, mark, comment = value.partition("%")
-        space, tonic, rest = _KEY.fullmatch(bare).groups()
+        found = _KEY.fullmatch(bare)
+        if not found:
+            raise ValueError(f"expected a key that can be moved, got {quoted(bare)}")
+        space, tonic, rest = found.groups()
         self.key = parse_key(bare)
         moved = space + self.name(tonic) + rest
         self.new_key = parse_key(moved)
@@ -91,6 +95,8 @@ class _Transposer:
                 break
             found = TOKEN.match(text, place)
             piece, kind = found[0], found.lastgroup
+            if kind == "microtone":
+                raise ValueError(f"expected notes of the piano to move, got {quoted(piece)}")
             if kind == "note":
                 piece = self.note(piece)
             elif kind == "grace":
@@ -108,7 +114,7 @@ class _Transposer:
         return "".join(pieces)
 
     def note(self, text):
-        sign, letter, marks, length = re.fullmatch(r"([\^_=]*)([A-Ga-g])([,']*)(.*)", text).groups()
+        sign, letter, marks, length = re.fullmatch(r"([\^_=]*)[ \t]*([A-Ga-g])([,']*)(.*)", text).groups()
         octave = letter.islower() + marks.count("'") - marks.count(",")
         octave, index = divmod(7 * octave + LETTERS.index(letter.upper()) + self.steps, 7)
         new = LETTERS[index]
@@ -117,7 +123,7 @@ class _Transposer:
             alter = self.new_key.accidentals.get(new, 0) + off
             if alter not in SIGNS:
                 raise ValueError(
-                    f"expected notes of at most two signs, got {text!r} moved by {self.steps} steps"
+                    f"expected notes of at most two signs, got {quoted(text)} moved by {self.steps} steps"
                 )
             sign = SIGNS[alter]
         return sign + (new + "," * -octave if octave < 1 else new.lower() + "'" * (octave - 1)) + length
@@ -156,7 +162,7 @@ def _sharps(text):
             key = parse_key(word)
             own = any(sign in word for sign in "^_=")
             if key.name is None or word in ("HP", "Hp") or own:
-                raise ValueError(f"expected a key that can be moved, got {text.strip()!r}")
+                raise ValueError(f"expected a key that can be moved, got {quoted(text)}")
             names = MINOR_KEYS if key.name in MINOR_KEYS else MAJOR_KEYS
             return names.index(key.name) - 7
-    raise ValueError(f"expected a key, got {text.strip()!r}")
+    raise ValueError(f"expected a key, got {quoted(text)}")

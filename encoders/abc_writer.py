@@ -3,9 +3,9 @@
 from fractions import Fraction
 from itertools import groupby
 
-from encoders.abc_keys import FIFTHS, parse_key
-from encoders.abc_scanner import STEPS
-from encoders.score import check_key
+from .abc_keys import FIFTHS, parse_key
+from .abc_scanner import STEPS
+from .score import check_key
 
 UNIT = Fraction(1, 8)
 BARS_IN_LINE = 4

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from encoders.midi import read_midi
-from encoders.synthesiser import BLOCK, CEILING, WAV_BYTES, WavWriter, struck_string, wave_file
 from scratchnet.files import atomic_open, temporary_folder
+
+from .midi import read_midi
+from .synthesiser import BLOCK, CEILING, WAV_BYTES, WavWriter, struck_string, wave_file
 
 __all__ = [
     "BLOCK",

@@ -13,8 +13,8 @@ The bytes are read in midi_chunks.py, midi_track.py and midi_reader.py, and writ
 
 import warnings
 
-from encoders.midi_reader import MAX_BYTES, parse
-from encoders.midi_writer import MidiWriter
+from .midi_reader import MAX_BYTES, parse
+from .midi_writer import MidiWriter
 
 __all__ = ["MAX_BYTES", "MidiError", "MidiWarning", "MidiWriter", "read_midi", "write_midi"]
 

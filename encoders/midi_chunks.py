@@ -161,12 +161,11 @@ class Chunks:
         end = at + 8 + length
         if end > len(data):
             return False
+        following = data[end : end + 4]
         return (
-            length >= 3
-            and data[end - 3 : end] == _END_OF_TRACK
-            or data[end : end + 4] == b"MTrk"
-            or end == len(data)
-            and name.isalnum()
+            data.endswith(_END_OF_TRACK, at + 8, end)
+            or following == b"MTrk"
+            or (name.isalnum() and (end == len(data) or len(following) == 4 and following.isalnum()))
         )
 
 

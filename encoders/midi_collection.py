@@ -19,7 +19,9 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from encoders import (
+from scratchnet.files import atomic_open, is_regular
+
+from . import (
     midi_chunks,
     midi_events,
     midi_findings,
@@ -27,14 +29,14 @@ from encoders import (
     midi_pedal,
     midi_reader,
     midi_track,
+    reasons,
     score,
     score_bytes,
 )
-from encoders.midi_findings import kind_of
-from encoders.midi_reader import MAX_BYTES, parse
-from encoders.score_bytes import pack, unpack
-from encoders.workers import in_workers
-from scratchnet.files import atomic_open, is_regular
+from .midi_reader import MAX_BYTES, parse
+from .reasons import kind_of
+from .score_bytes import pack, unpack
+from .workers import in_workers
 
 READERS = (
     midi_chunks,
@@ -44,6 +46,7 @@ READERS = (
     midi_pedal,
     midi_reader,
     midi_track,
+    reasons,
     score,
     score_bytes,
 )

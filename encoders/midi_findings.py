@@ -1,13 +1,6 @@
 """What is wrong in a MIDI file and was mended or left out, as lines. `read_midi` in midi.py has the kinds."""
 
-import re
-from functools import lru_cache
-
-
-@lru_cache(maxsize=256)
-def kind_of(line):
-    """A line but for its names and numbers, the same for all of a kind."""
-    return re.sub(r"'[^']*'|0x\w+|\d[\d,.]*", "..", line)
+from .reasons import kind_of
 
 
 class Findings:

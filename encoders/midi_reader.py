@@ -8,13 +8,13 @@ from operator import itemgetter
 
 import numpy as np
 
-from encoders.midi_chunks import Chunks, unwrap
-from encoders.midi_events import META, clock
-from encoders.midi_findings import Findings
-from encoders.midi_keys import Keys
-from encoders.midi_pedal import held_ends, pedal_times
-from encoders.midi_track import DAMAGE, TrackEvents
-from encoders.score import MAJOR_KEYS, MINOR_KEYS, Note, Score, Track, check_meter, check_tempo
+from .midi_chunks import Chunks, unwrap
+from .midi_events import META, clock
+from .midi_findings import Findings
+from .midi_keys import Keys
+from .midi_pedal import held_ends, pedal_times
+from .midi_track import DAMAGE, TrackEvents
+from .score import MAJOR_KEYS, MINOR_KEYS, Note, Score, Track, check_meter, check_tempo
 
 # What a file may hold. All far beyond real music, and small enough for any machine.
 MAX_BYTES = 16 * 2**20

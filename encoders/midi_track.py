@@ -6,7 +6,7 @@ there are none, or these were looked for too often in this file, it ends with th
 
 import contextlib
 
-from encoders.midi_events import (
+from .midi_events import (
     DATA_BYTES,
     END,
     META,

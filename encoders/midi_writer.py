@@ -10,8 +10,9 @@ from pathlib import Path
 from mido import Message, MetaMessage, bpm2tempo
 from mido.midifiles.meta import encode_variable_int
 
-from encoders.score import DRUM_CHANNEL, Score, Track, check_key, check_meter, check_tempo
 from scratchnet.files import atomic_open
+
+from .score import DRUM_CHANNEL, Score, Track, check_key, check_meter, check_tempo
 
 
 class MidiWriter:

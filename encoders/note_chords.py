@@ -35,10 +35,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from encoders.score import Note, Score, Track
-from encoders.stored_settings import StoredSettings
-from encoders.symbol_vocabulary import UNKNOWN
-from encoders.time_grid import tones
+from .score import Note, Score, Track
+from .stored_settings import StoredSettings
+from .symbol_vocabulary import UNKNOWN
+from .time_grid import tones
 
 NAMES = "C C# D Eb E F F# G G# A Bb B".split()
 TYPES = {"32nd": 0.125, "16th": 0.25, "eighth": 0.5, "quarter": 1.0, "half": 2.0, "whole": 4.0, "breve": 8.0}

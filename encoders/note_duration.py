@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from encoders.note_duration_tokens import (
+from .note_duration_tokens import (
     BOS,
     D0,
     END,
@@ -42,9 +42,9 @@ from encoders.note_duration_tokens import (
     parse,
     text,
 )
-from encoders.score import Note, Score, Track
-from encoders.stored_settings import StoredSettings
-from encoders.time_grid import TimeGrid, tones
+from .score import Note, Score, Track
+from .stored_settings import StoredSettings
+from .time_grid import TimeGrid, tones
 
 TICKS = 480  # a quarter note of decoded scores, nearly: a whole number to a step
 

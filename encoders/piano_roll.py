@@ -3,8 +3,9 @@
 from bisect import bisect_right
 from pathlib import Path
 
-from encoders.score import DRUM_CHANNEL
 from scratchnet.files import atomic_path
+
+from .score import DRUM_CHANNEL
 
 MAX_BARS = 192  # more would be a picture metres high
 

@@ -12,7 +12,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from encoders.score import Note, Score, Track
+from .score import Note, Score, Track
 
 _DIGEST = hashlib.sha256().digest_size
 

@@ -1,12 +1,14 @@
 """Where pieces of music come from, and how they are shared out: MAESTRO or MIDI files of one's own."""
 
 import csv
+import os
 import zipfile
 from pathlib import Path
 
 import numpy as np
 
 from encoders.midi_collection import by_kind, find_files, names_of
+from experiments import locks
 from experiments.datasets import RemoteFile, fetch
 from experiments.errors import UserError
 
@@ -129,11 +131,23 @@ def maestro(quiet):
     """The folder of MAESTRO's MIDI files, fetched and unpacked once."""
     archive = fetch(MAESTRO, quiet, "give MIDI files with --data FOLDER")
     folder = archive.with_name("maestro-v3.0.0")
-    if not (folder / "unpacked").exists():
-        try:
+    try:
+        if not (folder / "unpacked").exists():
+            unpack(archive, folder / "unpacked")
+    except (OSError, zipfile.BadZipFile) as error:
+        raise UserError(f"{archive}: cannot be unpacked ({error})") from None
+    return folder
+
+
+def unpack(archive, mark):
+    """Unpack an archive beside it, once, whatever processes begin at the same time; then `mark` is there."""
+    key = locks.lock(archive.with_name(".unpacking"), wait=True)
+    try:
+        if not mark.exists():
             with zipfile.ZipFile(archive) as file:
                 file.extractall(archive.parent)
-            (folder / "unpacked").touch()
-        except (OSError, zipfile.BadZipFile) as error:
-            raise UserError(f"{archive}: cannot be unpacked ({error})") from None
-    return folder
+            if hasattr(os, "sync"):
+                os.sync()  # the mark is not to outlive a power cut that the files do not
+            mark.touch()
+    finally:
+        locks.unlock(key)

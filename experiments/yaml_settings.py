@@ -41,6 +41,8 @@ def _names(text):
         for event in yaml.parse(text, Loader=yaml.SafeLoader):
             if getattr(event, "anchor", None) is not None:
                 raise UserError(f"expected values without YAML's & and *, got {brief(event.anchor)}")
+            if getattr(event, "tag", None) is not None:
+                raise UserError(f"expected values without YAML's !, got {brief(event.tag)}")
             if isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
             if isinstance(event, yaml.CollectionStartEvent):

@@ -83,7 +83,9 @@ def test_broken_rhythm():
     half = Fraction(1, 2)
     assert lengths("A>B A<B A>>B") == [3 * half, half, half, 3 * half, 7 * half / 2, half / 2]
     assert lengths("A > {g} B [CE]>z") == [3 * half, half, 3 * half, half]
-    assert lengths("A3<B") == [Fraction(3, 2), Fraction(3, 2)]
+    assert lengths("A3<B A>B/ A>B>c") == [3, 1, 1, half, 3 * half, half, 1]  # of unlike lengths: as written
+    assert "unlike lengths" in messages(HEAD + "A3<B")[0]
+    assert lengths("A>|B A") == [3 * half, half, 1]
 
 
 def test_tuplets():
@@ -96,6 +98,10 @@ def test_tuplets():
     assert lengths("(3::2AB C (3:4A B C") == [third, third, 1] + [Fraction(4, 3)] * 3
     assert lengths("(3A>BC") == [1, Fraction(1, 3), third]
     assert lengths("(3[CE]zA B") == [third] * 3 + [1]
+    assert lengths("(10:6:4A2BcdA") == [Fraction(6, 5)] + [Fraction(3, 5)] * 3 + [1]
+    assert lengths("(12:8:13" + 13 * "A" + "B") == [third] * 13 + [1]
+    assert lengths("(1:2:2AB c (3:0:0ABc") == [2, 2, 1] + [third] * 3
+    assert lengths("(3AB|c d") == [third] * 3 + [1]  # over a bar line
 
 
 def test_chords():

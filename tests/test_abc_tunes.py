@@ -106,15 +106,17 @@ def test_bars_are_measured():
         ("C]", "7:2", "']' without a chord"),
         ("A >", "7:3", "note on each side"),
         ("> A", "7:1", "note on each side"),
-        ("A > | B", "7:3", "note on each side"),
+        ("A > |", "7:3", "note on each side"),
         ("(3AB", "7:1", "more notes in a tuplet"),
         ("A0", "7:1", "expected a length"),
         ("A/0", "7:1", "expected a length"),
         ("A999", "7:1", "at most 64 whole notes"),
-        ("^/c A", "7:1", "expected semitones"),
-        ("A & B", "7:3", "an overlay"),
         ("c'''''' A", "7:1", "between MIDI 0 and 127"),
         ("A |1-0 B", "7:3", "numbers of endings"),
+        ("A |1-2-3 B", "7:3", "numbers of endings, got '1-2-3'"),
+        ("[1-2-3 B", "7:1", "numbers of endings, got '1-2-3'"),
+        ("A : B", "7:3", "expected music, got ':'"),
+        ("A\nThis is a verse\nB", "8:1", "got words, which are left out"),
         ("- A", "7:1", "expected a note before a tie"),
         ("A [K:Q] B", "7:3", "expected a key"),
         ("A [M:9/7] B", "7:3", "expected a meter"),
@@ -137,9 +139,15 @@ def test_errors_have_a_place(body, place, message):
         ("(A B", "slur without an end"),
         ("A7 | A | A8", "a bar of 1 of a whole note"),
         ("A |\nV:2\nB", "one voice"),
-        ("(3AB | C", "more notes in a tuplet, got a bar line"),
+        ("(3AB | C", "a tuplet or a broken rhythm goes on over a bar line"),
+        ("A > | B", "a tuplet or a broken rhythm goes on over a bar line"),
+        ("^/c A", "a micro-tone, '^/c', is rounded"),
+        ("A & B", "an overlay '&' is left out"),
+        ("A9999/9998 A", "rounded to 1/30240"),
+        ("A |: B |: c :|", "a repeat without an end"),
         ("M:3/4 A2 B2", "music on the line of the field M"),
-        ("A2 !D.C.alfine!", "a jump that is not played: !D.C.alfine!"),
+        ("A2 !D.C.alfine!", "a jump that is not played: '!D.C.alfine!'"),
+        ('A2 "D.S. al coda"', "a jump that is not played"),
     ],
 )
 def test_warnings(body, message):
@@ -172,7 +180,9 @@ def test_a_length_that_ticks_cannot_hold():
     with pytest.raises(AbcError, match="expected lengths in ticks of 1/480"):
         tune.score(ticks_per_beat=480)
     with pytest.raises(AbcError, match="expected lengths in ticks"):
-        read_tune(HEAD + "A/9973").score()
+        read_tune(HEAD + "A/9973").score(ticks_per_beat=480)
+    notes = read_tune(HEAD + "A/9973 B4 | (11ABcdefgABcd A").score().notes()  # rounded, no time lost
+    assert [note.start for note in notes[:2]] == [0, 2] and abs(notes[-1].start - 90722) < 6
 
 
 def test_fields_of_the_file():

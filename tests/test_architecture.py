@@ -66,6 +66,15 @@ def test_encoders_know_nothing_of_networks(path):
     assert {".".join(name.split(".")[:2]) for name in used} <= neutral
 
 
+@pytest.mark.parametrize("path", modules("encoders"), ids=where)
+def test_encoders_do_not_know_what_their_folder_is_called(path):
+    """An installation has them as scratchnet.encoders, for a folder `encoders` may be somebody else's."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    named = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and not node.level}
+    named |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    assert not {name for name in named if name.partition(".")[0] == "encoders"}, "from .module import name"
+
+
 BLOCKED_IMPORTS = """
 import importlib, sys
 
@@ -153,3 +162,12 @@ def test_random_numbers_come_only_from_a_generator(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Attribute) and ast.unparse(node.value) in ("np.random", "numpy.random"):
             assert node.attr in ("Generator", "default_rng", "SeedSequence", "PCG64"), f"line {node.lineno}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").glob("test_*.py")), ids=where)
+def test_examples_are_drawn_as_the_profile_says(path):
+    """Else a search for new ones would not search, or the same tests would not say the same."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "settings":
+            named = {keyword.arg for keyword in node.keywords}
+            assert not named & {"derandomize", "database", "deadline"}, f"line {node.lineno}"

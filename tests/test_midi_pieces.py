@@ -1,6 +1,10 @@
 """Which MIDI files an experiment reads, and what it says of the others."""
 
+import threading
+import zipfile
+
 import pytest
+from locking import another_process
 from piano_files import make_piece, write_pieces
 
 pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
@@ -76,3 +80,22 @@ def test_the_files_are_in_order_of_their_names(folder):
     empty.mkdir()
     assert midi_pieces.midi_files([empty])[0] == [empty]
     assert "no file *.mid" in read_collection([empty]).dropped[0].reason
+
+
+def test_an_archive_is_unpacked_once(tmp_path):
+    archive, mark = tmp_path / "a.zip", tmp_path / "music" / "unpacked"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("music/a.mid", b"MThd")
+    with another_process(tmp_path / ".unpacking") as process:
+        thread = threading.Thread(target=midi_pieces.unpack, args=(archive, mark))
+        thread.start()
+        thread.join(0.5)
+        assert not mark.exists()  # the other has not told that it is done
+        process.kill()
+        process.wait()
+        thread.join(60)
+    assert mark.exists() and (tmp_path / "music" / "a.mid").read_bytes() == b"MThd"
+    (tmp_path / "music" / "a.mid").write_bytes(b"being read")
+    midi_pieces.unpack(archive, mark)
+    assert (tmp_path / "music" / "a.mid").read_bytes() == b"being read"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.zip", "music"]

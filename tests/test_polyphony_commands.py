@@ -106,6 +106,7 @@ def test_everything(tmp_path, data, capsys):
         assert picture.read_bytes().startswith(b"\x89PNG") and picture.stat().st_size > 10_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "flags", ["--cell gru --layers 2", "--cell rnn --transpose 2", "--window 3 --average 0"]
 )
@@ -116,6 +117,7 @@ def test_train_in_other_ways(tmp_path, data, flags):
     assert content(folder) == TRAINED
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_run(tmp_path, data):
     files = []
     for name, seed in (("a", 4), ("b", 4), ("c", 5)):
@@ -236,6 +238,7 @@ def test_a_loss_that_is_no_number(tmp_path, data, capsys):
     assert "\n" not in message
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_whole_epochs_and_resume_goes_on(tmp_path, data):
     folder = tmp_path / "run"
     arguments = [

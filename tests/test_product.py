@@ -200,6 +200,7 @@ print(REGISTER)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     bool(numba.config.DISABLE_JIT) or REGISTER == 16, reason="needs other registers to turn to"
 )

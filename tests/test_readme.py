@@ -1,9 +1,9 @@
 """What the README says can be done, can be done."""
 
+import code
 import configparser
-import contextlib
-import io
 import re
+import runpy
 from pathlib import Path
 
 import numba
@@ -11,10 +11,18 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "docs" / "README.md", *sorted((ROOT / "experiments").glob("*/README.md"))]
+FLOORS = ("scratchnet", "encoders", "experiments", "benchmarks")
+README = ROOT / "README.md"
+PAGES = [README, *sorted(page for floor in (*FLOORS, "docs") for page in (ROOT / floor).rglob("*.md"))]
+
+compiled = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="minutes, when not compiled")
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.parent.name)
+def page_name(page):
+    return page.relative_to(ROOT).as_posix()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
 def test_links_lead_somewhere(page):
     links = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
     assert links
@@ -22,14 +30,74 @@ def test_links_lead_somewhere(page):
         assert link.startswith("https://") or (page.parent / link).exists(), link
 
 
-@pytest.mark.skipif(numba.config.DISABLE_JIT, reason="minutes, when not compiled")
-def test_the_examples_run_and_say_what_they_promise():
-    text = PAGES[0].read_text(encoding="utf-8")
-    names, printed = {}, io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        for block in re.findall(r"```python\n(.*?)```", text, re.S):
-            exec(block, names)
-    assert "gradients agree" in printed.getvalue()
+class Prompt(code.InteractiveConsole):
+    """A prompt that is given one line after the other, and raises where it would show an error."""
+
+    def paste(self, block):
+        for line in block.splitlines():
+            waits = self.push(line)
+        if waits:  # the reader presses Enter
+            assert not self.push(""), f"not finished: {line}"
+
+    def showsyntaxerror(self, *args, **options):
+        raise
+
+    def showtraceback(self):
+        raise
+
+
+class Reader(Prompt):
+    """A prompt that runs nothing."""
+
+    def runcode(self, code):
+        pass
+
+
+def snippets(page, languages="python|py"):
+    """The blocks of Python of a page; `py` marks those that need PyTorch."""
+    return re.findall(rf"^```(?:{languages})\n(.*?)^```$", page.read_text(encoding="utf-8"), re.S | re.M)
+
+
+def test_a_prompt_is_stricter_than_a_file():
+    Reader().paste("for i in range(3):\n    pass\n\nprint(i)\nif i:\n    pass")
+    for wrong in ("for i in range(3):\n    pass\nprint(i)", "if True:\n    i = 1\n\n    j = 2"):
+        with pytest.raises(SyntaxError):
+            Reader().paste(wrong)
+    with pytest.raises(AssertionError, match="not finished"):
+        Reader().paste("x = (1,")
+    with pytest.raises(ZeroDivisionError):
+        Prompt().paste("1 / 0")
+
+
+@pytest.mark.parametrize("page", PAGES, ids=page_name)
+def test_every_snippet_can_be_pasted(page):
+    text = page.read_text(encoding="utf-8")
+    assert set(re.findall(r"^ *```(.+)$", text, re.M)) <= {"sh", "python", "py"}
+    for block in snippets(page):
+        Reader().paste(block)
+
+
+@pytest.fixture(params=["pasted", "a file"])
+def run(request, tmp_path, monkeypatch):
+    """A function that runs blocks in either way, in an empty folder, and returns their names."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(blocks):
+        if request.param == "a file":
+            Path("page.py").write_text("\n\n".join(blocks), encoding="utf-8")
+            return runpy.run_path("page.py", run_name="__main__")
+        prompt = Prompt()
+        for block in blocks:
+            prompt.paste(block)
+        return prompt.locals
+
+    return run
+
+
+@compiled
+def test_the_snippets_run_and_do_what_they_promise(run, capsys):
+    names = run(snippets(README, "python"))
+    assert "gradients agree" in capsys.readouterr().out
     assert names["wrong"] < 20
     song = names["song"][:20, 0]
     after = dict(zip(song, np.roll(song, -1), strict=True))
@@ -37,30 +105,30 @@ def test_the_examples_run_and_say_what_they_promise():
     assert np.mean([after[a] == b for a, b in zip(heard[:-1], heard[1:], strict=True)]) > 0.9
 
 
+@compiled
+def test_the_snippets_of_other_pages_run(run):
+    for page in PAGES:
+        if page != README:
+            run(snippets(page, "python"))
+
+
 @pytest.mark.torch
-def test_the_weights_travel(tmp_path, monkeypatch):
+def test_the_weights_travel(run):
     pytest.importorskip("torch", reason="compares with PyTorch, which is no dependency")
-    monkeypatch.chdir(tmp_path)
-    text = PAGES[0].read_text(encoding="utf-8")
-    train, *_ = re.findall(r"```python\n(.*?)```", text, re.S)
-    (travel,) = re.findall(r"```py\n(.*?)```", text, re.S)
-    names = {}
-    with contextlib.redirect_stdout(io.StringIO()):
-        exec(train.replace("range(60)", "range(2)"), names)
-        before = names["model"].state_dict()
-        exec(travel, names)
+    train, (travel,) = snippets(README)[0], snippets(README, "py")
+    names = run([train.replace("range(60)", "range(2)"), "before = model.state_dict()\n", travel])
     for name, param in names["model"].params.items():
-        np.testing.assert_array_equal(param, before[name])
+        np.testing.assert_array_equal(param, names["before"][name])
 
 
 def test_pictures_and_recordings_come_first_and_are_small():
-    text = PAGES[0].read_text(encoding="utf-8")
+    text = README.read_text(encoding="utf-8")
     shown = set(re.findall(r"\]\(docs/([a-z]+\.(?:png|svg|mp3))\)", text[: text.index("```sh")]))
     files = {path.name: path.stat().st_size for path in (ROOT / "docs").iterdir() if path.suffix != ".md"}
     assert shown == set(files)
     assert sum(files.values()) < 2e6
     assert all(size < 200_000 for name, size in files.items() if not name.endswith(".mp3"))
-    made = PAGES[1].read_text(encoding="utf-8")
+    made = (ROOT / "docs" / "README.md").read_text(encoding="utf-8")
     assert all(f"({name})" in made for name in files)
 
 
@@ -69,17 +137,10 @@ def test_no_blank_is_left():
         assert "@@" not in page.read_text(encoding="utf-8")
 
 
-def test_every_package_is_installed_and_every_extra_exists():
+def test_every_extra_exists():
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg")
-    packages = setup["options"]["packages"].split()
-    found = {
-        ".".join(path.parent.relative_to(ROOT).parts)
-        for folder in ("scratchnet", "encoders", "experiments", "benchmarks")
-        for path in (ROOT / folder).rglob("*.py")
-    }
-    assert set(packages) == found
     extras = setup["options.extras_require"]
     named = re.findall(r"scratchnet\[([a-z,]+)\]", " ".join(extras.values()))
-    named += re.findall(r"\.\[([a-z,]+)\]", PAGES[0].read_text(encoding="utf-8"))
+    named += re.findall(r"\.\[([a-z,]+)\]", README.read_text(encoding="utf-8"))
     assert {extra for names in named for extra in names.split(",")} <= set(extras)

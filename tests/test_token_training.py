@@ -81,6 +81,7 @@ def size_of(path):
     return path.stat().st_size if path.exists() else 0
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_it_ends_as_if_never_killed(expected, tmp_path, rng):
     """SIGKILL, which nothing can answer: between steps, within steps, while writing.
 

@@ -1,7 +1,6 @@
 """The tunes: kept, grouped, shared out, as characters."""
 
 import contextlib
-from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from encoders.abc_characters import END, Characters, normal
-from encoders.abc_collection import read_collection
+from encoders.abc_collection import Collection, read_collection
+from encoders.abc_notation import read_tune
 from encoders.abc_transposition import transpose_tune
 from encoders.melody import groups, melody, split
-from experiments.datasets import RemoteFile, fetch
+from experiments.datasets import RemoteFile, cache_folder, fetch
 from experiments.errors import UserError
 from experiments.folk.settings import BUILTIN
 from experiments.progress import Progress, shown
@@ -29,7 +29,35 @@ SHARES = (0.85, 0.05, 0.10)
 SPLIT_SEED = 0  # the same tunes are held out in every run, so that runs can be compared
 MOVES = (0, *range(-5, 0), *range(1, 7))  # semitones by which a tune may be moved
 MOST_KEPT = 100_000  # tunes that were moved: some ten megabytes
-SHOWN = 20  # rows of the table of what was dropped
+SHOWN = 20  # lines about what was not read as it is written
+
+
+@dataclass(frozen=True)
+class Song:
+    """What a corpus keeps of a tune.
+
+    Attributes
+    ----------
+    text : str, as it is learned
+    title : str
+    melody : list of (interval, duration), as written
+    header : str, fields M: and L: of its file, which hold where it has none of its own
+    """
+
+    text: str
+    title: str
+    melody: list
+    header: str
+
+    def read(self):
+        """The Tune."""
+        return read_tune(self.text, header=self.header)
+
+
+def as_song(tune):
+    """What a Song keeps, as JSON can hold it."""
+    pairs = melody(tune.score(repeats=False, graces=False))
+    return normal(tune.text), tune.title, pairs, tune.header
 
 
 @dataclass(frozen=True)
@@ -38,19 +66,19 @@ class Corpus:
 
     Attributes
     ----------
-    tunes : list of Tune
-    dropped : list of Dropped
+    tunes : list of Song
+    collection : Collection, for what was dropped or changed
     parts : dict of part -> list of indices of tunes
     """
 
     tunes: list
-    dropped: list
+    collection: Collection
     parts: dict
 
     @cached_property
     def texts(self):
         """The tunes as they are learned."""
-        return [normal(tune.text) for tune in self.tunes]
+        return [tune.text for tune in self.tunes]
 
     @cached_property
     def characters(self):
@@ -60,7 +88,7 @@ class Corpus:
     @cached_property
     def melodies(self):
         """Intervals and durations of each tune, as written."""
-        return [melody(tune.score(repeats=False, graces=False)) for tune in self.tunes]
+        return [tune.melody for tune in self.tunes]
 
     def sequences(self, part):
         """Each tune of a part with what ends the tune before it and what ends it: arrays of tokens."""
@@ -112,19 +140,11 @@ class Corpus:
             f"{sum(map(len, self.texts)):,} in all; "
             + ", ".join(f"{part} {len(self.parts[part])}" for part in PARTS)
         ]
-        if self.dropped:
-            lines.append(f"{len(self.dropped)} files or tunes dropped:")
-            for path, line, reason in self.dropped[:SHOWN]:
-                lines.append(f"  {path}{f', line {line}' if line else ''}: {reason}")
-            if len(self.dropped) > SHOWN:
-                lines.append(f"  and {len(self.dropped) - SHOWN} more: {reasons(self.dropped)}")
+        told = self.collection.told()
+        if told:
+            lines += [*told[:SHOWN], *([f"and {len(told) - SHOWN:,} more"] if len(told) > SHOWN else [])]
+            lines.append(self.collection.table())
         return "\n".join(lines)
-
-
-def reasons(dropped):
-    """How often each reason came, the most frequent first."""
-    counts = Counter(row.reason.partition(",")[0] for row in dropped)
-    return "; ".join(f"{count} x {reason}" for reason, count in counts.most_common(5))
 
 
 def load(paths=None, quiet=False):
@@ -138,18 +158,38 @@ def load(paths=None, quiet=False):
     if paths is None:
         hint = "--data builtin learns the tunes that are here, --data FILE_OR_FOLDER yours"
         paths = [fetch(IRISH, quiet, hint)]
-    paths = [TUNES if path == BUILTIN else path for path in paths]
-    collection = read_collection(paths)
-    tunes = [kept.tune for kept in collection.kept]
-    melodies = [
-        melody(tune.score(repeats=False, graces=False)) for tune in shown(tunes, "melodies", "tune", quiet)
+    collection = read([TUNES if path == BUILTIN else path for path in paths], quiet)
+    tunes = [
+        Song(text, title, list(map(tuple, pairs)), header)
+        for _, _, (text, title, pairs, header), _ in collection.kept
     ]
     try:
         with Progress(len(tunes), "looking for copies", "tune", quiet, passing=True) as bar:
-            found = groups(melodies, bar.update)
+            found = groups([tune.melody for tune in tunes], bar.update)
         parts = split(found, SHARES, np.random.default_rng(SPLIT_SEED))
     except ValueError:
         few = f"expected at least 3 different tunes to learn from, got {len(tunes)}"
-        why = f" ({reasons(collection.dropped)})" if collection.dropped else ""
+        dropped = collection.dropped
+        why = f" ({len(dropped)} dropped; the first: {dropped[0].reason})" if dropped else ""
         raise UserError(few + why) from None
-    return Corpus(tunes, collection.dropped, dict(zip(PARTS, parts, strict=True)))
+    return Corpus(tunes, collection, dict(zip(PARTS, parts, strict=True)))
+
+
+def read(paths, quiet=False):
+    """A Collection of what Songs keep; with a bar, and what was read before from the cache."""
+    with contextlib.ExitStack() as stack:
+        bar, before = None, 0
+
+        def progress(done, total):
+            nonlocal bar, before
+            if bar is None and done == total:  # all in the first chunk
+                return
+            bar = bar or stack.enter_context(Progress(total, "reading", "tune", quiet))
+            bar.update(done - before)
+            before = done
+
+        try:
+            cache = cache_folder() / "abc"
+        except ImportError:  # of what knows the place for caches
+            cache = None
+        return read_collection(paths, as_song, cache, workers=None, progress=progress)

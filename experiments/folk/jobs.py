@@ -9,13 +9,14 @@ from experiments.errors import UserError
 from experiments.folk import composing, figures, report, runs
 from experiments.folk.data import load
 from experiments.folk.settings import complete
-from experiments.progress import shown
+from experiments.progress import Progress, shown
 from experiments.run_folder import RunFolder
 from experiments.token_jobs import afterwards, best_ngram, composition, learn, say
 from experiments.token_learning import train_session
 from scratchnet.files import atomic_open
 
 LEARNING = "folk", "validation tunes", "character"  # what is said of it
+LONGEST = 3600  # seconds; what is longer is no tune, but a slip in its tempo or its lengths
 JUDGED = 50  # tunes that the default run draws to be judged
 
 
@@ -26,7 +27,7 @@ def run_all(config):
     corpus = load(config.data, config.quiet)
     check_primer(begin, corpus.characters)
     run = RunFolder.create(config.out, "folk", config, config.overwrite)
-    say(corpus.describe())
+    tell_reading(run, corpus)
     session = runs.make_session(config, corpus, run)
     learn(session, config.quiet, *LEARNING)
     network, characters, metadata = runs.load_network(run.folder)
@@ -48,12 +49,21 @@ def run_train(config):
     """`train`."""
     session, corpus, config = train_session(config, "folk", runs, lambda c: load(c.data, c.quiet))
     run = session.run
-    say(corpus.describe())
+    tell_reading(run, corpus)
     learn(session, config.quiet, *LEARNING)
     network, _, _ = runs.load_network(run.folder)
     with afterwards(session):
         tell(run, corpus, network, None, config.quiet)
     say(f"\nThe run is in {run.folder}. Compose: python -m experiments.folk compose {run.folder}")
+
+
+def tell_reading(run, corpus):
+    """What was read, in short; every line about what was dropped or changed is in reading.txt."""
+    say(corpus.describe())
+    told = corpus.collection.told()
+    if told:
+        with atomic_open(run.path("reading.txt")) as file:
+            file.write("\n".join([*told, "", corpus.collection.table(), ""]))
 
 
 def tell(run, corpus, network, drawn, quiet):
@@ -102,14 +112,19 @@ def run_render(config):
     """`render`."""
     expect_free(config.out, config.overwrite)
     collection = read_collection(config.abc)
-    for path, line, reason in collection.dropped:
-        say(f"left out: {path}{f', line {line}' if line else ''}: {reason}")
+    for line in collection.told():
+        say(line)
     if not collection.kept:
         raise UserError("no tune that can be played")
-    names = []
-    for number, (_, _, tune) in enumerate(collection.kept, 1):
-        names.append(play(config.out, f"{number:02}", tune, config.wav, config.engine))
-    say(f"{len(names)} tunes are in {config.out}")
+    rendered = 0
+    with Progress(len(collection.kept), "rendering", "tune", config.quiet) as bar:
+        for number, (path, line, tune, _) in enumerate(collection.kept, 1):
+            rendered += play(
+                config.out, f"{number:02}", tune, config.wav, config.engine, f"{path}, line {line}"
+            )
+            bar.update(1)
+    say(collection.table())
+    say(f"{rendered} tunes are in {config.out}")
 
 
 def as_drawing(config):
@@ -136,11 +151,11 @@ def write_tunes(folder, kept, config, begin, wav=True):
     rows = shown(kept, "writing tunes", "tune", getattr(config, "quiet", False))
     for number, row in enumerate(rows, 1):
         if row.tune is not None:
-            play(folder, f"{number:02}", row.tune, wav, config.engine, config.bpm)
+            play(folder, f"{number:02}", row.tune, wav, config.engine, f"tune {number}", config.bpm)
 
 
-def play(folder, name, tune, wav, engine, bpm=None):
-    """One tune as MIDI, WAV and a picture. `bpm` counts where the tune says no tempo."""
+def play(folder, name, tune, wav, engine, where, bpm=None):
+    """One tune as MIDI, WAV and a picture; whether it can be played. `bpm` counts where it says no tempo."""
     from dataclasses import replace
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -149,8 +164,14 @@ def play(folder, name, tune, wav, engine, bpm=None):
         score = replace(score, tempos=((0, bpm),))
     score = replace(score, tracks=[replace(score.tracks[0], program=21)])  # an accordion
     midi = folder / f"{name}.mid"
-    write_midi(score, midi)
+    try:
+        if score.seconds(score.end) > LONGEST:
+            raise ValueError(f"it lasts longer than {LONGEST / 60:.0f} minutes")
+        write_midi(score, midi)
+    except ValueError as error:  # a tempo that MIDI cannot hold, for instance
+        say(f"{where}: left out: {error}")
+        return False
     if wav:
         render_midi(midi, folder / f"{name}.wav", engine)
     figures.draw_tune(folder, name, tune)
-    return name
+    return True

@@ -130,7 +130,7 @@ def judge_tunes(corpus, drawn, quiet=True):
     """
     memory = Memory(corpus, quiet)
     composed = [row.tune for row in drawn if row.tune is not None]
-    human = [corpus.tunes[k] for k in corpus.parts["test"]]
+    human = [corpus.tunes[k].read() for k in corpus.parts["test"]]
     return {
         "drawn": len(drawn),
         "valid": len(composed) / len(drawn) if drawn else math.nan,

@@ -11,15 +11,12 @@ from experiments.listen.pages import make_app
 from experiments.listen.pieces import AUDIO, prepare
 from experiments.listen.report import as_text, plural, write_csv
 from experiments.listen.storage import NAME, Study
+from experiments.streams import say
 
 ANSWER_SECONDS = 6  # to think, rate and go on
 SWITCH_SECONDS = (
     0.0005  # between threads: at Python's 0.005 the loop that reads waits behind those that compute
 )
-
-
-def say(text=""):
-    print(text, flush=True)
 
 
 def run_serve(config):

@@ -65,7 +65,10 @@ def read_files(files, path, quiet, dropped):
     dropped += [
         (f"{file}, line {line}" if line else str(file), why) for file, line, why in collection.dropped
     ]
-    for file, line, tune in collection.kept:
+    for file, line, tune, problems in collection.kept:
+        dropped += [
+            (f"{file}, line {row.line}", f"in part: {row.message}") for row in problems if row.unheard
+        ]
         try:
             score = _checked(tune.score())
         except ValueError as error:

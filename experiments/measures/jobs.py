@@ -8,11 +8,8 @@ from experiments.measures.sources import read_reference, read_sets
 from experiments.measures.tables import as_text, markdown
 from experiments.midi_pieces import listed
 from experiments.run_folder import RunFolder
+from experiments.streams import say
 from scratchnet.files import atomic_open
-
-
-def say(text=""):
-    print(text, flush=True)
 
 
 def run_compare(config):

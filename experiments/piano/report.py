@@ -17,7 +17,7 @@ from experiments.token_jobs import best_ngram, spread, to_beat
 from experiments.token_learning import as_large
 from scratchnet.batches import IGNORED
 from scratchnet.held_out import outputs
-from scratchnet.metrics import class_scores, surprisal
+from scratchnet.metrics import class_scores, perplexity, surprisal
 
 ORDER = 6  # the longest context of the n-grams
 FIGURES = ("nats", "accuracy", "precision", "recall", "f1")
@@ -53,7 +53,7 @@ def judge(network, corpus, part, quiet=True):
         "precision": scores.macro_precision,
         "recall": scores.macro_recall,
         "f1": scores.f1_of_means,
-        "note_perplexity": math.exp(total / notes_in(corpus.encoder, targets)),
+        "note_perplexity": perplexity(total / notes_in(corpus.encoder, targets)),
         **sampled,
     }
 
