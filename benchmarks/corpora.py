@@ -115,7 +115,9 @@ def in_a_process(experiment, flags, cache, to_the_end):
     job = json.dumps([experiment, flags, time.time(), to_the_end])
     command = [sys.executable, "-m", "benchmarks.corpora", "--job", job]
     environment = {**os.environ, "SCRATCHNET_CACHE": cache}
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
+    if done.returncode:  # it has said why
+        raise SystemExit(f"{experiment} was not measured, with {' '.join(flags)}")
     return json.loads(done.stdout.splitlines()[-1])
 
 
