@@ -2,8 +2,6 @@
 
 import random
 import re
-import shutil
-import subprocess
 import time
 
 import pytest
@@ -12,8 +10,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from encoders.abc_notation import AbcError, read_tune, split_tunes, validate, write_tune
-from encoders.midi import read_midi
-from encoders.score import Score
 
 ALPHABET = "ABCDEFGabcdefgz^_=,'0123456789/|:[](){}<>-!\"+~.&*%\\ \nXKLMQTV#xyZ$"
 
@@ -113,23 +109,3 @@ def test_spoilt_irish_tunes(irish):
                     read_tune(tune).score()
                 except AbcError:
                     pass
-
-
-@pytest.mark.data
-@pytest.mark.skipif(not shutil.which("abc2midi"), reason="needs abc2midi")
-def test_what_another_program_plays(irish, tmp_path):
-    """abc2midi plays the same notes, except where it repeats across the end of a part, "|]"."""
-    equal, tunes = 0, split_tunes(irish)[::8]
-    for line, text in tunes:
-        source, target = tmp_path / "tune.abc", tmp_path / "tune.mid"
-        source.write_text(text + "\n", encoding="utf-8")
-        subprocess.run(["abc2midi", source, "-o", target, "-quiet"], capture_output=True, check=False)
-        theirs = read_midi(target) if target.exists() else Score(480)
-        ours = read_tune(text, line).score()
-        mine = [(n.start / ours.ticks_per_beat, n.pitch) for n in ours.notes()]
-        others = [(n.start / theirs.ticks_per_beat, n.pitch) for n in theirs.notes()]
-        target.unlink(missing_ok=True)
-        equal += len(mine) == len(others) and all(
-            abs(a - b) < 0.03 and p == q for (a, p), (b, q) in zip(mine, others, strict=True)
-        )
-    assert equal >= 0.93 * len(tunes)
