@@ -16,6 +16,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import warnings
 from collections import defaultdict
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from encoders.abc_events import Sound
 from encoders.abc_keys import parse_key
 from encoders.abc_lines import scan
 from encoders.abc_notation import AbcError, file_header, read_tune, split_tunes
-from encoders.midi import MidiError, read_midi
+from encoders.midi import MidiError, MidiWarning, read_midi
 from experiments.progress import Progress
 
 CLOSE = 0.02  # of a quarter note; abc2midi rounds to 1/480
@@ -55,7 +56,9 @@ def theirs(text, header="", options=OPTIONS):
         command = ["abc2midi", source, "-o", target, *options]
         try:
             subprocess.run(command, capture_output=True, check=False, timeout=SECONDS)
-            score = read_midi(target)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", MidiWarning)  # of two notes in unison it ends one
+                score = read_midi(target)
         except (MidiError, OSError, subprocess.TimeoutExpired):
             return []
     return [notes_of(track, score.ticks_per_beat) for track in score.tracks if track.notes]
@@ -144,6 +147,7 @@ def even(text, tune):
 def begun(text, tune):
     """With |: where our reader begins a repeat for which no beginning is written."""
     lines, places = text.split("\n"), []
+    tune = read_or_none(text, 1, tune.header) or tune  # other ways may have moved its lines
     for section in sections_of(tune.events):
         first = next((event for event in section.parts[0][2] if type(event) is Sound), None)
         if first and not section.explicit and max([section.times, *section.numbers()]) > 1:
