@@ -69,11 +69,13 @@ class BarLines(Music):
         elif token.text == ":":
             self.take_colon()
             self.colon = token, len(self.events)
-        elif token.text in "123456789" and after_bar:
+        elif token.kind == "number" and after_bar:
             self.odd(token, "the number of an ending apart from its bar line")
             self.on_ending(token._replace(text="[" + token.text))
         else:
             self.problem(token, f"expected music, got {quoted(token.text)}")
+
+    on_number = on_other
 
     def take_colon(self):
         """Whether a colon stands apart just before; one that stood elsewhere is wrong."""

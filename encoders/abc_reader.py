@@ -193,6 +193,8 @@ class Reader(BarLines):
         words, transpose = token.text.split(), _TRANSPOSE.match(token.text)
         if len(words) > 1 and words[0] == "propagate-accidentals" and words[1] in ("not", "octave", "pitch"):
             self.propagate = words[1]
+        elif words[:2] == ["MIDI", "nobarlines"]:
+            self.propagate = "not"  # or an accidental would hold to the end
         elif transpose and self.heard:
             self.shifts["MIDI"] = int(transpose[1])
             self.set_shift()

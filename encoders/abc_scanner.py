@@ -44,6 +44,7 @@ TOKEN = re.compile(
     | (?P<microtone> [\^_]{LENGTH}[A-Ga-g][,']{{0,6}}{_BLANK}{LENGTH} )
     | (?P<ornament> [{ORNAMENTS}] )
     | (?P<continue> \\(?=\s*$) )
+    | (?P<number> [1-9](?=[ \t]) )
     | (?P<other> . )
     """,
     re.VERBOSE | re.DOTALL,

@@ -111,6 +111,7 @@ def test_bar_lines_of_all_shapes(signs, kind):
         ("|: C D |]:|", "CDCD"), ("|: C D [|]:|", "CDCD"), ("|: C ||:| D", "CCD"),
         ("C |[|: D :|]| E", "CDDE"),
         ("C ||\n:D :|", "CDD"), ("C ||\\\n:D :|", "CDD"), ("C | : D :|", "CDD"), ("C D : | E", "CDCDE"),
+        ("C | 2D :|E", "CDCDE"),
         ("C |\n1 D :|\n2 E |]", "CDCE"), ("C | 1 D :| 2 E |]", "CDCE"), ("C |1 D :|2 E || F :|", "CDCEFF"),
         ("|: C |: D :|", "CCDD"), ("|: C |] |: D :|", "CCDD"), ("|: |: C :| D", "CCD"), ("|: C |]", "C"),
         ("C .| D :|", "CDCD"), ("C [|] D :|", "CDCD"), ("C [| D :|", "CDD"), ("C ||1 D :|2 E |]", "CDCE"),
@@ -182,6 +183,7 @@ def test_clef_octave_and_transpose_of_a_voice(voice, key, shift):
 def test_a_shift_goes_on_in_another_key():
     assert pitches("C [K:G] F|", HEAD.replace("K:C", "K:C treble-8")) == [48, 54]
     assert pitches("%%MIDI transpose -12\nC\nI:MIDI transpose 0\nD") == [48, 62]
+    assert pitches("%%MIDI nobarlines\n^C C") == [61, 60]
 
 
 def test_the_first_voice_that_sounds_is_read():
