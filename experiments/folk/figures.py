@@ -1,10 +1,15 @@
 """The pictures of a run: learning, and a tune as a score."""
 
+import contextlib
+import warnings
+
 import numpy as np
 
 from encoders.piano_roll import draw_piano_roll
 from experiments.figures import COLORS, draw_curve, new_figure
+from experiments.folk.engraving import MISSING, engrave_all
 from experiments.json_files import points
+from experiments.progress import Progress
 
 
 def draw_learning(path, rows, levels, title):
@@ -33,21 +38,28 @@ def draw_sweep(path, curves, title):
         right.legend(loc="best", title=title)
 
 
-def draw_tune(folder, name, tune):
-    """A tune as a score, NAME.svg, where verovio is installed; else as a piano roll, NAME.png. Its path."""
-    try:
-        import verovio
-    except ImportError:
-        path = folder / f"{name}.png"
-        draw_piano_roll(tune.score(repeats=False), path, title=tune.title or name, bars_per_row=8)
-        return path
-    verovio.enableLog(verovio.LOG_OFF)
-    engraver = verovio.toolkit()
-    options = {"inputFrom": "abc", "pageHeight": 60000, "adjustPageHeight": True, "footer": "none"}
-    engraver.setOptions({**options, "xmlIdSeed": 1})  # the same tune, the same bytes
-    # The line breaks of old would be decorations today.
-    engraver.loadData(tune.text.replace("!\n", "\n").removesuffix("!"))
-    path = folder / f"{name}.svg"
-    paper = '>\n   <rect width="100%" height="100%" fill="white"/>'  # notes are black, and a page may be dark
-    path.write_text(engraver.renderToSVG(1).replace(">", paper, 1), encoding="utf-8")
-    return path
+def draw_tunes(folder, tunes, quiet=False):
+    """Tunes as scores, NAME.svg, where verovio is installed and makes one; else as piano rolls, NAME.png.
+
+    A RuntimeWarning names a tune of which verovio, though it is there, made no score.
+
+    Parameters
+    ----------
+    folder : Path
+    tunes : dict of name -> Tune
+    """
+    names = list(tunes)
+    with (
+        Progress(len(names), "drawing scores", "tune", quiet) as bar,
+        contextlib.closing(engrave_all([tune.text for tune in tunes.values()])) as scores,
+    ):
+        for place, svg, failure in scores:
+            name = names[place]
+            if svg is not None:
+                (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
+            else:
+                if failure != MISSING:
+                    warnings.warn(f"{name}: a piano roll, no score: {failure}", RuntimeWarning, stacklevel=2)
+                score, title = tunes[name].score(repeats=False), tunes[name].title or name
+                draw_piano_roll(score, folder / f"{name}.png", title=title, bars_per_row=8)
+            bar.update(1)

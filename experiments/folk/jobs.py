@@ -116,15 +116,16 @@ def run_render(config):
         say(line)
     if not collection.kept:
         raise UserError("no tune that can be played")
-    rendered = 0
+    played = {}
     with Progress(len(collection.kept), "rendering", "tune", config.quiet) as bar:
         for number, (path, line, tune, _) in enumerate(collection.kept, 1):
-            rendered += play(
-                config.out, f"{number:02}", tune, config.wav, config.engine, f"{path}, line {line}"
-            )
+            name, where = f"{number:02}", f"{path}, line {line}"
+            if play(config.out, name, tune, config.wav, config.engine, where):
+                played[name] = tune
             bar.update(1)
+    figures.draw_tunes(config.out, played, config.quiet)
     say(collection.table())
-    say(f"{rendered} tunes are in {config.out}")
+    say(f"{len(played)} tunes are in {config.out}")
 
 
 def as_drawing(config):
@@ -149,13 +150,16 @@ def write_tunes(folder, kept, config, begin, wav=True):
     with atomic_open(folder / "tunes.abc") as file:
         file.write("\n\n".join(row.text[skip:] for row in kept) + "\n")
     rows = shown(kept, "writing tunes", "tune", getattr(config, "quiet", False))
+    played = {}
     for number, row in enumerate(rows, 1):
-        if row.tune is not None:
-            play(folder, f"{number:02}", row.tune, wav, config.engine, f"tune {number}", config.bpm)
+        name, where = f"{number:02}", f"tune {number}"
+        if row.tune is not None and play(folder, name, row.tune, wav, config.engine, where, config.bpm):
+            played[name] = row.tune
+    figures.draw_tunes(folder, played, getattr(config, "quiet", False))
 
 
 def play(folder, name, tune, wav, engine, where, bpm=None):
-    """One tune as MIDI, WAV and a picture; whether it can be played. `bpm` counts where it says no tempo."""
+    """One tune as MIDI and WAV; whether it can be played. `bpm` counts where it says no tempo."""
     from dataclasses import replace
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -173,5 +177,4 @@ def play(folder, name, tune, wav, engine, where, bpm=None):
         return False
     if wav:
         render_midi(midi, folder / f"{name}.wav", engine)
-    figures.draw_tune(folder, name, tune)
     return True
