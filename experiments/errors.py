@@ -1,10 +1,20 @@
 """Failures that a user can put right: bad input, and packages that are not installed."""
 
+import contextlib
 import importlib
 
 
 class UserError(Exception):
     """Something the user can put right; the message is one line: which file or flag, what was expected."""
+
+
+@contextlib.contextmanager
+def settings_refused():
+    """A ValueError with which scratchnet refuses to make a network or an optimizer, as a UserError."""
+    try:
+        yield
+    except ValueError as error:
+        raise UserError(f"these settings: {error}") from None
 
 
 def import_extra(module, extra="experiments"):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.errors import settings_refused
 from experiments.run_folder import CHECKPOINT, RunFolder
 from experiments.settings import expect_resumed
 from experiments.token_training import Session
@@ -59,10 +60,11 @@ def make_session(config, network, batches, run, about, held_out, command, learne
     about, held_out, command : see Session
     learned : what the optimizer may change, with params and grads; None for all of the network
     """
-    trainer = Trainer(
-        network, batches, make_optimizer(config, learned or network), clip=config.clip,
-        schedule=make_schedule(config), average=config.average,
-    )  # fmt: skip
+    with settings_refused():
+        trainer = Trainer(
+            network, batches, make_optimizer(config, learned or network), clip=config.clip,
+            schedule=make_schedule(config), average=config.average,
+        )  # fmt: skip
     return Session(
         trainer, run, about, held_out, config.steps, judge_every=config.judge_every,
         save_every=config.save_every, patience=config.patience, keep=config.keep, command=command,

@@ -199,6 +199,11 @@ def test_evaluate(trained, capsys):
         (["train", "--data", "EMPTY"], "(1 dropped; the first: empty)"),
         (["train", "--steps", "0"], "--steps: expected"),
         (["train", "--data", "TUNES", "--length", "9000"], "too few tunes for --length 9000"),
+        (["train", *SMALL, "--data", "TUNES", "--lr", "1e300"], "these settings: expected lr <="),
+        (
+            ["train", "--data", "TUNES", "--hidden", "100000", "--layers", "1000"],
+            "these settings: expected at most 2147483648 numbers in the weights",
+        ),
         (["train", "--resume", "no_such_run"], "no such run folder"),
         (["train", "--resume", "run", "--lr", "1", "--batch", "3"], "own settings; leave out --lr, --batch"),
         (["evaluate", "RUN", "--data", "OTHER"], "other characters than"),

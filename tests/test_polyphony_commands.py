@@ -312,6 +312,12 @@ def test_nonsense_is_refused_in_one_line(trained, data, tmp_path, refused, comma
     assert (content(tmp_path), content(trained)) == (before, kept)
 
 
+def test_a_network_that_cannot_be_made_is_refused(data, tmp_path, refused):
+    command = "train", "--data", data, "--out", tmp_path / "run"
+    assert "these settings: expected at most 2147483648 numbers" in refused(*command, "--hidden", "100000")
+    assert "these settings: expected lr <=" in refused(*command, "--overwrite", "--lr", "1e300")
+
+
 def test_without_a_network_it_says_how_to_pass_data(refused, monkeypatch, tmp_path):
     pytest.importorskip("pooch", reason="needs the extra 'data'")
     import requests

@@ -49,6 +49,8 @@ def draw_tunes(folder, tunes, quiet=False):
     tunes : dict of name -> Tune
     """
     names = list(tunes)
+    if not names:
+        return
     with (
         Progress(len(names), "drawing scores", "tune", quiet) as bar,
         contextlib.closing(engrave_all([tune.text for tune in tunes.values()])) as scores,

@@ -6,7 +6,7 @@ import numpy as np
 
 from encoders.abc_characters import Characters
 from experiments import token_learning, token_training
-from experiments.errors import UserError
+from experiments.errors import UserError, settings_refused
 from experiments.folk.networks import NETWORK, least_weights, make_network
 from experiments.folk.report import held_out
 from experiments.folk.settings import Run, Train, complete
@@ -31,12 +31,13 @@ def make_batches(config, corpus, rng):
 
 def make_session(config, corpus, run):
     """The Session of complete settings."""
-    network = make_network(
-        {name: getattr(config, name) for name in NETWORK},
-        len(corpus.characters),
-        np.random.default_rng([config.seed, 0]),
-        config.dropout,
-    )
+    with settings_refused():
+        network = make_network(
+            {name: getattr(config, name) for name in NETWORK},
+            len(corpus.characters),
+            np.random.default_rng([config.seed, 0]),
+            config.dropout,
+        )
     batches = make_batches(config, corpus, np.random.default_rng([config.seed, 1]))
     about = {
         "experiment": "folk",

@@ -6,7 +6,7 @@ import numpy as np
 
 from encoders.note_duration import NoteDuration
 from experiments import token_learning, token_training
-from experiments.errors import UserError
+from experiments.errors import UserError, settings_refused
 from experiments.piano.networks import NETWORK, least_weights, make_network
 from experiments.piano.settings import PianoRecipe, Train, complete
 from experiments.settings import expect_allowed
@@ -37,12 +37,13 @@ def make_batches(config, corpus, rng):
 
 def make_session(config, corpus, run):
     """The Session of complete settings."""
-    network = make_network(
-        {name: getattr(config, name) for name in NETWORK},
-        len(corpus.encoder),
-        np.random.default_rng([config.seed, 0]),
-        config.dropout,
-    )
+    with settings_refused():
+        network = make_network(
+            {name: getattr(config, name) for name in NETWORK},
+            len(corpus.encoder),
+            np.random.default_rng([config.seed, 0]),
+            config.dropout,
+        )
     batches = make_batches(config, corpus, np.random.default_rng([config.seed, 1]))
     names = [field.name for field in fields(PianoRecipe)]
     about = {

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from experiments.errors import settings_refused
 from experiments.json_files import is_number
 from experiments.polyphony.data import SPLITS, batches, pad, transpose
 from experiments.polyphony.networks import make_network
@@ -42,15 +43,16 @@ class Learner:
         self.config, self.music = config, music
         self.network_rng = np.random.default_rng([config.seed, 0])
         self.rng = np.random.default_rng([config.seed, 1])  # order, windows, transposition
-        self.network = make_network(config, self.network_rng)
-        self.average = self.network.state_dict()
-        self.optimizer = Adam(
-            self.network.params,
-            self.network.grads,
-            config.lr,
-            weight_decay=config.weight_decay,
-            decoupled=True,
-        )
+        with settings_refused():
+            self.network = make_network(config, self.network_rng)
+            self.average = self.network.state_dict()
+            self.optimizer = Adam(
+                self.network.params,
+                self.network.grads,
+                config.lr,
+                weight_decay=config.weight_decay,
+                decoupled=True,
+            )
         self.epoch, self.best, self.best_weights = 0, None, None
 
     @property
