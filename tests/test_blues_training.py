@@ -416,6 +416,7 @@ def test_nothing_is_written_besides_the_run(tmp_path):
     run = run_of(settings, tmp_path / "run")
     runs.learn(runs.begin(settings), run, quiet=True)
     assert set(content(tmp_path / "run")) == {
+        ".lock",  # as long as the process works there
         "config.yaml",
         "environment.json",
         "log.jsonl",

@@ -373,7 +373,7 @@ def test_what_does_not_fit_is_refused(rng):
         layer.forward(np.zeros((7, D, B)), layer.initial_state(B))
     with pytest.raises(ValueError, match="expected state of 1 array"):
         layer.forward(np.zeros((T, D, B)), ())
-    with pytest.raises(ValueError, match=r"expected state \(2, 3, 2\), got \(2, 3, 5\)"):
+    with pytest.raises(ValueError, match=r"expected state x \(2, 3, 2\), got \(2, 3, 5\)"):
         layer.forward(np.zeros((T, D, B)), layer.initial_state(5))
     layer.forward(np.zeros((T, D, B)))
     with pytest.raises(ValueError, match=r"expected dy \(4, 4, 2\), got \(8, 4, 2\)"):
