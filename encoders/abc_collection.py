@@ -53,6 +53,15 @@ class Dropped(NamedTuple):
     line: int
     reason: str
 
+    def told(self):
+        """Where, and why: str."""
+        return placed(self.path, self.line, self.reason)
+
+
+def placed(path, line, what):
+    """What is said of a file, or of a line of it if it is not 0: str."""
+    return f"{path}{f', line {line}' if line else ''}: {what}"
+
 
 class Collection(NamedTuple):
     """Lists of Kept and of Dropped, in the order of the files."""
@@ -71,7 +80,7 @@ class Collection(NamedTuple):
             for found in first.values():
                 more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
                 rows.append((row.path, found[0].line, found[0].message + more))
-        return [f"{path}{f', line {line}' if line else ''}: {what}" for path, line, what in sorted(rows)]
+        return [placed(*row) for row in sorted(rows)]
 
     def table(self):
         """How many tunes were kept, how many not as they are written, how many dropped; a line for each kind.

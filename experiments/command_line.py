@@ -7,6 +7,7 @@ Exit status: 0 done, 1 failed, 2 bad input, 3 something is not installed, 130 Ct
 
 import dataclasses
 import inspect
+import shutil
 import sys
 import textwrap
 import typing
@@ -148,22 +149,30 @@ class Program:
         return None, None
 
     def help(self):
-        """The text of `--help`."""
+        """The text of `--help`, as wide as the terminal; examples are not broken: they are for copying."""
+        columns = min(shutil.get_terminal_size((80, 24)).columns, 110)
         width = max(map(len, self.commands), default=0)
         lines = [
             f"usage: python -m experiments.{self.name} [command] [options]",
             "",
-            self.description.strip(),
+            filled(self.description, columns),
             "",
         ]
         lines.append("commands:")
         for name, function in self.commands.items():
+            first = (inspect.getdoc(function) or "").partition("\n")[0]
             note = " [default]" if name == self.default else ""
-            lines.append(f"  {name:{width}}  {(inspect.getdoc(function) or '').partition(chr(10))[0]}{note}")
+            lines.append(filled(first + note, columns, f"  {name:{width}}  "))
         lines += ["", f"Options of a command: python -m experiments.{self.name} COMMAND --help"]
         if self.examples:
             lines += ["", "examples:", textwrap.indent(inspect.cleandoc(self.examples), "  ")]
         return "\n".join(lines) + "\n"
+
+
+def filled(text, columns, label=""):
+    """Text in lines of at most so many columns, a label before the first one."""
+    indents = {"initial_indent": label, "subsequent_indent": " " * len(label)}
+    return textwrap.fill(" ".join(text.split()), columns, break_on_hyphens=False, **indents)
 
 
 def config_type_of(command):

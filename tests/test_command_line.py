@@ -189,6 +189,17 @@ def test_help_of_the_program(script, capsys):
     assert script.calls == []
 
 
+def test_help_fits_the_terminal(script, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    program = script.main.__self__
+    program.description = "Twelve-bar blues, learned and composed.\n    By a network."
+    assert script.main(["--help"]) == 0
+    out = capsys.readouterr().out
+    assert "\n\nTwelve-bar blues, learned and composed.\nBy a network.\n" in out
+    assert "  train        Train the network.\n               [default]\n" in out
+    assert "  python -m experiments.blues --seed 3\n" in out  # whole, however long: it is copied
+
+
 def test_help_of_a_command(script, capsys):
     assert script.main(["train", "--help"]) == 0
     out = " ".join(capsys.readouterr().out.split())

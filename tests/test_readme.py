@@ -144,3 +144,10 @@ def test_every_extra_exists():
     named = re.findall(r"scratchnet\[([a-z,]+)\]", " ".join(extras.values()))
     named += re.findall(r"\.\[([a-z,]+)\]", README.read_text(encoding="utf-8"))
     assert {extra for names in named for extra in names.split(",")} <= set(extras)
+
+
+def test_every_extra_is_explained():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    rows = re.findall(r"^\| (`[a-z]+`(?:, `[a-z]+`)*) \|", README.read_text(encoding="utf-8"), re.M)
+    assert set(re.findall("[a-z]+", " ".join(rows))) == set(setup["options.extras_require"])

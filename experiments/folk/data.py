@@ -170,7 +170,7 @@ def load(paths=None, quiet=False):
     except ValueError:
         few = f"expected at least 3 different tunes to learn from, got {len(tunes)}"
         dropped = collection.dropped
-        why = f" ({len(dropped)} dropped; the first: {dropped[0].reason})" if dropped else ""
+        why = f" ({len(dropped)} dropped; the first: {dropped[0].told()})" if dropped else ""
         raise UserError(few + why) from None
     return Corpus(tunes, collection, dict(zip(PARTS, parts, strict=True)))
 

@@ -120,7 +120,7 @@ class Evaluate(Source, Drawing):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Render(Source):
+class Render:
     """Playing ABC files."""
 
     abc: tuple[Path, ...]
@@ -133,6 +133,8 @@ class Render(Source):
     """What renders the WAV."""
     overwrite: bool = False
     """Replace files of these names."""
+    quiet: bool = False
+    """No progress bar."""
 
 
 @dataclass(frozen=True, kw_only=True)
