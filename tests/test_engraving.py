@@ -33,6 +33,6 @@ def test_without_verovio_there_are_piano_rolls(tmp_path, monkeypatch):
 
 
 def test_the_same_tune_is_the_same_score():
-    pytest.importorskip("verovio")
+    pytest.importorskip("verovio", reason="needs the extra 'score'")
     text = TUNES["first"].text
     assert engraving.engrave(text) == engraving.engrave(text)
