@@ -30,8 +30,7 @@ from scratchnet.recurrent import fill_rows, table_of
 from scratchnet.sequential import Sequential
 from scratchnet.team import barrier, share
 
-RNN, LSTM, GRU = 0, 1, 2
-CELLS = {rnn.RNN: RNN, lstm.LSTM: LSTM, gru.GRU: GRU}
+CELLS = rnn.RNN, lstm.LSTM, gru.GRU
 
 
 @kernel
@@ -64,27 +63,28 @@ def draw(a, temperature, top_k, top_p, u):
 
 
 @kernel
-def one_step(cell, f, W_ih, W_hh, b, b_hh, peep, x, h_before, c_before, z, q, c, h, lo, hi):
-    """The units lo .. hi - 1 of one layer, by its kind of cell."""
-    if cell == RNN:
+def one_step(k, f, W_ih, W_hh, b, b_hh, peep, x, h_before, c_before, z, q, c, h, lo, hi):
+    """The units lo .. hi - 1 of layer k, with the arrays of that layer but for b_hh and peep.
+
+    f is None but for an RNN, peep but for an LSTM, b_hh but for a GRU: the other two cells are not compiled.
+    """
+    if f is not None:
         rnn.step(W_ih, W_hh, b, x, h_before, h, f, lo, hi)
-    elif cell == LSTM:
-        lstm.step(W_ih, W_hh, b, peep, x, h_before, c_before, z, c, h, lo, hi)
+    elif peep is not None:
+        lstm.step(W_ih, W_hh, b, peep[k], x, h_before, c_before, z, c, h, lo, hi)
     else:
-        gru.step(W_ih, W_hh, b, b_hh, x, h_before, z, q, h, lo, hi)
+        gru.step(W_ih, W_hh, b, b_hh[k], x, h_before, z, q, h, lo, hi)
 
 
 @kernel
-def run(
-    p, P, cell, f, W_ih, W_up, W_hh, b, b_hh, peep, W_out, b_out, tokens, u, choice, h, c, z, q, a, count
-):
+def run(p, P, f, W_ih, W_up, W_hh, b, b_hh, peep, W_out, b_out, tokens, u, choice, h, c, z, q, a, count):
     """All steps. At step t the states are read in h[t % 2], c[t % 2] and written in the other half.
 
     W_ih (G H, V), or with one sequence its columns, b added, as rows (V, G H): they are read one by one.
     W_up (L - 1, G H, H), W_hh (L, G H, H), b and b_hh (L, G H), peep (L, 3 or 0, H),
     W_out (V, H), b_out (V,), tokens (T + 1, B) of which the first are given, u (T, B),
     choice (temperature, top_k, top_p, 0),
-    h and c (2, L, H, B), z (G H, B), q (H, B), a (V, B).
+    h and c (2, L, H, B), z (G H, B), q (H, B), a (V, B). f, b_hh, peep: see `one_step`.
     """
     T, B = u.shape
     no_weights, no_input = np.empty((b.shape[1], 0), h.dtype), np.empty((0, 1), h.dtype)
@@ -95,14 +95,14 @@ def run(
     for t in range(T):
         h0, c0, h1, c1 = h[t % 2], c[t % 2], h[(t + 1) % 2], c[(t + 1) % 2]
         for k in range(L):
-            if k == 0 and B == 1:
-                one_step(cell, f, no_weights, W_hh[0], W_ih[tokens[t, 0]], b_hh[0], peep[0], no_input,
-                         h0[0], c0[0], z, q, c1[0], h1[0], lo, hi)  # fmt: skip
-            elif k == 0:
-                one_step(cell, f, W_ih, W_hh[0], b[0], b_hh[0], peep[0], tokens[t],
-                         h0[0], c0[0], z, q, c1[0], h1[0], lo, hi)  # fmt: skip
+            if k == 0 and B > 1:
+                one_step(k, f, W_ih, W_hh[k], b[k], b_hh, peep, tokens[t],
+                         h0[k], c0[k], z, q, c1[k], h1[k], lo, hi)  # fmt: skip
             else:
-                one_step(cell, f, W_up[k - 1], W_hh[k], b[k], b_hh[k], peep[k], h1[k - 1],
+                W, x, bias = no_weights, no_input, W_ih[tokens[t, 0]]
+                if k > 0:
+                    W, x, bias = W_up[k - 1], h1[k - 1], b[k]
+                one_step(k, f, W, W_hh[k], bias, b_hh, peep, x,
                          h0[k], c0[k], z, q, c1[k], h1[k], lo, hi)  # fmt: skip
             meeting += 1
             barrier(count, P, meeting)
@@ -205,16 +205,18 @@ def _sample_compiled(layers, start, u, choice, state):
             return arrays[0][None]  # no copy
         return np.array(arrays) if arrays else np.empty((0, rows, H), cell.dtype)
 
-    b_ih, b_hh, kind = stack("bias_ih"), stack("bias_hh"), CELLS[type(cell)]
-    b = (
-        np.array([gru.step_biases(*both) for both in zip(b_ih, b_hh, strict=True)])
-        if kind == GRU
-        else b_ih + b_hh
-    )
+    b_ih, b_hh = stack("bias_ih"), stack("bias_hh")
+    f = peep = None
+    if type(cell) is gru.GRU:
+        b = np.array([gru.step_biases(*both) for both in zip(b_ih, b_hh, strict=True)])
+    else:
+        b, b_hh = b_ih + b_hh, None
+    if type(cell) is rnn.RNN:
+        f = rnn.NONLINEARITIES[cell.nonlinearity]
+    elif type(cell) is lstm.LSTM:
+        peep = stack("peephole") if cell.peepholes else np.empty((L, 0, H), cell.dtype)
     if B == 1:
         W_ih = transpose(W_ih) + b[0]
-    peep = stack("peephole") if kind == LSTM and cell.peepholes else np.empty((L, 0, H), cell.dtype)
-    f = rnn.NONLINEARITIES[cell.nonlinearity] if kind == RNN else 0
     checked = cell._expect_state(state, "state", B)
     h, c = np.zeros((2, L, H, B), cell.dtype), np.zeros((2, L, H, B), cell.dtype)
     for array, part in zip((h, c), checked, strict=False):
@@ -222,7 +224,7 @@ def _sample_compiled(layers, start, u, choice, state):
     z, q, a = (np.empty((n, B), cell.dtype) for n in (rows, H, out.output_size))
     W_hh = stack("weight_hh")
     team.run(
-        run, kind, f, W_ih, stack("weight_ih", 1), W_hh, b, b_hh, peep,
+        run, f, W_ih, stack("weight_ih", 1), W_hh, b, b_hh, peep,
         out.params["weight"], out.params["bias"], tokens, u, choice, h, c, z, q, a, team.counter(),
         workers=recurrent_workers(W_hh[0], B),
     )  # fmt: skip

@@ -5,6 +5,7 @@ import math
 import numba
 import numpy as np
 import pytest
+from compiled_types import own_kernels, wide_names
 from numba.core.dispatcher import Dispatcher
 
 from scratchnet import activations, cell_blocks, cell_blocks_online
@@ -192,15 +193,6 @@ def test_squash_is_the_papers_functions():
 # ---------------------------------------------------------------------------- types: float32 stays float32
 
 
-def promoted(function, *types):
-    """The variables of a kernel that are float64 when it is compiled for `types`: lines of Numba's report."""
-    function.compile(types)
-    report = str(function.overloads[types].type_annotation)  # text already, if it comes from the cache
-    return [
-        line.strip() for line in report.splitlines() if "float64" in line.rpartition("::")[2] and "::" in line
-    ]
-
-
 @kernel
 def careless(x, y):
     """What the tests below are for."""
@@ -211,21 +203,21 @@ def careless(x, y):
 @compiled
 def test_promotion_is_noticed():
     row = numba.float32[::1]
-    assert promoted(careless, row, row)
-    assert not promoted(tanh_of, row, row)
+    assert wide_names(careless, (row, row))
+    assert not wide_names(tanh_of, (row, row))
 
 
 @compiled
 @pytest.mark.parametrize("function", [tanh_of, sigmoid_of, exp_of, log1p_of])
 def test_functions_of_float32_are_float32(function):
     row = numba.float32[::1]
-    assert promoted(function, row, row) == []
+    assert wide_names(function, (row, row)) == []
 
 
 @compiled
 @pytest.mark.parametrize("function", [squash, squash_slope])
 def test_squashing_float32_is_float32(function):
-    assert promoted(function, numba.float32, numba.float32, numba.float32) == []
+    assert wide_names(function, (numba.float32,) * 3) == []
 
 
 @compiled
@@ -236,15 +228,7 @@ def test_polynomials_of_float32_are_float32():
         activations._exp32,
         activations._log1p32,
     ):
-        assert promoted(kernel(function), numba.float32) == []
-
-
-def own_kernels(module):
-    return {
-        name
-        for name, k in vars(module).items()
-        if isinstance(k, Dispatcher) and k.__module__ == module.__name__
-    }
+        assert wide_names(kernel(function), (numba.float32,)) == []
 
 
 @pytest.fixture
@@ -280,11 +264,12 @@ def calls(monkeypatch):
 @compiled
 def test_kernels_of_cell_blocks_keep_float32(calls):
     called = {function.__name__ for function, _ in calls}
-    assert own_kernels(cell_blocks) | own_kernels(cell_blocks_online) | {"squash", "squash_slope"} == called
+    own = {k.__name__ for module in (cell_blocks, cell_blocks_online) for k in own_kernels(module)}
+    assert own | {"squash", "squash_slope"} == called
     sums_the_loss_in_float64 = ("run", "compare", "cross_entropy")
     wrong = {}
     for function, types in calls:
         assert "float32" in str(types)
-        if function.__name__ not in sums_the_loss_in_float64 and (lines := promoted(function, *types)):
-            wrong[function.__name__] = lines
+        if function.__name__ not in sums_the_loss_in_float64 and (names := wide_names(function, types)):
+            wrong[function.__name__] = names
     assert wrong == {}

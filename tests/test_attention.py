@@ -5,11 +5,11 @@ import math
 import numba
 import numpy as np
 import pytest
+from compiled_types import own_kernels, promotions
 
 from scratchnet import attention, attention_kernels, team
 from scratchnet.attention import Attention
 from scratchnet.gradcheck import compare, gradcheck, numeric_gradient
-from scratchnet.jit import FASTMATH
 from scratchnet.linear import Linear
 from scratchnet.lstm import LSTM
 from scratchnet.sequential import Sequential
@@ -340,17 +340,9 @@ def test_no_kernel_promotes_float32(rng):
         small = Attention(H, rng, score, tanh)
         small.forward(rng.standard_normal((T, H, B)), lengths=np.array([1, T, 2]))
         small.backward(rng.standard_normal((T, 2 * H, B)))
-    kernels = [kernel for kernel in vars(attention_kernels).values() if getattr(kernel, "py_func", None)]
-    kernels = [kernel for kernel in kernels if kernel.py_func.__module__ == attention_kernels.__name__]
+    kernels = own_kernels(attention_kernels)
     assert len(kernels) > 10
-    for kernel in reversed(kernels):  # those that call before those they call
-        signatures = [s for s in kernel.signatures if "float64" not in str(s)]
-        assert signatures, kernel
-        for signature in signatures:  # compiled anew, since the cache forgets types
-            fresh = numba.njit(error_model="numpy", fastmath=FASTMATH)(kernel.py_func)
-            fresh.compile(signature)
-            types = fresh.overloads[signature].type_annotation.typemap
-            assert not [name for name, kind in types.items() if "float64" in str(kind)], kernel
+    assert promotions(attention_kernels) == {kernel.__name__: [] for kernel in kernels}
 
 
 @pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="one worker only")

@@ -5,10 +5,10 @@ import math
 import numba
 import numpy as np
 import pytest
+from compiled_types import wide_names
 
 from scratchnet import losses, team
 from scratchnet.gradcheck import numeric_gradient
-from scratchnet.jit import FASTMATH
 from scratchnet.losses import lengths_mask, sigmoid_cross_entropy, softmax_cross_entropy
 
 T, V, B = 5, 7, 3
@@ -349,10 +349,7 @@ def test_no_kernel_promotes_float32(tokens, rng):
         checked += [(function, s) for s in function.signatures if "float32" in str(s)]
     assert len(checked) >= 6
     for function, signature in checked:
-        fresh = numba.njit(error_model="numpy", fastmath=FASTMATH)(function.py_func)
-        fresh.compile(signature)
-        types = fresh.overloads[signature].type_annotation.typemap
-        wide = {name.partition(".")[0] for name, kind in types.items() if "float64" in str(kind)}
+        wide = {name.partition(".")[0] for name in wide_names(function, signature)}
         sums = {"total", "below_max", "loss", "arg"} if function.__name__.endswith("_rows") else set()
         named = {name for name in wide if not name.startswith("$")} if sums else wide
         assert named <= sums, function.__name__

@@ -5,8 +5,7 @@ import numba
 import numpy as np
 import pytest
 import safetensors.numpy
-from numba.core import compiler, typed_passes
-from numba.core.registry import cpu_target
+from compiled_types import own_kernels, promotions, wide_names
 
 from scratchnet import gru, lstm, product, recurrent, rnn, team, tile
 from scratchnet.embedding import Embedding
@@ -429,38 +428,16 @@ def test_nan_is_not_hidden(kind, rng):
     assert np.isnan(layer.forward(np.zeros((2, D, 1)))[1]).any()
 
 
-def types_in(kernel, signature):
-    """The types of all that a kernel computes. Looked at anew: the cache of compiled code forgets them."""
-    code = compiler.run_frontend(kernel.py_func)
-    contexts = cpu_target.typing_context, cpu_target.target_context
-    return typed_passes.type_inference_stage(*contexts, code, signature, None).typemap
-
-
 @pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="looks at compiled types")
 def test_no_kernel_promotes_float32(rng):
     modules = (rnn, lstm, gru, recurrent, product, tile)
-    kernels = [
-        kernel
-        for module in modules
-        for kernel in vars(module).values()
-        if hasattr(kernel, "py_func") and kernel.__module__ == module.__name__
-    ]
     for kind in ("tanh", "peepholes", "gru"):
         layer = make(kind, rng, 2, dtype=np.float32)
         for x in (np.zeros((T, D, B)), np.zeros((T, D, 1)), np.zeros((T, B), int)):
             layer.backward(layer.forward(x))
-    checked = set()
-    while True:  # a kernel that came from the cache makes those that it calls known only as it is looked at
-        found = {
-            (kernel, s) for kernel in kernels for s in kernel.signatures if "float64" not in str(s)
-        } - checked
-        if not found:
-            break
-        for kernel, signature in found:
-            wide = [name for name, kind in types_in(kernel, signature).items() if "float64" in str(kind)]
-            assert not wide, f"{kernel.__module__}.{kernel.__name__}"
-        checked |= found
-    assert {kernel for kernel, _ in checked} == set(kernels)
+    assert promotions(*modules) == {
+        kernel.__name__: [] for module in modules for kernel in own_kernels(module)
+    }
 
 
 @pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="looks at compiled types")
@@ -471,7 +448,7 @@ def test_a_promotion_would_be_seen():
             y[k] = 1 - y[k] * y[k]
 
     signature = (numba.float32[::1],)
-    assert any("float64" in str(kind) for kind in types_in(promotes, signature).values())
+    assert wide_names(promotes, signature)
 
 
 # ---- PyTorch
