@@ -70,9 +70,9 @@ def one_step(k, f, W_ih, W_hh, b, b_hh, peep, x, h_before, c_before, z, q, c, h,
     """
     if f is not None:
         rnn.step(W_ih, W_hh, b, x, h_before, h, f, lo, hi)
-    elif peep is not None:
+    if peep is not None:
         lstm.step(W_ih, W_hh, b, peep[k], x, h_before, c_before, z, c, h, lo, hi)
-    else:
+    if b_hh is not None:
         gru.step(W_ih, W_hh, b, b_hh[k], x, h_before, z, q, h, lo, hi)
 
 

@@ -86,6 +86,7 @@ def irish(data_folder):
     return path.read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_all_irish_tunes(irish):
     tunes = [read_tune(text, line) for line, text in split_tunes(irish)]

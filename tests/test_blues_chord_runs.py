@@ -65,7 +65,7 @@ def rows_of(folder):
     return [{name: value for name, value in row.items() if name != "seconds"} for row in rows]
 
 
-@pytest.mark.parametrize("recipe", ["default", "kalman"])
+@pytest.mark.parametrize("recipe", ["default", pytest.param("kalman", marks=pytest.mark.slow)])
 def test_an_interrupted_run_ends_as_one_that_was_not(tmp_path, capsys, recipe):
     kept = []
     with tiny_blues() as patch:

@@ -561,6 +561,7 @@ def test_a_folder_that_cannot_be_written_is_refused(trained, tmp_path, refused):
 # ------------------------------------------------------------------------------------------------- resuming
 
 
+@pytest.mark.slow
 def test_while_one_process_trains_others_compose(run, refused):
     with another_process(run / ".lock"):
         before = content(run)
@@ -575,6 +576,7 @@ def test_while_one_process_trains_others_compose(run, refused):
     assert blues("train", "--resume", run, "--quiet") == 0
 
 
+@pytest.mark.slow
 def test_damaged_rows_of_the_log_are_passed_over(run):
     log = run / "log.jsonl"
     for content_of_log in (log.read_bytes() + b'{"choruses": "4\xff"}\n[]\n{"loss": 1}\n', b"\xff\n", b""):
@@ -589,6 +591,7 @@ def test_a_damaged_file_of_figures_is_told_before_the_training(run, refused):
     assert content(run) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("writes", [5, 7])
 def test_a_full_disk(tmp_path, capsys, writes):
     """One line, the earlier checkpoint intact, nothing half-written; with room it goes on to the same."""
@@ -614,6 +617,7 @@ def test_a_full_disk(tmp_path, capsys, writes):
     assert (folder / "checkpoint.safetensors").read_bytes() == whole.checkpoint.read_bytes()
 
 
+@pytest.mark.slow
 def test_an_odd_path(tmp_path, capsys):
     folder = tmp_path / "-a  'b\" $(c) \n%s{}\\ é♯🎹" / ("x" * 200)
     assert train(folder, learn=2).folder == folder

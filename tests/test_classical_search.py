@@ -11,6 +11,7 @@ from experiments import sweep_runner
 from experiments.classical import search
 from experiments.classical.settings import Search, complete
 from experiments.errors import UserError
+from scratchnet.jit import CACHE_FOLDER
 
 pytest.importorskip("optuna", reason="needs the extra 'sweep'")
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -18,7 +19,12 @@ pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalW
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("SCRATCHNET_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "cache"
+    folder.mkdir()
+    if CACHE_FOLDER is not None:  # workers need not compile what has been
+        CACHE_FOLDER.make()
+        (folder / CACHE_FOLDER.path.name).symlink_to(CACHE_FOLDER.path)
+    monkeypatch.setenv("SCRATCHNET_CACHE", str(folder))
 
 
 def config(tmp_path, **options):

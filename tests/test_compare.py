@@ -230,6 +230,7 @@ def test_a_process():
     assert not worker.process.is_alive()
 
 
+@pytest.mark.slow
 def test_ways_of_one_side():
     both = Ways("ours", 1, {"": {}, ", sleeping": {"OMP_WAIT_POLICY": "PASSIVE"}})
     try:

@@ -132,6 +132,7 @@ def test_what_was_made_for_something_else_is_not_loaded(python):
     assert own == [42, 1, []]
 
 
+@pytest.mark.slow
 def test_what_numba_itself_refuses_is_compiled_afresh(python):
     (report,) = python("""
 run(kernels.twice, 21)
@@ -145,6 +146,7 @@ report(*run(kernels.twice, 21), run(kernels.twice, 21))
     assert report[:2] == [42, 0] and len(report[2]) == 1 and report[3] == [42, 1, []]
 
 
+@pytest.mark.slow
 def test_many_damaged_files_are_one_warning(python):
     assert python("""
 kernels.outer(1), kernels.outer(1.0)
@@ -208,6 +210,7 @@ report(value, [str(each.message) for each in said])
     assert value == [14, 5] and len(said) == 1 and str(impossible) in said[0]
 
 
+@pytest.mark.slow
 def test_without_a_home_folder_the_variable_is_named(python):
     environment = """
 import os, runpy

@@ -115,6 +115,7 @@ def nothing_valid(monkeypatch):
 
 def test_a_network_that_draws_no_valid_tune(tunes, tmp_path, monkeypatch, capsys):
     nothing_valid(monkeypatch)
+    monkeypatch.setattr(composing, "PATIENCE", 1)
     out = tmp_path / "run"
     flags = "--steps", 20, "--n", 1, "--top-k", 5
     assert folk(*SMALL, *flags, "--data", tunes, "--out", out) == 0

@@ -140,6 +140,7 @@ def work_small(settings):
     sweep.work(settings)
 
 
+@pytest.mark.slow
 def test_two_workers_of_which_one_is_killed(tunes, tmp_path):
     settings = config(tunes, tmp_path, steps=60)
     context = multiprocessing.get_context("spawn")
@@ -184,6 +185,7 @@ def test_a_study_of_other_settings(tunes, tmp_path):
         sweep.open_study(config(tunes, tmp_path, steps=20))
 
 
+@pytest.mark.slow
 def test_a_database_that_is_not_there(tunes, tmp_path, capsys):
     out = ["--out", str(tmp_path / "s"), "--data", str(tunes), "--axes", "optimizer"]
     assert program.main(["sweep", "--storage", "sqlite:////no/such/folder/a.db", *out]) == 2

@@ -17,6 +17,7 @@ def test_damaged_tunes_are_read_or_refused():
     assert 100 < outcomes.count("read") < 290 and len(set(outcomes)) > 3
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_damaged_tunes_of_collections(data_folder):
     originals = sources([data_folder / name for name in ("irish_mit", "odd_abc", "reader_cases")])

@@ -51,6 +51,7 @@ def test_damaged_files_are_read_or_refused(own, tmp_path):
     assert len(set(outcomes)) > 20
 
 
+@pytest.mark.slow
 def test_damaged_files_of_others(data_folder, tmp_path):
     originals = sources([data_folder / name for name in ("odd_midi", "golden", "maestro_v2_sample")])
     assert len(originals) > 150

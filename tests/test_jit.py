@@ -90,6 +90,7 @@ print(jit.CACHE_FOLDER is not None, typed(10), sum(typed.stats.cache_hits.values
 """
 
 
+@pytest.mark.slow
 @compiled
 def test_a_kernel_typed_into_an_interpreter_is_compiled_without_a_cache(package, tmp_path):
     cache = str(tmp_path / "cache")
@@ -125,6 +126,7 @@ print(hashlib.md5(c.tobytes()).hexdigest(), sum(step.stats.cache_hits.values()))
 """
 
 
+@pytest.mark.slow
 @compiled
 def test_code_from_the_cache_rounds_as_that_which_was_just_compiled(package, tmp_path):
     shutil.copy(Path(scratchnet.jit.__file__).with_name("activations.py"), package)
@@ -144,6 +146,7 @@ def test_without_compilation_kernels_are_plain_functions_and_no_cache_is_made(pa
     assert not cache.exists()
 
 
+@pytest.mark.slow
 @compiled
 def test_caches_of_old_sources_are_removed_when_there_is_a_new_one(package, tmp_path):
     cache = tmp_path / "cache"

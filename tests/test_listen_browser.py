@@ -25,6 +25,8 @@ PIECES = 5
 PHONE = {"viewport": {"width": 360, "height": 640}, "is_mobile": True, "has_touch": True}
 OPTIONS = ["--mute-audio", "--disable-background-networking"]
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def chromium():

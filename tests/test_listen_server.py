@@ -374,6 +374,7 @@ class Killed:
             self.start()
 
 
+@pytest.mark.slow
 def test_500_answers_under_two_kills(tmp_path):
     study, _, _ = make_study(tmp_path, 5)
     server = Killed(tmp_path)

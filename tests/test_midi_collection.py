@@ -149,6 +149,7 @@ def die_on_two_notes(score):
     return [note.pitch for note in score.notes()]
 
 
+@pytest.mark.slow
 def test_a_file_that_kills_its_process_or_takes_too_long_is_reported(tmp_path):
     for name, pitches in (("a", [60]), ("b", [60, 61]), ("c", [60, 61, 62]), ("d", [61])):
         write_midi(piece(*pitches), tmp_path / f"{name}.mid")

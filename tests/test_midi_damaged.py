@@ -229,6 +229,7 @@ def test_kinds_are_told_once(tmp_path):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "data",
     [

@@ -70,6 +70,7 @@ def test_everything(trained):
     assert metrics["networks"]["rnn"][0]["test"]["nats"] < metrics["baselines"]["uniform"]
 
 
+@pytest.mark.slow
 def test_a_run_of_several_goes_on_where_it_stopped(trained, pieces, tmp_path, capsys):
     run = tmp_path / "run"
     shutil.copytree(trained, run)

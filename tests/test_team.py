@@ -167,6 +167,7 @@ def python(code, **environment):
     )  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not COMPILED, reason="a team of one")
 def test_the_environment_sets_the_size():
     code = "from scratchnet import team; print(team.size())"

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 FOREIGN = ("encoders", "experiments", "benchmarks", "tests")  # folders of ours, and of many other projects
 
 pytest.importorskip("setuptools", reason="needs the extra 'test'")
+pytestmark = pytest.mark.slow
 
 BUILD = "import sys; from setuptools import build_meta; getattr(build_meta, sys.argv[1])(sys.argv[2])"
 

@@ -34,6 +34,7 @@ def results(jobs, **options):
     return [(result, failure) for _, result, failure in sorted(found, key=lambda row: row[0])]
 
 
+@pytest.mark.slow
 def test_one_bad_job_does_not_harm_the_others():
     jobs = [1, "die", 2, "hang", 3, "raise", "killed", 4, "cannot be pickled", 5]
     found = results(jobs, workers=2, time_limit=3)
