@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.cases import CASES
 from benchmarks.workers import Side
-from scratchnet import team
+from scratchnet.kernels import team
 
 
 @pytest.mark.benchmark(group="layers: one training step, or one round of sampling")

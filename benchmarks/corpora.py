@@ -74,7 +74,7 @@ def observe(experiment, flags, began, to_the_end):
         first_step_s; to the end also share : judging's; judged, of : held-out tokens by which networks are
         chosen, and all there are; after_s : from the last step to the end
     """
-    from experiments.token_training import Session
+    from experiments.common.token_training import Session
 
     program = importlib.import_module(f"experiments.{experiment}.__main__").program
     found, learn = {}, Session.learn
@@ -132,8 +132,8 @@ def do_job(job):
 
 def tunes(paths, count, folder):
     """A file with so many tunes of ABC files, in other keys if there are too few of them. Its path."""
-    from encoders.abc_collection import read_collection
-    from encoders.abc_transposition import transpose_tune
+    from encoders.abc.collection import read_collection
+    from encoders.abc.transposition import transpose_tune
 
     texts = [kept.tune.text for kept in read_collection(paths).kept]
     found = texts[:: max(1, len(texts) // count)][:count]  # from all over
@@ -192,7 +192,7 @@ def flags_of(experiment, size, options, folder):
     """The flags that name so much music."""
     if experiment == "folk":
         return ["--data", str(tunes(options.abc or of_music21(), size, folder))]
-    from experiments.midi_pieces import maestro
+    from experiments.common.midi_pieces import maestro
 
     data = options.maestro or maestro(quiet=False)
     return ["--data", str(data), "--limit", str(size)]

@@ -15,7 +15,7 @@ import time
 
 import numpy as np
 
-from encoders.blues import encode_chords
+from encoders.tokens.blues import encode_chords
 from experiments.blues.recipes import RECIPES, chord_wiring, make_network
 from scratchnet.files import atomic_open
 

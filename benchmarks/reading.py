@@ -20,8 +20,8 @@ import numpy as np
 from mido.midifiles.meta import encode_variable_int
 
 from encoders.midi import read_midi
-from encoders.midi_collection import read_collection
-from encoders.note_duration import NoteDuration
+from encoders.midi.collection import read_collection
+from encoders.tokens.note_duration import NoteDuration
 
 NOTES = 5000
 BY_MUSIC21 = """

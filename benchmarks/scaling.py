@@ -15,12 +15,8 @@ import tracemalloc
 
 import numpy as np
 
+from scratchnet import LSTM, Adam, Linear, Sequential, softmax_cross_entropy
 from scratchnet.files import atomic_open, atomic_path
-from scratchnet.linear import Linear
-from scratchnet.losses import softmax_cross_entropy
-from scratchnet.lstm import LSTM
-from scratchnet.optimizers import Adam
-from scratchnet.sequential import Sequential
 
 V, H = 100, 256
 SHAPES = {"T": [(T, 32) for T in (32, 64, 128, 256, 512)], "B": [(128, B) for B in (8, 16, 32, 64, 128)]}

@@ -4,22 +4,25 @@ import numpy as np
 
 import scratchnet
 from benchmarks.cases import LR
-from scratchnet import team
-from scratchnet.attention import Attention
-from scratchnet.batch_norm import BatchNorm
-from scratchnet.conv1d import Conv1D
-from scratchnet.embedding import Embedding
-from scratchnet.gru import GRU
-from scratchnet.linear import Linear
-from scratchnet.losses import sigmoid_cross_entropy, softmax_cross_entropy
-from scratchnet.lstm import LSTM
-from scratchnet.nonlinearity import Nonlinearity
-from scratchnet.optimizers import Adam
-from scratchnet.product import apply
-from scratchnet.rnn import RNN
-from scratchnet.sampling import sample
-from scratchnet.separable_conv1d import SeparableConv1D
-from scratchnet.sequential import Sequential
+from scratchnet import (
+    GRU,
+    LSTM,
+    RNN,
+    Adam,
+    Attention,
+    BatchNorm,
+    Conv1D,
+    Embedding,
+    Linear,
+    Nonlinearity,
+    SeparableConv1D,
+    Sequential,
+    sample,
+    sigmoid_cross_entropy,
+    softmax_cross_entropy,
+)
+from scratchnet.kernels import team
+from scratchnet.kernels.matmul import apply
 
 RECURRENT = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
 NAME, VERSION = "scratchnet", scratchnet.__version__

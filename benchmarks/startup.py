@@ -2,9 +2,9 @@
 
     python -m benchmarks.startup [--json PATH]
 
-Each figure is a fresh process: `import numba`, `import scratchnet.lstm` and all else a training step needs,
-the first step with an empty kernel cache, and with a filled one. Medians; the first step with an empty cache
-once.
+Each figure is a fresh process: `import numba`, `from scratchnet import LSTM` and all else a training step
+needs, the first step with an empty kernel cache, and with a filled one. Medians; the first step with an empty
+cache once.
 """
 
 import argparse
@@ -19,12 +19,7 @@ from scratchnet.files import atomic_open
 
 IMPORTS = """
 import numpy as np
-from scratchnet.embedding import Embedding
-from scratchnet.linear import Linear
-from scratchnet.losses import softmax_cross_entropy
-from scratchnet.lstm import LSTM
-from scratchnet.optimizers import Adam
-from scratchnet.sequential import Sequential
+from scratchnet import LSTM, Adam, Embedding, Linear, Sequential, softmax_cross_entropy
 """
 STEP = """
 rng = np.random.default_rng(0)

@@ -1,7 +1,7 @@
 """Arguments of the public functions: numbers, names and generators, checked where they come in.
 
 Each function returns the value as what it shall be, or raises a ValueError that says what was expected, by
-the name of the parameter, and what came. Arrays are checked in layer.py.
+the name of the parameter, and what came. Arrays are checked in layers/layer.py.
 """
 
 import math

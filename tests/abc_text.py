@@ -2,8 +2,8 @@
 
 from fractions import Fraction
 
-from encoders.abc_events import WHOLE
-from encoders.abc_notation import read_tune, validate
+from encoders.abc import read_tune, validate
+from encoders.abc.events import WHOLE
 
 HEAD = "X:1\nT:A tune\nM:4/4\nL:1/8\nK:C\n"
 

@@ -20,14 +20,14 @@ import warnings
 from collections import defaultdict
 from pathlib import Path
 
-from encoders.abc_bars import sections_of
-from encoders.abc_collection import files_of, text_of
-from encoders.abc_events import Sound
-from encoders.abc_keys import parse_key
-from encoders.abc_lines import scan
-from encoders.abc_notation import AbcError, file_header, read_tune, split_tunes
+from encoders.abc import AbcError, file_header, read_tune, split_tunes
+from encoders.abc.bars import sections_of
+from encoders.abc.collection import files_of, text_of
+from encoders.abc.events import Sound
+from encoders.abc.keys import parse_key
+from encoders.abc.lines import scan
 from encoders.midi import MidiError, MidiWarning, read_midi
-from experiments.progress import Progress
+from experiments.common.progress import Progress
 
 CLOSE = 0.02  # of a quarter note; abc2midi rounds to 1/480
 OPTIONS = ("-quiet", "-silent", "-NGRA", "-NGUI", "-NFER")

@@ -10,12 +10,12 @@ import contextlib
 
 import numpy as np
 
-from encoders.abc_characters import normal
-from encoders.abc_collection import MOST_CHARACTERS, files_of, text_of
-from encoders.abc_notation import AbcError, file_header, read_tune, split_tunes, write_tune
-from encoders.abc_splitting import decode
-from encoders.abc_transposition import transpose_tune
+from encoders.abc import AbcError, file_header, read_tune, split_tunes, write_tune
+from encoders.abc.collection import MOST_CHARACTERS, files_of, text_of
+from encoders.abc.splitting import decode
+from encoders.abc.transposition import transpose_tune
 from encoders.melody import melody
+from encoders.tokens.characters import normal
 
 MOST = 4000  # characters of a tune to damage
 TELLING = (

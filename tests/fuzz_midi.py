@@ -108,10 +108,10 @@ def notes_by_bytes(data):
     Without keys that are struck while they are down: which note-off belongs to which of these strikes may
     be told by what comes after.
     """
-    from encoders.midi_chunks import Chunks
-    from encoders.midi_events import META, clock
-    from encoders.midi_findings import Findings
-    from encoders.midi_track import TrackEvents
+    from encoders.midi.chunks import Chunks
+    from encoders.midi.events import META, clock
+    from encoders.midi.findings import Findings
+    from encoders.midi.track import TrackEvents
 
     found = []
     try:
@@ -141,7 +141,7 @@ def notes_by_bytes(data):
 
 def examine_what_came_before(original, data, at):
     """Whether all notes that ended before a damage are there; an AssertionError if one is not."""
-    from encoders.midi_reader import parse
+    from encoders.midi.reader import parse
 
     before = Counter(note for end, note in notes_by_bytes(original) if end <= at)
     try:
@@ -196,7 +196,7 @@ def mutated(data, other, rng):
 def examine(data, folder):
     """What becomes of a file: "read", or why it is refused. Whatever else it raises is a fault of ours."""
     from encoders.midi import MidiError, MidiWarning, read_midi, write_midi
-    from encoders.note_duration import NoteDuration
+    from encoders.tokens.note_duration import NoteDuration
 
     path = Path(folder, "damaged.mid")
     path.write_bytes(data)

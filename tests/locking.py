@@ -8,7 +8,7 @@ from pathlib import Path
 
 OTHER = """
 import sys
-from experiments import locks
+from experiments.common import locks
 key = locks.lock(sys.argv[1])
 locks.sign(key)
 print("locked", flush=True)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from encoders.abc_characters import Characters, cut, normal, stream
-from encoders.abc_notation import split_tunes
+from encoders.abc import split_tunes
+from encoders.tokens.characters import Characters, cut, normal, stream
 
 
 def test_both_tables():

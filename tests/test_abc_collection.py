@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from encoders import abc_collection
-from encoders.abc_collection import decode, read_collection
+from encoders.abc import collection as abc_collection
+from encoders.abc.collection import decode, read_collection
 
 TUNE = "X:{}\nT:{}\nM:4/4\nL:1/8\nK:D\nABcd efga|\n"
 

@@ -9,7 +9,7 @@ from abc_text import HEAD, music
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from encoders.abc_notation import AbcError, read_tune, split_tunes, validate, write_tune
+from encoders.abc import AbcError, read_tune, split_tunes, validate, write_tune
 
 ALPHABET = "ABCDEFGabcdefgz^_=,'0123456789/|:[](){}<>-!\"+~.&*%\\ \nXKLMQTV#xyZ$"
 

@@ -5,7 +5,7 @@ from fractions import Fraction
 import pytest
 from abc_text import HEAD, lengths, messages, notes, pitches
 
-from encoders.abc_notation import read_tune
+from encoders.abc import read_tune
 
 # ------------------------------------------------------------------------------------------------- pitch
 

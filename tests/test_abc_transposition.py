@@ -2,8 +2,8 @@
 
 import pytest
 
-from encoders.abc_notation import read_tune, split_tunes
-from encoders.abc_transposition import transpose_tune
+from encoders.abc import read_tune, split_tunes
+from encoders.abc.transposition import transpose_tune
 
 HEAD = "X:1\nT:Abc in D\nM:4/4\nL:1/8\n"
 

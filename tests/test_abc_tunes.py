@@ -3,8 +3,8 @@
 import pytest
 from abc_text import HEAD, pitches
 
-from encoders.abc_events import WHOLE
-from encoders.abc_notation import AbcError, file_header, read_tune, split_tunes, validate
+from encoders.abc import AbcError, file_header, read_tune, split_tunes, validate
+from encoders.abc.events import WHOLE
 
 # ----------------------------------------------------------------------------------------------- repeats
 

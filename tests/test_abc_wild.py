@@ -3,12 +3,12 @@
 import pytest
 from abc_text import HEAD, messages, notes, pitches
 
-from encoders.abc_bar_lines import kind_of
-from encoders.abc_events import BOTH, DOUBLE, END, PLAIN, START
-from encoders.abc_keys import parse_key, parse_shift
-from encoders.abc_lines import field_of, is_prose, text_blocks
-from encoders.abc_notation import read_tune, split_tunes
-from encoders.abc_parts import MOST_PARTS, parse_order
+from encoders.abc import read_tune, split_tunes
+from encoders.abc.bar_lines import kind_of
+from encoders.abc.events import BOTH, DOUBLE, END, PLAIN, START
+from encoders.abc.keys import parse_key, parse_shift
+from encoders.abc.lines import field_of, is_prose, text_blocks
+from encoders.abc.parts import MOST_PARTS, parse_order
 
 A, B, C, D, E, F = 69, 71, 60, 62, 64, 65
 

@@ -5,7 +5,7 @@ from abc_text import music
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from encoders.abc_notation import read_tune, write_tune
+from encoders.abc import read_tune, write_tune
 from encoders.score import MAJOR_KEYS, MINOR_KEYS, Note, Score, Track
 
 

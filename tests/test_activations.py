@@ -8,10 +8,12 @@ import pytest
 from compiled_types import own_kernels, wide_names
 from numba.core.dispatcher import Dispatcher
 
-from scratchnet import activations, cell_blocks, cell_blocks_online
-from scratchnet.activations import exp, log1p, sigmoid, squash, squash_slope, tanh
-from scratchnet.jit import kernel
-from scratchnet.wiring import Blocks, Outputs, Wiring
+from scratchnet.blocks import learning as cell_blocks_online
+from scratchnet.blocks import network as cell_blocks
+from scratchnet.blocks.wiring import Blocks, Outputs, Wiring
+from scratchnet.kernels import activations
+from scratchnet.kernels.activations import exp, log1p, sigmoid, squash, squash_slope, tanh
+from scratchnet.kernels.jit import kernel
 
 JIT = not numba.config.DISABLE_JIT
 compiled = pytest.mark.skipif(not JIT, reason="nothing is compiled")

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from compiled_types import own_kernels, promotions
 
-from scratchnet import attention, attention_kernels, team
-from scratchnet.attention import Attention
-from scratchnet.gradcheck import compare, gradcheck, numeric_gradient
-from scratchnet.linear import Linear
-from scratchnet.lstm import LSTM
-from scratchnet.sequential import Sequential
+from scratchnet.checking.gradcheck import compare, gradcheck, numeric_gradient
+from scratchnet.kernels import team
+from scratchnet.layers import attention, attention_kernels
+from scratchnet.layers.attention import Attention
+from scratchnet.layers.linear import Linear
+from scratchnet.layers.lstm import LSTM
+from scratchnet.layers.sequential import Sequential
 
 T, H, B = 6, 4, 3
 FORMS = [(score, tanh) for score in ("scalar", "vector") for tanh in (True, False)]

@@ -8,8 +8,16 @@ import wave
 import numpy as np
 import pytest
 
-from encoders import synthesiser
-from encoders.audio import BLOCK, CEILING, WavWriter, render_midi, sampled_engine, struck_string, write_wav
+from encoders.audio import synthesiser
+from encoders.audio.rendering import (
+    BLOCK,
+    CEILING,
+    WavWriter,
+    render_midi,
+    sampled_engine,
+    struck_string,
+    write_wav,
+)
 from encoders.midi import MidiError, write_midi
 from encoders.score import Note, Score, Track
 

@@ -7,13 +7,14 @@ from compiled_types import own_kernels, promotions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scratchnet import batch_norm, team
-from scratchnet.batch_norm import KERAS, BatchNorm
-from scratchnet.checkpoint import load_weights, save_weights
-from scratchnet.gradcheck import gradcheck
-from scratchnet.linear import Linear
-from scratchnet.optimizers import Adam
-from scratchnet.sequential import Sequential
+from scratchnet.checking.gradcheck import gradcheck
+from scratchnet.kernels import team
+from scratchnet.layers import batch_norm
+from scratchnet.layers.batch_norm import KERAS, BatchNorm
+from scratchnet.layers.linear import Linear
+from scratchnet.layers.sequential import Sequential
+from scratchnet.training.checkpoint import load_weights, save_weights
+from scratchnet.training.optimizers import Adam
 
 T, D, B = 7, 3, 4
 

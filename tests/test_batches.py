@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scratchnet.batches import IGNORED, RandomWindows, Streams, judged
+from scratchnet.training.batches import IGNORED, RandomWindows, Streams, judged
 
 TUNES = [np.arange(start, start + size) for start, size in ((100, 30), (200, 7), (300, 21), (400, 1))]
 

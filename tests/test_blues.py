@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from encoders import blues
-from encoders.blues import BluesFormat
+from encoders.tokens import blues
+from encoders.tokens.blues import BluesFormat
 
 # The six choruses of section 8.1, bar by bar, a number a quarter note.
 PRINTED = {

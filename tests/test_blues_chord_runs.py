@@ -12,7 +12,7 @@ from experiments.blues import chord_runs, chords, runs
 from experiments.blues.recipes import RECIPES
 from experiments.blues.settings import Chords
 from experiments.blues.training import BatchLearner, OnlineLearner
-from scratchnet.checkpoint import load_checkpoint, save_checkpoint
+from scratchnet.training.checkpoint import load_checkpoint, save_checkpoint
 
 FILES = {"config.yaml", "environment.json", "log.jsonl", "metrics.json"}
 

@@ -16,13 +16,13 @@ import pytest
 from locking import another_process
 from tiny_blues import blues, content, tiny_blues, train
 
-from encoders.blues import encode_chords, loss_floor
-from encoders.blues import melody as pitches_of
 from encoders.midi import read_midi, write_midi
 from encoders.score import Note, Score, Track
+from encoders.tokens.blues import encode_chords, loss_floor
+from encoders.tokens.blues import melody as pitches_of
 from experiments.blues import chords, composing, jobs, runs
 from experiments.blues.composing import prime_from_midi
-from scratchnet.checkpoint import load_checkpoint, save_checkpoint
+from scratchnet.training.checkpoint import load_checkpoint, save_checkpoint
 
 ROOT = Path(__file__).parents[1]
 TRAINED = {

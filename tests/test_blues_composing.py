@@ -9,10 +9,10 @@ import mido
 import numpy as np
 import pytest
 
-from encoders.blues import BluesFormat, encode_chords, encode_melody
-from encoders.blues import melody as pitches_of
 from encoders.midi import MidiError, read_midi, write_midi
 from encoders.score import Note, Score, Track
+from encoders.tokens.blues import BluesFormat, encode_chords, encode_melody
+from encoders.tokens.blues import melody as pitches_of
 from experiments.blues import composing
 from experiments.blues.composing import Player, perform, prime_from_midi, prime_from_piece
 from experiments.blues.recipes import RECIPES, blues_wiring, make_network

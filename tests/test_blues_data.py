@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from encoders.blues import PIECES, BluesFormat, encode_chords, encode_melody
+from encoders.tokens.blues import PIECES, BluesFormat, encode_chords, encode_melody
 from experiments.blues.data import DEVELOPMENT, FRESH, Pieces
 
 FORMATS = [BluesFormat(8), BluesFormat(8, "gap"), BluesFormat(16, "onset", literal_bar_6=True)]

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from tiny_blues import blues, content, tiny_blues
 
-from encoders.blues import BluesFormat
+from encoders.tokens.blues import BluesFormat
 from experiments.blues import chords, runs, training
 from experiments.blues.recipes import RECIPES, chord_wiring, make_network
 from experiments.blues.settings import Train
 from experiments.blues.training import losses, make_learner, make_pieces
-from experiments.errors import UserError
-from experiments.run_folder import RunFolder
-from scratchnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from experiments.common.errors import UserError
+from experiments.common.run_folder import RunFolder
+from scratchnet.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 
 SETTINGS = {
     "full BPTT": Train(learn=10),

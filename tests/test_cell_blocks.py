@@ -6,11 +6,11 @@ import naive
 import numpy as np
 import pytest
 
-from scratchnet.activations import sigmoid
-from scratchnet.cell_blocks import IDENTITY, PAPER_G, PAPER_H, TANH, CellBlocks
-from scratchnet.gradcheck import gradcheck
-from scratchnet.losses import sigmoid_cross_entropy
-from scratchnet.wiring import Blocks, Outputs, Wiring
+from scratchnet.blocks.network import IDENTITY, PAPER_G, PAPER_H, TANH, CellBlocks
+from scratchnet.blocks.wiring import Blocks, Outputs, Wiring
+from scratchnet.checking.gradcheck import gradcheck
+from scratchnet.kernels.activations import sigmoid
+from scratchnet.training.losses import sigmoid_cross_entropy
 
 BIASES = (-0.5, -1.0, -1.5, -2.0)
 

@@ -4,11 +4,11 @@ import naive
 import numpy as np
 import pytest
 
-from scratchnet.activations import sigmoid
-from scratchnet.cell_blocks import IDENTITY, PAPER_G, PAPER_H, TANH, CellBlocks
-from scratchnet.losses import sigmoid_cross_entropy
-from scratchnet.optimizers import SGD
-from scratchnet.wiring import Blocks, Outputs, Wiring
+from scratchnet.blocks.network import IDENTITY, PAPER_G, PAPER_H, TANH, CellBlocks
+from scratchnet.blocks.wiring import Blocks, Outputs, Wiring
+from scratchnet.kernels.activations import sigmoid
+from scratchnet.training.losses import sigmoid_cross_entropy
+from scratchnet.training.optimizers import SGD
 
 TINY = Wiring(
     inputs={"in": 2},

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import scratchnet.files
-from scratchnet.checkpoint import (
+from scratchnet.layers.linear import Linear
+from scratchnet.training.checkpoint import (
     KEY,
     CheckpointError,
     generator_state,
@@ -19,7 +20,6 @@ from scratchnet.checkpoint import (
     save_checkpoint,
     save_weights,
 )
-from scratchnet.linear import Linear
 
 TENSORS = {
     "lstm.weight": np.arange(12, dtype=np.float32).reshape(3, 4),

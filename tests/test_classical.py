@@ -8,19 +8,19 @@ from piano_files import make_piece, write_pieces
 pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
 pytest.importorskip("pooch", reason="needs the extra 'data'")
 from encoders.midi import write_midi
-from encoders.note_chords import NoteChords
 from encoders.score import Note, Score, Track
-from encoders.symbol_vocabulary import SymbolVocabulary
+from encoders.tokens.note_chords import NoteChords
+from encoders.tokens.vocabulary import SymbolVocabulary
 from experiments.classical import composing, data, figures, report, runs, transfer
 from experiments.classical.builds import BUILDS
 from experiments.classical.networks import NETWORK, features, make_network, pitch_features
 from experiments.classical.repetition import in_words, repetition, summary
 from experiments.classical.settings import BUILDS as NAMED
 from experiments.classical.settings import Compose, Train, complete, counted
-from experiments.errors import UserError
-from experiments.run_folder import RunFolder
-from scratchnet.batches import IGNORED
-from scratchnet.lstm import LSTM
+from experiments.common.errors import UserError
+from experiments.common.run_folder import RunFolder
+from scratchnet.layers.lstm import LSTM
+from scratchnet.training.batches import IGNORED
 
 ENCODER = NoteChords()
 VOCABULARY = SymbolVocabulary([f"{n}{o}_eighth" for n in "CDEFG" for o in (3, 4)] + ["0.4.7_half"])

@@ -14,7 +14,7 @@ pytest.importorskip("matplotlib", reason="needs the extra 'experiments'")
 pytest.importorskip("pooch", reason="needs the extra 'data'")
 from encoders.midi import read_midi, write_midi
 from experiments.classical.__main__ import program
-from scratchnet.checkpoint import load_checkpoint, save_checkpoint
+from scratchnet.training.checkpoint import load_checkpoint, save_checkpoint
 
 SMALL = "--window 10 --width 0.02 --batch 4 --steps 12 --judge-every 6 --quiet".split()
 
@@ -83,7 +83,7 @@ def test_a_run_of_several_goes_on_where_it_stopped(trained, tmp_path):
 
 
 def test_going_on_is_as_if_it_had_not_stopped(trained, pieces, tmp_path, monkeypatch):
-    from scratchnet.training import Trainer
+    from scratchnet.training.trainer import Trainer
 
     step, run = Trainer.step, tmp_path / "run"
 
@@ -197,12 +197,12 @@ def test_one_line_and_status_2(trained, pieces, tmp_path, monkeypatch, capsys, a
 
 
 def test_without_a_network_there_is_one_line(tmp_path, monkeypatch, capsys):
-    from experiments.errors import UserError
+    from experiments.common.errors import UserError
 
     def offline(*arguments):
         raise UserError("cannot be downloaded; give MIDI files with --data FOLDER")
 
-    monkeypatch.setattr("experiments.midi_pieces.fetch", offline)
+    monkeypatch.setattr("experiments.common.midi_pieces.fetch", offline)
     assert classical("--out", tmp_path / "run") == 2
     assert "--data FOLDER" in capsys.readouterr().err and not (tmp_path / "run").exists()
 

@@ -7,11 +7,11 @@ from classical_files import write_corpus
 
 pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
 pytest.importorskip("matplotlib", reason="needs the extra 'experiments'")
-from experiments import sweep_runner
 from experiments.classical import search
 from experiments.classical.settings import Search, complete
-from experiments.errors import UserError
-from scratchnet.jit import CACHE_FOLDER
+from experiments.common import sweep_runner
+from experiments.common.errors import UserError
+from scratchnet.kernels.jit import CACHE_FOLDER
 
 pytest.importorskip("optuna", reason="needs the extra 'sweep'")
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
@@ -63,7 +63,7 @@ def test_a_lost_run_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
     study = sweep_runner.open_study(plan)
     trial = study.ask()  # as a killed process leaves it: running, and silent
     run = sweep_runner.run_of(trial, plan)
-    from scratchnet.training import Trainer
+    from scratchnet.training.trainer import Trainer
 
     step = Trainer.step
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from scratchnet.cell_blocks import CellBlocks
-from scratchnet.wiring import Blocks, Outputs, Wiring
+from scratchnet.blocks.network import CellBlocks
+from scratchnet.blocks.wiring import Blocks, Outputs, Wiring
 
 DTYPES = [np.float64, np.float32]
 

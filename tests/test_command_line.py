@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
-from experiments.command_line import Program
-from experiments.errors import UserError
-from experiments.settings import NonNegativeInt, PositiveInt
-from scratchnet.checkpoint import CheckpointError
+from experiments.common.command_line import Program
+from experiments.common.errors import UserError
+from experiments.common.settings import NonNegativeInt, PositiveInt
+from scratchnet.training.checkpoint import CheckpointError
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,7 @@ def test_a_program_without_default_asks_for_a_command(capsys):
 CODE = """
 import sys
 from dataclasses import dataclass
-from experiments.command_line import Program
+from experiments.common.command_line import Program
 @dataclass(frozen=True)
 class C:
     n: int = 3

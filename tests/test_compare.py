@@ -13,7 +13,7 @@ from benchmarks.contest import Contest, differences
 from benchmarks.memory import measure
 from benchmarks.sgemm import rate
 from benchmarks.workers import Failed, Missing, Process, Side, Ways
-from scratchnet import team
+from scratchnet.kernels import team
 
 TINY = Case("tiny", V=6, D=6, H=5, B=3, T=4, frames=True)
 KEYS = {"case", "ours_ms", "torch_ms", "jax_ms", "keras_ms", "ratio_torch", "sgemm_share"}

@@ -6,7 +6,7 @@ import pytest
 from abc_text import HEAD
 from compare_abc import WAYS, alike, main, ours, plainer, reason
 
-from encoders.abc_notation import read_tune, split_tunes
+from encoders.abc import read_tune, split_tunes
 
 needs_abc2midi = pytest.mark.skipif(not shutil.which("abc2midi"), reason="needs abc2midi")
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from encoders.blues import MELODY_LOW, SCALE, loss_floor
+from encoders.tokens.blues import MELODY_LOW, SCALE, loss_floor
 from experiments.blues.comparison import FREQUENCY, WALK, anchors, cross_entropy, trial, walk_loss
 from experiments.blues.models import BOTH, CHORDS, CONTENDERS, FORM
 from experiments.blues.training import make_learner, make_pieces

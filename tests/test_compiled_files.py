@@ -15,7 +15,7 @@ import pytest
 pytestmark = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
 
 KERNELS = """
-from scratchnet.jit import kernel
+from scratchnet.kernels.jit import kernel
 
 def twice(x):
     return x * 2
@@ -34,7 +34,7 @@ def outer(x):
 PRELUDE = """
 import json, os, shutil, sys, warnings
 import kernels
-from scratchnet import jit
+from scratchnet.kernels import jit
 
 folder = jit.CACHE_FOLDER
 

@@ -11,8 +11,8 @@ import pytest
 
 pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
 import scratchnet
-from experiments.compositions import home_of, how_made, new_folder, new_piece
-from experiments.errors import UserError
+from experiments.common.compositions import home_of, how_made, new_folder, new_piece
+from experiments.common.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,8 @@ def test_home(tmp_path):
 
 
 def test_importing_it_is_light():
-    code = "import experiments.compositions, sys; print({'numpy', 'numba', 'matplotlib'} & {*sys.modules})"
+    heavy = "{'numpy', 'numba', 'matplotlib'}"
+    code = f"import experiments.common.compositions, sys; print({heavy} & {{*sys.modules}})"
     root = Path(__file__).parents[1]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

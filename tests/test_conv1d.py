@@ -7,11 +7,12 @@ from compiled_types import own_kernels, promotions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scratchnet import conv1d, separable_conv1d, team
-from scratchnet.conv1d import Conv1D
-from scratchnet.gradcheck import gradcheck
-from scratchnet.initializers import initialize
-from scratchnet.separable_conv1d import DepthwiseConv1D, SeparableConv1D
+from scratchnet.checking.gradcheck import gradcheck
+from scratchnet.kernels import team
+from scratchnet.layers import conv1d, separable_conv1d
+from scratchnet.layers.conv1d import Conv1D
+from scratchnet.layers.initializers import initialize
+from scratchnet.layers.separable_conv1d import DepthwiseConv1D, SeparableConv1D
 
 T, D, C, K, B = 8, 3, 4, 3, 2
 PADDINGS = ("valid", "same", "causal")
@@ -282,7 +283,7 @@ def test_products_of_one_layer_are_those_of_linear_ones(D, K, rng):
 @pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="one worker only")
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_number_of_workers_does_not_matter(kind, monkeypatch, rng):
-    monkeypatch.setattr("scratchnet.product.LITTLE", 0)
+    monkeypatch.setattr("scratchnet.kernels.matmul.LITTLE", 0)
     monkeypatch.setattr(separable_conv1d, "LITTLE", 0)
     x, found = inputs(kind, rng, T=30, B=50), []
     dy = rng.standard_normal((30, 3 if kind == "depthwise" else 20, 50))

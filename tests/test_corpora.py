@@ -10,7 +10,7 @@ pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
 from abc_tunes import write_tunes
 
 from benchmarks import corpora
-from encoders.abc_collection import read_collection
+from encoders.abc.collection import read_collection
 
 TINY = ["--hidden", "4", "--layers", "1", "--embedding", "3", "--batch", "4", "--length", "16", "--quiet"]
 ROW = {

@@ -7,9 +7,9 @@ import threading
 import pytest
 
 pytest.importorskip("pooch", reason="needs the extra 'data'")
-from experiments import datasets
-from experiments.datasets import RemoteFile, cache_folder, fetch
-from experiments.errors import UserError
+from experiments.common import datasets
+from experiments.common.datasets import RemoteFile, cache_folder, fetch
+from experiments.common.errors import UserError
 
 CONTENT = bytes(range(256)) * 1024
 SHA256 = hashlib.sha256(CONTENT).hexdigest()

@@ -3,22 +3,22 @@
 import numpy as np
 import pytest
 
-from scratchnet.batches import RandomWindows, Streams
-from scratchnet.cell_blocks import CellBlocks
-from scratchnet.conv1d import Conv1D
-from scratchnet.dropout import Dropout
-from scratchnet.embedding import Embedding
-from scratchnet.every_layer import layers
-from scratchnet.heads import Flatten
-from scratchnet.kalman import DecoupledKalman
-from scratchnet.linear import Linear
-from scratchnet.lookup import Lookup
-from scratchnet.lstm import LSTM
-from scratchnet.ngrams import WittenBell
-from scratchnet.optimizers import SGD, Adagrad, Adam, RMSprop
-from scratchnet.schedules import Constant, Cosine, Exponential, Plateau, StepDecay, WarmUp
-from scratchnet.sequential import Sequential
-from scratchnet.windows import Windows
+from scratchnet.blocks.kalman import DecoupledKalman
+from scratchnet.blocks.network import CellBlocks
+from scratchnet.checking.every_layer import layers
+from scratchnet.evaluation.ngrams import WittenBell
+from scratchnet.generation.windows import Windows
+from scratchnet.layers.conv1d import Conv1D
+from scratchnet.layers.dropout import Dropout
+from scratchnet.layers.embedding import Embedding
+from scratchnet.layers.heads import Flatten
+from scratchnet.layers.linear import Linear
+from scratchnet.layers.lookup import Lookup
+from scratchnet.layers.lstm import LSTM
+from scratchnet.layers.sequential import Sequential
+from scratchnet.training.batches import RandomWindows, Streams
+from scratchnet.training.optimizers import SGD, Adagrad, Adam, RMSprop
+from scratchnet.training.schedules import Constant, Cosine, Exponential, Plateau, StepDecay, WarmUp
 
 RNG = np.random.default_rng(0)
 LAYERS = {name: (layer, x) for name, layer, x in layers(np.random.default_rng(0))}

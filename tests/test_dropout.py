@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from scratchnet.dropout import Dropout
-from scratchnet.gradcheck import gradcheck
-from scratchnet.linear import Linear
-from scratchnet.sequential import Sequential
+from scratchnet.checking.gradcheck import gradcheck
+from scratchnet.layers.dropout import Dropout
+from scratchnet.layers.linear import Linear
+from scratchnet.layers.sequential import Sequential
 
 T, D, B = 7, 5, 3
 

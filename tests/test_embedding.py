@@ -4,9 +4,9 @@ import numba
 import numpy as np
 import pytest
 
-from scratchnet import team
-from scratchnet.embedding import Embedding
-from scratchnet.gradcheck import gradcheck
+from scratchnet.checking.gradcheck import gradcheck
+from scratchnet.kernels import team
+from scratchnet.layers.embedding import Embedding
 
 T, B, V, E = 6, 3, 5, 4
 SIZES = [(1, 1, 1, 1), (T, B, V, E), (9, 20, 30, 17)]

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from encoders.abc_notation import read_tune
+from encoders.abc import read_tune
 from experiments.folk import engraving, figures
 
 HEAD = "X:1\nM:4/4\nL:1/8\nK:C\nT:"

@@ -4,7 +4,7 @@ import importlib
 
 import pytest
 
-from experiments.errors import import_extra
+from experiments.common.errors import import_extra
 
 
 def test_a_missing_package_is_named_with_what_installs_it(monkeypatch):

@@ -1,19 +1,21 @@
 """The collection of all layers is complete, and the command that checks them says what it finds."""
 
 import importlib
-from pathlib import Path
+import pkgutil
 
 import numpy as np
 
 import scratchnet
-from scratchnet import every_layer, gradcheck
-from scratchnet.layer import Layer
-from scratchnet.linear import Linear
+from scratchnet.checking import every_layer
+from scratchnet.checking.__main__ import main
+from scratchnet.layers.layer import Layer
+from scratchnet.layers.linear import Linear
 
 
 def test_every_layer_is_there():
-    for path in Path(scratchnet.__file__).parent.glob("*.py"):
-        importlib.import_module(f"scratchnet.{path.stem}")
+    for module in pkgutil.walk_packages(scratchnet.__path__, "scratchnet."):
+        if ".plain" not in module.name:
+            importlib.import_module(module.name)
     known = {type(layer).__name__ for _, layer, _ in every_layer.layers(np.random.default_rng(0))}
     every, todo = set(), [Layer]
     while todo:
@@ -28,10 +30,10 @@ def test_every_layer_is_there():
 def test_the_command_reports_on_all_and_fails_if_one_is_wrong(capsys, monkeypatch):
     few = [row for row in every_layer.layers(np.random.default_rng(0)) if row[0] in ("Linear", "Embedding")]
     monkeypatch.setattr(every_layer, "layers", lambda rng: few)
-    assert gradcheck.main() == 0
+    assert main() == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines] == ["agrees"] * 4 + ["0"]
     right = Linear.backward
     monkeypatch.setattr(Linear, "backward", lambda self, dy: 1.001 * right(self, dy))
-    assert gradcheck.main() == 1
+    assert main() == 1
     assert "WRONG" in capsys.readouterr().out

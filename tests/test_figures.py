@@ -8,9 +8,9 @@ import pytest
 pytest.importorskip("matplotlib", reason="needs the extra 'experiments'")
 from matplotlib.image import imread
 
-import experiments.figures
-from experiments.errors import UserError
-from experiments.figures import draw_activity, draw_curve
+import experiments.common.figures
+from experiments.common.errors import UserError
+from experiments.common.figures import draw_activity, draw_curve
 
 X = np.arange(1, 50)
 SERIES = {"training": (X, 1 / X), "held out": (X[::7], 1.2 / X[::7])}
@@ -146,7 +146,7 @@ def test_matplotlib_is_left_as_it_was(tmp_path):
     before = dict(matplotlib.rcParams)
     draw_curve(tmp_path / "a.png", SERIES)
     assert dict(matplotlib.rcParams) == before
-    code = "import sys, experiments.figures; sys.exit('matplotlib' in sys.modules)"
+    code = "import sys, experiments.common.figures; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
@@ -156,8 +156,8 @@ def test_without_matplotlib(tmp_path, monkeypatch):
             raise ModuleNotFoundError("No module named 'matplotlib'", name="matplotlib")
         return real(name, *arguments, **options)
 
-    real = experiments.errors.importlib.import_module
-    monkeypatch.setattr(experiments.errors.importlib, "import_module", missing)
+    real = experiments.common.errors.importlib.import_module
+    monkeypatch.setattr(experiments.common.errors.importlib, "import_module", missing)
     with pytest.raises(ImportError, match=r'pip install "scratchnet\[experiments\]"'):
         draw_curve(tmp_path / "a.png", SERIES)
     assert list(tmp_path.iterdir()) == []

@@ -7,20 +7,20 @@ import pytest
 from abc_tunes import make_tunes, write_tunes
 
 pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
-from encoders.abc_characters import END, Characters
-from encoders.abc_notation import read_tune
-from encoders.abc_transposition import transpose_tune
+from encoders.abc import read_tune
+from encoders.abc.transposition import transpose_tune
 from encoders.melody import melody
-from experiments.errors import UserError
+from encoders.tokens.characters import END, Characters
+from experiments.common.errors import UserError
+from experiments.common.token_jobs import best_ngram
+from experiments.common.token_learning import make_optimizer, make_schedule
 from experiments.folk import composing, data, report, runs
 from experiments.folk.baselines import baselines
 from experiments.folk.networks import make_network
 from experiments.folk.settings import Compose, Drawing, Train, complete
-from experiments.token_jobs import best_ngram
-from experiments.token_learning import make_optimizer, make_schedule
-from scratchnet.batches import RandomWindows
-from scratchnet.ngrams import WittenBell
-from scratchnet.optimizers import SGD, Adagrad, Adam, RMSprop
+from scratchnet.evaluation.ngrams import WittenBell
+from scratchnet.training.batches import RandomWindows
+from scratchnet.training.optimizers import SGD, Adagrad, Adam, RMSprop
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -12,11 +12,11 @@ from abc_tunes import write_tunes
 
 pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
 pytest.importorskip("matplotlib", reason="needs the extra 'experiments'")
-from encoders.abc_notation import read_tune, split_tunes
+from encoders.abc import read_tune, split_tunes
 from encoders.midi import read_midi
 from experiments.folk import composing, data
 from experiments.folk.__main__ import program
-from scratchnet.checkpoint import load_checkpoint, save_checkpoint
+from scratchnet.training.checkpoint import load_checkpoint, save_checkpoint
 
 SMALL = "--hidden 12 --layers 1 --batch 4 --length 24 --judge-every 20 --quiet".split()
 

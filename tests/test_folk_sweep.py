@@ -9,12 +9,12 @@ from abc_tunes import write_tunes
 
 pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
 pytest.importorskip("matplotlib", reason="needs the extra 'experiments'")
-from experiments import sweep_runner
-from experiments.errors import UserError
+from experiments.common import sweep_runner
+from experiments.common.errors import UserError
+from experiments.common.processes import begin_process
 from experiments.folk import sweep
 from experiments.folk.__main__ import program
 from experiments.folk.settings import Sweep
-from experiments.processes import begin_process
 
 optuna = pytest.importorskip("optuna", reason="needs the extra 'sweep'")
 FEW = {"optimizer": ("momentum", "adam"), "length": (10, 20)}

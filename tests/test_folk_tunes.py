@@ -3,7 +3,7 @@
 import pytest
 
 pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
-from encoders.abc_collection import read_collection
+from encoders.abc.collection import read_collection
 from encoders.melody import groups, melody
 from experiments.folk import data
 from experiments.folk.__main__ import program

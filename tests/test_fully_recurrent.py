@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from compiled_types import promotions
 
-from scratchnet import fully_recurrent
-from scratchnet.fully_recurrent import FullyRecurrent
-from scratchnet.gradcheck import gradcheck
-from scratchnet.losses import sigmoid_cross_entropy
-from scratchnet.optimizers import Adam
+from scratchnet.blocks import fully_recurrent
+from scratchnet.blocks.fully_recurrent import FullyRecurrent
+from scratchnet.checking.gradcheck import gradcheck
+from scratchnet.training.losses import sigmoid_cross_entropy
+from scratchnet.training.optimizers import Adam
 
 T, D, H, K, B = 6, 3, 5, 2, 2
 

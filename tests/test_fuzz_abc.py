@@ -32,7 +32,7 @@ def test_a_fault_would_be_noticed(monkeypatch):
         patch.setattr("fuzz_abc.write_tune", lambda score: TUNES[0])
         with pytest.raises(AssertionError, match="does not come back"):
             examine(TUNES[1].encode())
-    monkeypatch.setattr("encoders.abc_bar_lines.endings_of", lambda text: tuple(map(int, text.split("-"))))
+    monkeypatch.setattr("encoders.abc.bar_lines.endings_of", lambda text: tuple(map(int, text.split("-"))))
     with pytest.raises(ValueError, match="invalid literal"):
         examine(TUNES[0].replace("|1 ", "|1,2 ").encode())
 

@@ -77,10 +77,10 @@ def test_a_damage_in_files_of_others_changes_nothing_that_came_before_it(data_fo
 def test_a_fault_would_be_noticed(own, tmp_path, monkeypatch):
     assert examine(own[0], tmp_path) == "read"
     with monkeypatch.context() as patch:
-        patch.setattr("encoders.note_duration.NoteDuration.quantise", lambda self, score: score)
+        patch.setattr("encoders.tokens.note_duration.NoteDuration.quantise", lambda self, score: score)
         with pytest.raises(AssertionError, match="does not come back"):
             examine(own[0], tmp_path)
-    monkeypatch.setattr("encoders.midi_reader.check_tempo", lambda tempo: tempo[0])
+    monkeypatch.setattr("encoders.midi.reader.check_tempo", lambda tempo: tempo[0])
     with pytest.raises(TypeError):
         examine(own[0], tmp_path)
 

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
-from scratchnet import generation
-from scratchnet.attention import Attention
-from scratchnet.dropout import Dropout
-from scratchnet.embedding import Embedding
-from scratchnet.generation import generate
-from scratchnet.gru import GRU
-from scratchnet.linear import Linear
-from scratchnet.lstm import LSTM
-from scratchnet.sampling import draw
-from scratchnet.sequential import Sequential
+from scratchnet.generation import generate as generation
+from scratchnet.generation.generate import generate
+from scratchnet.generation.sampling import draw
+from scratchnet.layers.attention import Attention
+from scratchnet.layers.dropout import Dropout
+from scratchnet.layers.embedding import Embedding
+from scratchnet.layers.gru import GRU
+from scratchnet.layers.linear import Linear
+from scratchnet.layers.lstm import LSTM
+from scratchnet.layers.sequential import Sequential
 
 V, H = 9, 8
 PRIMERS = [np.array([1]), np.array([2, 3, 4, 5]), np.array([4, 4]), np.array([8])]

@@ -5,8 +5,8 @@ import re
 import numpy as np
 import pytest
 
-from scratchnet.dropout import Dropout
-from scratchnet.gradcheck import compare, gradcheck, numeric_gradient
+from scratchnet.checking.gradcheck import compare, gradcheck, numeric_gradient
+from scratchnet.layers.dropout import Dropout
 
 
 class Dense:

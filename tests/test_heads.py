@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from scratchnet.conv1d import Conv1D
-from scratchnet.gradcheck import gradcheck
-from scratchnet.gru import GRU
-from scratchnet.heads import Flatten, LastStep
-from scratchnet.linear import Linear
-from scratchnet.losses import softmax_cross_entropy
-from scratchnet.lstm import LSTM
-from scratchnet.optimizers import Adam
-from scratchnet.sequential import Sequential
+from scratchnet.checking.gradcheck import gradcheck
+from scratchnet.layers.conv1d import Conv1D
+from scratchnet.layers.gru import GRU
+from scratchnet.layers.heads import Flatten, LastStep
+from scratchnet.layers.linear import Linear
+from scratchnet.layers.lstm import LSTM
+from scratchnet.layers.sequential import Sequential
+from scratchnet.training.losses import softmax_cross_entropy
+from scratchnet.training.optimizers import Adam
 
 T, D, H, B, V = 5, 3, 4, 2, 6
 

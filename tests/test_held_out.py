@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from scratchnet import held_out as module
-from scratchnet.batches import IGNORED, judged
-from scratchnet.embedding import Embedding
-from scratchnet.held_out import evaluate, held_out, outputs
-from scratchnet.linear import Linear
-from scratchnet.losses import softmax_cross_entropy
-from scratchnet.lstm import LSTM
-from scratchnet.metrics import surprisal
-from scratchnet.sequential import Sequential
+from scratchnet.evaluation import held_out as module
+from scratchnet.evaluation.held_out import evaluate, held_out, outputs
+from scratchnet.evaluation.metrics import surprisal
+from scratchnet.layers.embedding import Embedding
+from scratchnet.layers.linear import Linear
+from scratchnet.layers.lstm import LSTM
+from scratchnet.layers.sequential import Sequential
+from scratchnet.training.batches import IGNORED, judged
+from scratchnet.training.losses import softmax_cross_entropy
 
 V = 7
 

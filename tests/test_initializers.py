@@ -5,14 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from scratchnet import initializers
-from scratchnet.embedding import Embedding
-from scratchnet.gru import GRU
-from scratchnet.initializers import fans, initialize, orthogonal, set_forget_bias, uniform
-from scratchnet.linear import Linear
-from scratchnet.lstm import LSTM
-from scratchnet.rnn import RNN
-from scratchnet.sequential import Sequential
+from scratchnet.layers import initializers
+from scratchnet.layers.embedding import Embedding
+from scratchnet.layers.gru import GRU
+from scratchnet.layers.initializers import fans, initialize, orthogonal, set_forget_bias, uniform
+from scratchnet.layers.linear import Linear
+from scratchnet.layers.lstm import LSTM
+from scratchnet.layers.rnn import RNN
+from scratchnet.layers.sequential import Sequential
 
 SHAPES = [(40, 60), (30, 20, 7)]
 DEVIATIONS = {

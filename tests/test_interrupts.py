@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from experiments.interrupts import deferred_interrupt
+from experiments.common.interrupts import deferred_interrupt
 
 
 @pytest.fixture(autouse=True)

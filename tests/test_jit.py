@@ -9,28 +9,29 @@ from pathlib import Path
 import numba
 import pytest
 
-import scratchnet.compiled_files
-import scratchnet.jit
+import scratchnet.kernels.compiled_files
+import scratchnet.kernels.jit
 
 compiled = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")
 
 INNER = """
-from scratchnet.jit import kernel
+from scratchnet.kernels.jit import kernel
 
 @kernel
 def inner(x):
     return x * {factor}
 """
 OUTER = """
-from scratchnet.inner import inner
-from scratchnet.jit import kernel
+from scratchnet.layers.inner import inner
+from scratchnet.kernels.jit import kernel
 
 @kernel
 def outer(x):
     return inner(x) + 1
 """
 REPORT = """
-from scratchnet import jit, outer
+from scratchnet import outer
+from scratchnet.kernels import jit
 print(jit.CACHE_FOLDER and jit.CACHE_FOLDER.path)
 print(outer.outer(10))
 stats = getattr(outer.outer, "stats", None)
@@ -40,13 +41,14 @@ print(sum(stats.cache_hits.values()) if stats else None)
 
 @pytest.fixture
 def package(tmp_path):
-    """A package scratchnet of the real jit.py and two kernels, one calling the other."""
+    """A package scratchnet of the real kernels/jit.py and two kernels, one calling that of a subfolder."""
     folder = tmp_path / "src" / "scratchnet"
-    folder.mkdir(parents=True)
-    for module in (scratchnet.jit, scratchnet.compiled_files):
-        shutil.copy(module.__file__, folder)
-    (folder / "__init__.py").touch()
-    (folder / "inner.py").write_text(INNER.format(factor=2))
+    for room in (folder, folder / "kernels", folder / "layers"):
+        room.mkdir(parents=True)
+        (room / "__init__.py").touch()
+    for module in (scratchnet.kernels.jit, scratchnet.kernels.compiled_files):
+        shutil.copy(module.__file__, folder / "kernels")
+    (folder / "layers" / "inner.py").write_text(INNER.format(factor=2))
     (folder / "outer.py").write_text(OUTER)
     return folder
 
@@ -72,14 +74,14 @@ def test_an_edit_in_one_file_reaches_the_kernels_of_another(package, tmp_path):
     assert Path(folder).parent == cache and any(Path(folder).rglob("*.nbc"))
     assert python(package, REPORT, SCRATCHNET_CACHE=str(cache)) == [folder, "21", "1"]  # taken from the cache
 
-    (package / "inner.py").write_text(INNER.format(factor=3))
+    (package / "layers" / "inner.py").write_text(INNER.format(factor=3))
     other_folder, value, hits = python(package, REPORT, SCRATCHNET_CACHE=str(cache))
     assert other_folder != folder
     assert (value, hits) == ("31", "0")
 
 
 TYPED = """
-from scratchnet import jit
+from scratchnet.kernels import jit
 from scratchnet.outer import outer
 
 @jit.kernel
@@ -99,8 +101,8 @@ def test_a_kernel_typed_into_an_interpreter_is_compiled_without_a_cache(package,
 
 
 CELLS = """
-from scratchnet.activations import sigmoid, tanh
-from scratchnet.jit import kernel
+from scratchnet.kernels.activations import sigmoid, tanh
+from scratchnet.kernels.jit import kernel
 
 @kernel
 def cells(i, f, g, c_before, c):
@@ -129,7 +131,7 @@ print(hashlib.md5(c.tobytes()).hexdigest(), sum(step.stats.cache_hits.values()))
 @pytest.mark.slow
 @compiled
 def test_code_from_the_cache_rounds_as_that_which_was_just_compiled(package, tmp_path):
-    shutil.copy(Path(scratchnet.jit.__file__).with_name("activations.py"), package)
+    shutil.copy(Path(scratchnet.kernels.jit.__file__).with_name("activations.py"), package / "kernels")
     (package / "cells.py").write_text(CELLS)
     first, second = (python(package, RUN_CELLS, SCRATCHNET_CACHE=str(tmp_path / "cache")) for _ in range(2))
     assert (first[1], second[1]) == ("0", "1") and first[0] == second[0]
@@ -161,7 +163,7 @@ def test_caches_of_old_sources_are_removed_when_there_is_a_new_one(package, tmp_
 
 
 def test_what_changes_machine_code_changes_the_folder(package, tmp_path):
-    code = "from scratchnet import jit; print(jit.CACHE_FOLDER.path)"
+    code = "from scratchnet.kernels import jit; print(jit.CACHE_FOLDER.path)"
     settings = ({}, {"NUMBA_BOUNDSCHECK": "1"}, {"NUMBA_OPT": "1"})
     folders = {python(package, code, SCRATCHNET_CACHE=str(tmp_path), **each)[0] for each in settings}
     assert len(folders) == 3 and not any(tmp_path.rglob("*.nbc"))
@@ -174,7 +176,7 @@ def test_numbas_own_setting_is_left_alone(package, tmp_path):
 
 @compiled
 def test_nan_infinity_and_division_by_zero_keep_their_meaning():
-    @scratchnet.jit.kernel
+    @scratchnet.kernels.jit.kernel
     def judge(x, y):
         return x != x, x / y, x < y
 

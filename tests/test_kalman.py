@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from test_cell_blocks_online import SQUASHES, TINY, TWO_STREAMS, UNEVEN, network, stream, twin
 
-from scratchnet.activations import sigmoid
-from scratchnet.cell_blocks import CellBlocks
-from scratchnet.cell_blocks_jacobian import output_jacobian
-from scratchnet.kalman import DecoupledKalman
-from scratchnet.losses import sigmoid_cross_entropy
-from scratchnet.wiring import Blocks, Outputs, Wiring
+from scratchnet.blocks.jacobian import output_jacobian
+from scratchnet.blocks.kalman import DecoupledKalman
+from scratchnet.blocks.network import CellBlocks
+from scratchnet.blocks.wiring import Blocks, Outputs, Wiring
+from scratchnet.kernels.activations import sigmoid
+from scratchnet.training.losses import sigmoid_cross_entropy
 
 DEAF = Wiring(  # outputs that see no cell, outputs that see nothing, cells that hear nothing
     inputs={"in": 2},

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from scratchnet.gradcheck import gradcheck
-from scratchnet.linear import Linear
+from scratchnet.checking.gradcheck import gradcheck
+from scratchnet.layers.linear import Linear
 
 T, D, K, B = 5, 3, 4, 2
 

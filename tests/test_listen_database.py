@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
-from experiments.errors import UserError
+from experiments.common.errors import UserError
 from experiments.listen.__main__ import program
 from experiments.listen.database import Database, Job, transaction
 from experiments.listen.storage import Study, new_token

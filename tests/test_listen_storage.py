@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import experiments.listen.storage as storage
-from experiments.errors import UserError
+from experiments.common.errors import UserError
 from experiments.listen.dealing import deal, default_number, listener_rng
 from experiments.listen.storage import Finished, Full, Study, hashed, new_token
 

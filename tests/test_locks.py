@@ -7,7 +7,7 @@ import warnings
 import pytest
 from locking import another_process
 
-from experiments import locks
+from experiments.common import locks
 
 
 def test_one_process_at_a_time(tmp_path):

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from compiled_types import wide_names
 
-from scratchnet import losses, team
-from scratchnet.gradcheck import numeric_gradient
-from scratchnet.losses import lengths_mask, sigmoid_cross_entropy, softmax_cross_entropy
+from scratchnet.checking.gradcheck import numeric_gradient
+from scratchnet.kernels import team
+from scratchnet.training import losses
+from scratchnet.training.losses import lengths_mask, sigmoid_cross_entropy, softmax_cross_entropy
 
 T, V, B = 5, 7, 3
 compiled = pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="nothing is compiled")

@@ -7,21 +7,21 @@ import numpy as np
 import pytest
 
 pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
-from encoders.note_chords import NoteChords
-from encoders.note_duration import NoteDuration
+from encoders.tokens.note_chords import NoteChords
+from encoders.tokens.note_duration import NoteDuration
 from experiments.blues import runs as blues_runs
 from experiments.blues.recipes import RECIPES, blues_wiring, make_network
 from experiments.classical import networks as classical_networks
 from experiments.classical import runs as classical_runs
 from experiments.classical.builds import BUILDS
-from experiments.errors import UserError
+from experiments.common.errors import UserError
 from experiments.folk import networks as folk_networks
 from experiments.folk import runs as folk_runs
 from experiments.piano import networks as piano_networks
 from experiments.piano import runs as piano_runs
 from experiments.polyphony import networks as polyphony_networks
 from experiments.polyphony.settings import Train as PolyphonyTrain
-from scratchnet.checkpoint import CheckpointError, save_checkpoint
+from scratchnet.training.checkpoint import CheckpointError, save_checkpoint
 
 SYMBOLS = ["C4_quarter", "D4_half", "0.4.7_whole"]
 NESTED = json.loads("[" * 50 + "]" * 50)

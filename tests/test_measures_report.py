@@ -10,9 +10,9 @@ from measured_music import BEAT, piece, tune
 
 pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
 pytest.importorskip("matplotlib", reason="needs the extra 'experiments'")
-from encoders.abc_notation import write_tune
+from encoders.abc import write_tune
 from encoders.midi import write_midi
-from experiments.errors import UserError
+from experiments.common.errors import UserError
 from experiments.measures import collection
 from experiments.measures.__main__ import program
 from experiments.measures.collection import read_pieces
@@ -298,7 +298,7 @@ def test_wrong_use_is_one_line(arguments, message, folders, capsys, monkeypatch)
 
 def test_help_answers_at_once():
     code = "import sys; from experiments.measures.__main__ import program; program.main(['--help']); "
-    code += "sys.exit('scipy' in sys.modules or 'encoders.midi' in sys.modules)"
+    code += "sys.exit('scipy' in sys.modules or 'encoders.midi.files' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0 and "--reference held_out/" in result.stdout
 

@@ -5,9 +5,9 @@ import json
 import pytest
 from measured_music import tune
 
-from encoders.abc_notation import write_tune
+from encoders.abc import write_tune
 from encoders.midi import write_midi
-from experiments.errors import UserError
+from experiments.common.errors import UserError
 from experiments.measures.sources import read_reference, read_sets
 
 

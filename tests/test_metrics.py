@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scratchnet.metrics import bits, class_scores, perplexity, top_k_accuracy
+from scratchnet.evaluation.metrics import bits, class_scores, perplexity, top_k_accuracy
 
 
 def test_units():

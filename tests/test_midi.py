@@ -11,9 +11,9 @@ from midi_bytes import END, control, events, midi_bytes, off, on, times_and_pitc
 from mido.midifiles.meta import encode_variable_int
 
 from encoders.midi import MAX_BYTES, MidiError, MidiWarning, MidiWriter, read_midi, write_midi
-from encoders.midi_pedal import held_ends, pedal_times
-from encoders.note_duration import NoteDuration
+from encoders.midi.pedal import held_ends, pedal_times
 from encoders.score import MAJOR_KEYS, MINOR_KEYS, Note, Score, Track
+from encoders.tokens.note_duration import NoteDuration
 
 SCORE = Score(
     480,
@@ -358,10 +358,10 @@ def test_size_and_number_of_notes_are_limited(tmp_path, monkeypatch):
         file.truncate(MAX_BYTES + 1)  # a sparse file: it takes no space
     with pytest.raises(MidiError, match="larger than 16 MB"):
         read_midi(path)
-    monkeypatch.setattr("encoders.midi_reader.MAX_NOTES", 1000)
+    monkeypatch.setattr("encoders.midi.reader.MAX_NOTES", 1000)
     with pytest.raises(MidiError, match="more than 1000 notes"):
         read_bytes(tmp_path, midi_bytes(bytes([0, 0x90]) + bytes([60, 80, 0]) * 1001))
-    monkeypatch.setattr("encoders.midi_reader.MAX_CHANGES", 10)
+    monkeypatch.setattr("encoders.midi.reader.MAX_CHANGES", 10)
     with pytest.raises(MidiError, match="more than 10 changes"):
         read_bytes(tmp_path, midi_bytes(bytes([1, 0xFF, 0x51, 3, 7, 161, 32]) * 12))
 
@@ -371,7 +371,7 @@ def test_a_missing_file_is_an_os_error(tmp_path):
         read_midi(tmp_path / "none.mid")
 
 
-@pytest.mark.filterwarnings("ignore::encoders.midi.MidiWarning")
+@pytest.mark.filterwarnings("ignore::encoders.midi.files.MidiWarning")
 def test_damaged_bytes_never_escape_as_another_error(tmp_path, rng):
     write_midi(SCORE, tmp_path / "good.mid")
     good = (tmp_path / "good.mid").read_bytes()
@@ -488,7 +488,7 @@ def test_a_hundred_bytes_cost_little_later_too(tmp_path):
 
 
 def test_the_pedal_is_not_moved_for_ever(tmp_path, monkeypatch):
-    monkeypatch.setattr("encoders.midi_reader.MAX_PEDALS", 10)
+    monkeypatch.setattr("encoders.midi.reader.MAX_PEDALS", 10)
     (tmp_path / "a.mid").write_bytes(midi_bytes(events(*[(1, DOWN), (1, UP)] * 6)))
     with pytest.raises(MidiError, match="more than 10 movements"):
         read_midi(tmp_path / "a.mid", pedal=True)

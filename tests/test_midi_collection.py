@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -11,12 +12,12 @@ import pytest
 from safetensors.numpy import save
 
 from benchmarks import reading
-from encoders import midi_collection
 from encoders.midi import MidiWarning, read_midi, write_midi
-from encoders.midi_collection import Collection, Dropped, Kept, Mended, find_files, read_collection
-from encoders.note_duration import NoteDuration
+from encoders.midi import collection as midi_collection
+from encoders.midi.collection import Collection, Dropped, Kept, Mended, find_files, read_collection
 from encoders.score import Note, Score, Track
 from encoders.score_bytes import pack, unpack
+from encoders.tokens.note_duration import NoteDuration
 
 RICH = Score(
     96,
@@ -209,9 +210,11 @@ def test_other_settings_and_other_readers_share_nothing(folder, tmp_path, monkey
     for pedal in (False, True):
         read_collection([folder / "a.mid"], pedal=pedal, cache=cache, workers=0)
     assert len(list(cache.iterdir())) == 2
-    edited = tmp_path / "edited.py"
-    edited.write_bytes(Path(midi_collection.midi_reader.__file__).read_bytes() + b"#")
-    monkeypatch.setattr(midi_collection.midi_reader, "__file__", str(edited))
+    edited = tmp_path / "edited"
+    shutil.copytree(Path(midi_collection.__file__).parent, edited)
+    with open(edited / "reader.py", "a", encoding="utf-8") as file:
+        file.write("#")
+    monkeypatch.setattr(midi_collection, "__file__", str(edited / "collection.py"))
     read_collection([folder / "a.mid"], cache=cache, workers=0)
     assert len(list(cache.iterdir())) == 3
 

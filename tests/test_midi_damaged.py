@@ -9,8 +9,8 @@ import pytest
 from midi_bytes import END, chunk, control, events, midi_bytes, off, on, times_and_pitches
 
 from encoders.midi import MidiError, MidiWarning, read_midi
-from encoders.midi_reader import parse
-from encoders.midi_track import MAX_REPAIRS
+from encoders.midi.reader import parse
+from encoders.midi.track import MAX_REPAIRS
 
 FOUR = events(*[(ticks, message(60 + k)) for k in range(4) for ticks, message in ((0, on), (96, off))])
 NOTES = [(96 * k, 96 * k + 96, 60 + k) for k in range(4)]
@@ -246,7 +246,7 @@ def test_kinds_are_told_once(tmp_path):
     ids=range(9),
 )
 def test_the_work_grows_no_faster_than_the_file(data, monkeypatch):
-    import encoders.midi_track as track
+    import encoders.midi.track as track
 
     asked = 0
 

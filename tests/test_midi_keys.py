@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from encoders.midi_keys import Keys
+from encoders.midi.keys import Keys
 
 
 def notes_of(moves, end=100, settled=()):

@@ -10,10 +10,10 @@ from piano_files import make_piece, write_pieces
 pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
 pytest.importorskip("pooch", reason="needs the extra 'data'")
 from encoders.midi import write_midi
-from encoders.midi_collection import Collection, Dropped, Mended, read_collection
-from experiments import midi_pieces
+from encoders.midi.collection import Collection, Dropped, Mended, read_collection
 from experiments.classical import data as classical
 from experiments.classical.settings import Train as TrainClassical
+from experiments.common import midi_pieces
 from experiments.piano import data as piano
 from experiments.piano.settings import Train as TrainPiano
 

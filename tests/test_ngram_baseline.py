@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 pytest.importorskip("tqdm", reason="needs the extra 'experiments'")
-from experiments import ngram_baseline
-from experiments.ngram_baseline import ngrams
-from experiments.token_jobs import best_ngram, to_beat
-from scratchnet.ngrams import WittenBell
+from experiments.common import ngram_baseline
+from experiments.common.ngram_baseline import ngrams
+from experiments.common.token_jobs import best_ngram, to_beat
+from scratchnet.evaluation.ngrams import WittenBell
 
 V = 5
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from encoders.abc_characters import Characters, stream
-from encoders.abc_notation import split_tunes
-from scratchnet.ngrams import WittenBell
+from encoders.abc import split_tunes
+from encoders.tokens.characters import Characters, stream
+from scratchnet.evaluation.ngrams import WittenBell
 
 
 def naive(train, test, order, V):

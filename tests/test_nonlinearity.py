@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from compiled_types import own_kernels, promotions
 
-from scratchnet import nonlinearity, team
-from scratchnet.gradcheck import gradcheck
-from scratchnet.nonlinearity import Nonlinearity
+from scratchnet.checking.gradcheck import gradcheck
+from scratchnet.kernels import team
+from scratchnet.layers import nonlinearity
+from scratchnet.layers.nonlinearity import Nonlinearity
 
 T, D, B = 5, 3, 4
 NAIVE = {

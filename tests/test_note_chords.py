@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from encoders.midi import read_midi
-from encoders.note_chords import (
+from encoders.score import Note, Score, Track
+from encoders.tokens.note_chords import (
     TYPES,
     NoteChords,
     duration_type,
     normal_order,
 )
-from encoders.score import Note, Score, Track
-from encoders.symbol_vocabulary import UNKNOWN, SymbolVocabulary
+from encoders.tokens.vocabulary import UNKNOWN, SymbolVocabulary
 
 KINDS = [(chords, durations) for chords in ("normal", "exact") for durations in ("length", "onset", "none")]
 

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from encoders.midi import read_midi
-from encoders.note_duration import NoteDuration
 from encoders.score import Note, Score, Track
-from encoders.time_grid import TimingError
+from encoders.tokens.note_duration import NoteDuration
+from encoders.tokens.time_grid import TimingError
 
 BAR = """0 1 81 139 61 153 57 153 54 153 8 139 80 139 8 139 80 139 8 139 78 139 8 139 78 139 8 139
     76 141 8 141 73 138 8 138 71 138"""

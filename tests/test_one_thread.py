@@ -10,23 +10,23 @@ import threading
 import numpy as np
 import pytest
 
-from scratchnet.batches import RandomWindows, judged
-from scratchnet.cell_blocks import Blocks, CellBlocks, Outputs, Wiring
-from scratchnet.dropout import Dropout
-from scratchnet.embedding import Embedding
-from scratchnet.every_layer import layers
-from scratchnet.fully_recurrent import FullyRecurrent
-from scratchnet.generation import generate
-from scratchnet.kalman import DecoupledKalman
-from scratchnet.layer import Layer
-from scratchnet.linear import Linear
-from scratchnet.lstm import LSTM
-from scratchnet.one_thread import InUse, alone
-from scratchnet.optimizers import SGD
-from scratchnet.sampling import sample
-from scratchnet.sequential import Sequential
-from scratchnet.training import Trainer, evaluate
-from scratchnet.windows import continue_windows
+from scratchnet.blocks.fully_recurrent import FullyRecurrent
+from scratchnet.blocks.kalman import DecoupledKalman
+from scratchnet.blocks.network import Blocks, CellBlocks, Outputs, Wiring
+from scratchnet.checking.every_layer import layers
+from scratchnet.generation.generate import generate
+from scratchnet.generation.sampling import sample
+from scratchnet.generation.windows import continue_windows
+from scratchnet.layers.dropout import Dropout
+from scratchnet.layers.embedding import Embedding
+from scratchnet.layers.layer import Layer
+from scratchnet.layers.linear import Linear
+from scratchnet.layers.lstm import LSTM
+from scratchnet.layers.one_thread import InUse, alone
+from scratchnet.layers.sequential import Sequential
+from scratchnet.training.batches import RandomWindows, judged
+from scratchnet.training.optimizers import SGD
+from scratchnet.training.trainer import Trainer, evaluate
 
 TIMEOUT = 60  # seconds, after which a test that hangs fails
 LAYERS = {name: (layer, x) for name, layer, x in layers(np.random.default_rng(0))}

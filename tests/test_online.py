@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from scratchnet.cell_blocks import Blocks, CellBlocks, Outputs, Wiring
-from scratchnet.fully_recurrent import FullyRecurrent
-from scratchnet.kalman import DecoupledKalman
-from scratchnet.optimizers import Diverged
+from scratchnet.blocks.fully_recurrent import FullyRecurrent
+from scratchnet.blocks.kalman import DecoupledKalman
+from scratchnet.blocks.network import Blocks, CellBlocks, Outputs, Wiring
+from scratchnet.training.optimizers import Diverged
 
 D, K, T = 2, 2, 40
 

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from compiled_types import promotions
 
-from scratchnet import optimizers, team, training
-from scratchnet.linear import Linear
-from scratchnet.losses import softmax_cross_entropy
-from scratchnet.optimizers import SGD, Adagrad, Adam, Diverged, Optimizer, RMSprop, clip_global_norm
+from scratchnet.kernels import team
+from scratchnet.layers.linear import Linear
+from scratchnet.training import optimizers
+from scratchnet.training import trainer as training
+from scratchnet.training.losses import softmax_cross_entropy
+from scratchnet.training.optimizers import SGD, Adagrad, Adam, Diverged, Optimizer, RMSprop, clip_global_norm
 
 SHAPES = {"weight": (2, 3), "bias": (2,)}
 MAKERS = {

@@ -8,16 +8,16 @@ from piano_files import SIXTEENTH, make_piece, write_pieces
 
 pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
 pytest.importorskip("pooch", reason="needs the extra 'data'")
-from encoders.note_duration import NoteDuration
 from encoders.score import Note, Score, Track
-from experiments import token_learning
-from experiments.errors import UserError
+from encoders.tokens.note_duration import NoteDuration
+from experiments.common import token_learning
+from experiments.common.errors import UserError
 from experiments.piano import composing, data, measured, report, runs
 from experiments.piano.networks import make_network
 from experiments.piano.settings import Compose, Run, Train, complete
-from scratchnet import held_out
-from scratchnet.attention import Attention
-from scratchnet.losses import softmax_cross_entropy
+from scratchnet.evaluation import held_out
+from scratchnet.layers.attention import Attention
+from scratchnet.training.losses import softmax_cross_entropy
 
 ENCODER = NoteDuration()
 

@@ -15,7 +15,7 @@ pytest.importorskip("pooch", reason="needs the extra 'data'")
 from encoders.midi import read_midi, write_midi
 from encoders.score import Note, Score, Track
 from experiments.piano.__main__ import program
-from scratchnet.training import Trainer
+from scratchnet.training.trainer import Trainer
 
 SMALL = "--hidden 10 --batch 4 --length 24 --steps 30 --judge-every 15 --quiet".split()
 

@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from scratchnet.batches import IGNORED
-from scratchnet.linear import Linear
-from scratchnet.losses import softmax_cross_entropy
-from scratchnet.lstm import LSTM
-from scratchnet.optimizers import SGD
-from scratchnet.pieces import Pieces
-from scratchnet.sequential import Sequential
-from scratchnet.training import Trainer
+from scratchnet.layers.linear import Linear
+from scratchnet.layers.lstm import LSTM
+from scratchnet.layers.sequential import Sequential
+from scratchnet.training.batches import IGNORED
+from scratchnet.training.losses import softmax_cross_entropy
+from scratchnet.training.optimizers import SGD
+from scratchnet.training.pieces import Pieces
+from scratchnet.training.trainer import Trainer
 
 PIECES = [np.arange(n) + 100 * k for k, n in enumerate((9, 2, 14, 5, 23, 8))]
 

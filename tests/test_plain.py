@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 
 from scratchnet import plain
-from scratchnet.attention import Attention
-from scratchnet.batch_norm import BatchNorm
-from scratchnet.cell_blocks import Blocks, CellBlocks, Outputs, Wiring
-from scratchnet.conv1d import Conv1D
-from scratchnet.gradcheck import compare, gradcheck, numeric_gradient
-from scratchnet.gru import GRU
-from scratchnet.linear import Linear
-from scratchnet.losses import sigmoid_cross_entropy, softmax_cross_entropy
-from scratchnet.lstm import LSTM
-from scratchnet.ngrams import WittenBell
-from scratchnet.rnn import RNN
+from scratchnet.blocks.network import Blocks, CellBlocks, Outputs, Wiring
+from scratchnet.checking.gradcheck import compare, gradcheck, numeric_gradient
+from scratchnet.evaluation.ngrams import WittenBell
+from scratchnet.layers.attention import Attention
+from scratchnet.layers.batch_norm import BatchNorm
+from scratchnet.layers.conv1d import Conv1D
+from scratchnet.layers.gru import GRU
+from scratchnet.layers.linear import Linear
+from scratchnet.layers.lstm import LSTM
+from scratchnet.layers.rnn import RNN
+from scratchnet.training.losses import sigmoid_cross_entropy, softmax_cross_entropy
 
 T, D, H, B, V = 6, 3, 4, 2, 5
 FOLDER = Path(plain.__file__).parent

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from polyphony_files import pieces
 
+from experiments.common.run_folder import RunFolder
 from experiments.polyphony import runs, training
 from experiments.polyphony.composing import TICKS, compose, to_score
 from experiments.polyphony.data import SOURCES, SPLITS, MusicSet
@@ -14,8 +15,7 @@ from experiments.polyphony.recipes import CELLS, NAMES, RECIPES, complete, recip
 from experiments.polyphony.report import as_text, standing
 from experiments.polyphony.settings import Run, Train
 from experiments.polyphony.training import Diverged, Learner, nll, windows
-from experiments.run_folder import RunFolder
-from scratchnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from scratchnet.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 
 TINY = dict(hidden=6, epochs=4, batch=2, patience=9)
 

@@ -17,10 +17,10 @@ from polyphony_files import write_mat
 pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
 pytest.importorskip("matplotlib", reason="needs the extra 'experiments'")
 from encoders.midi import read_midi
+from experiments.common.run_folder import RunFolder
 from experiments.polyphony import jobs, table, training
 from experiments.polyphony.__main__ import program
-from experiments.run_folder import RunFolder
-from scratchnet.checkpoint import load_checkpoint, save_checkpoint
+from scratchnet.training.checkpoint import load_checkpoint, save_checkpoint
 
 ROOT = Path(__file__).parents[1]
 TRAINED = {

@@ -11,7 +11,7 @@ import scipy.io
 import scipy.optimize
 from polyphony_files import pieces, write_mat
 
-from experiments.errors import UserError
+from experiments.common.errors import UserError
 from experiments.polyphony import anchors, data, mat_file
 from experiments.polyphony.data import MusicSet, batches, load, pad, read_set, transpose
 

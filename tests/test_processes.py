@@ -5,9 +5,9 @@ import math
 import pytest
 import threadpoolctl
 
-from experiments.processes import in_processes
-from scratchnet.layer import Layer
-from scratchnet.threads import one_blas_thread
+from experiments.common.processes import in_processes
+from scratchnet.kernels.blas import one_blas_thread
+from scratchnet.layers.layer import Layer
 
 
 def blas_threads():

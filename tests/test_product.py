@@ -8,10 +8,10 @@ import numba
 import numpy as np
 import pytest
 
-from scratchnet import product, team, tile
-from scratchnet.jit import kernel
-from scratchnet.product import add_outer, add_product, apply, transpose
-from scratchnet.tile import REGISTER
+from scratchnet.kernels import matmul, microkernel, team
+from scratchnet.kernels.jit import kernel
+from scratchnet.kernels.matmul import add_outer, add_product, apply, transpose
+from scratchnet.kernels.microkernel import REGISTER
 
 SHAPES = [
     (1, 1, 1, 1), (3, 8, 5, 1), (2, 33, 7, 2), (4, 13, 25, 8), (1, 64, 64, 16), (2, 9, 70, 17),
@@ -43,7 +43,7 @@ def one_hot(tokens, K):
 
 @pytest.fixture(params=[1, 2, 3])
 def workers(request, monkeypatch):
-    monkeypatch.setattr(product, "LITTLE", 0)
+    monkeypatch.setattr(matmul, "LITTLE", 0)
     team.set_size(request.param)
     yield request.param
     team.set_size(None)
@@ -171,12 +171,12 @@ def test_two_precisions_are_not_multiplied(rng):
 )
 def test_registers_are_those_that_numba_compiles_for(features, size, monkeypatch):
     monkeypatch.setattr(numba.config, "CPU_FEATURES", features)
-    assert tile._register_bytes() == size
+    assert microkernel._register_bytes() == size
     monkeypatch.setattr(numba.config, "CPU_FEATURES", None)
     for name in (None, "haswell"):  # the name alone does not say what Numba uses
         monkeypatch.setattr(numba.config, "CPU_NAME", name)
-        monkeypatch.setattr(tile, "get_host_cpu_features", lambda: features)
-        assert tile._register_bytes() == size
+        monkeypatch.setattr(microkernel, "get_host_cpu_features", lambda: features)
+        assert microkernel._register_bytes() == size
 
 
 OTHER_REGISTERS = {
@@ -185,8 +185,8 @@ OTHER_REGISTERS = {
 }
 CHECK = """
 import numpy as np
-from scratchnet.product import add_outer, apply
-from scratchnet.tile import REGISTER
+from scratchnet.kernels.matmul import add_outer, apply
+from scratchnet.kernels.microkernel import REGISTER
 rng = np.random.default_rng(0)
 for T, M, K, B in [(2, 13, 25, 8), (2, 33, 40, 33), (3, 21, 20, 70)]:
     for dtype, tolerance in ((np.float32, 1e-4), (np.float64, 1e-12)):

@@ -4,9 +4,9 @@ import time
 import pytest
 
 pytest.importorskip("tqdm", reason="needs the extra 'experiments'")
-import experiments.errors
-import experiments.progress
-from experiments.progress import Progress
+import experiments.common.errors
+import experiments.common.progress
+from experiments.common.progress import Progress
 
 
 class Terminal(io.StringIO):
@@ -42,7 +42,7 @@ def test_a_log_file_gets_few_whole_lines():
 
 
 def test_a_log_file_gets_a_line_now_and_then(monkeypatch):
-    monkeypatch.setattr(experiments.progress, "SECONDS_BETWEEN_LINES", 0.05)
+    monkeypatch.setattr(experiments.common.progress, "SECONDS_BETWEEN_LINES", 0.05)
     log = io.StringIO()
     with Progress(20, file=log) as progress:
         now = progress.bar.last_print_t
@@ -57,7 +57,7 @@ def test_a_passing_bar_shows_itself_only_when_it_takes_long(monkeypatch):
     with Progress(3, "judging", file=terminal, passing=True) as progress:
         progress.update(3)
     assert terminal.getvalue().strip() == ""
-    monkeypatch.setattr(experiments.progress, "SECONDS_OF_SILENCE", 0.01)
+    monkeypatch.setattr(experiments.common.progress, "SECONDS_OF_SILENCE", 0.01)
     with Progress(3, "judging", file=terminal, passing=True) as progress:
         for _ in range(3):
             time.sleep(0.15)
@@ -92,7 +92,7 @@ def test_quiet_is_silent_and_needs_no_tqdm(monkeypatch, capsys):
     def missing(name):
         raise ModuleNotFoundError(name=name)
 
-    monkeypatch.setattr(experiments.errors.importlib, "import_module", missing)
+    monkeypatch.setattr(experiments.common.errors.importlib, "import_module", missing)
     with Progress(3, quiet=True) as progress:
         progress.update(3, loss=0.5)
     assert capsys.readouterr() == ("", "")

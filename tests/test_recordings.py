@@ -1,8 +1,8 @@
 import pytest
 
 pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
-from encoders.synthesiser import WavWriter
-from experiments.recordings import program
+from encoders.audio.synthesiser import WavWriter
+from experiments.common.recordings import program
 
 
 def recordings(*arguments):

@@ -7,14 +7,15 @@ import pytest
 import safetensors.numpy
 from compiled_types import own_kernels, promotions, wide_names
 
-from scratchnet import gru, lstm, product, recurrent, rnn, team, tile
-from scratchnet.embedding import Embedding
-from scratchnet.gradcheck import compare, gradcheck, numeric_gradient
-from scratchnet.gru import GRU
-from scratchnet.linear import Linear
-from scratchnet.lstm import LSTM
-from scratchnet.rnn import RNN
-from scratchnet.sequential import Sequential
+from scratchnet.checking.gradcheck import compare, gradcheck, numeric_gradient
+from scratchnet.kernels import matmul, microkernel, team
+from scratchnet.layers import gru, lstm, recurrent, rnn
+from scratchnet.layers.embedding import Embedding
+from scratchnet.layers.gru import GRU
+from scratchnet.layers.linear import Linear
+from scratchnet.layers.lstm import LSTM
+from scratchnet.layers.rnn import RNN
+from scratchnet.layers.sequential import Sequential
 
 T, D, H, B = 6, 3, 5, 4
 KINDS = {
@@ -197,7 +198,7 @@ def test_odd_sizes(kind, width, batch, rng):
 @pytest.mark.parametrize("size", [2, 4])
 def test_any_team_computes_the_same(kind, size, rng, monkeypatch):
     for limit in ("LITTLE", "LITTLE_STEP"):
-        monkeypatch.setattr(product, limit, 0)
+        monkeypatch.setattr(matmul, limit, 0)
     layer = make(kind, rng, 2, H=37)
     x, dy, state = rng.standard_normal((T, D, B)), rng.standard_normal((T, 37, B)), random_state(layer, rng)
     try:
@@ -430,7 +431,7 @@ def test_nan_is_not_hidden(kind, rng):
 
 @pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="looks at compiled types")
 def test_no_kernel_promotes_float32(rng):
-    modules = (rnn, lstm, gru, recurrent, product, tile)
+    modules = (rnn, lstm, gru, recurrent, matmul, microkernel)
     for kind in ("tanh", "peepholes", "gru"):
         layer = make(kind, rng, 2, dtype=np.float32)
         for x in (np.zeros((T, D, B)), np.zeros((T, D, 1)), np.zeros((T, B), int)):

@@ -13,13 +13,13 @@ import pytest
 from locking import another_process
 
 pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
-import experiments.environment
-from experiments import json_files, locks
-from experiments.errors import UserError
-from experiments.figures import held_out_curve
-from experiments.json_files import points
-from experiments.run_folder import Busy, RunFolder
-from experiments.settings import Fraction, PositiveFloat, PositiveInt
+import experiments.common.environment
+from experiments.common import json_files, locks
+from experiments.common.errors import UserError
+from experiments.common.figures import held_out_curve
+from experiments.common.json_files import points
+from experiments.common.run_folder import Busy, RunFolder
+from experiments.common.settings import Fraction, PositiveFloat, PositiveInt
 from scratchnet.files import atomic_path, leftovers, temporary_path
 
 Scale = Enum("Scale", ["minor", "blues"])
@@ -392,19 +392,19 @@ def test_the_commit_is_that_of_this_checkout_only(tmp_path, monkeypatch):
         identity = ["-c", "user.name=x", "-c", "user.email=x", "-c", "commit.gpgsign=false"]
         subprocess.run(["git", "-C", str(tmp_path), *identity, *arguments], check=True, capture_output=True)
 
-    script = tmp_path / "experiments" / "environment.py"
-    script.parent.mkdir()
+    script = tmp_path / "experiments" / "common" / "environment.py"
+    script.parent.mkdir(parents=True)
     script.write_text("x")
-    monkeypatch.setattr(experiments.environment, "__file__", str(script))
-    assert experiments.environment.commit() is None
+    monkeypatch.setattr(experiments.common.environment, "__file__", str(script))
+    assert experiments.common.environment.commit() is None
     git("init")
     git("add", ".")
     git("commit", "-m", "first")
-    assert re.fullmatch("[0-9a-f]{40,64}", experiments.environment.commit())
+    assert re.fullmatch("[0-9a-f]{40,64}", experiments.common.environment.commit())
     script.write_text("y")
-    assert experiments.environment.commit().endswith("+changes")
+    assert experiments.common.environment.commit().endswith("+changes")
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert experiments.environment.commit() is None
+    assert experiments.common.environment.commit() is None
 
 
 def test_paths_inside_folders(run):

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from listening import write_run, write_tone
 
-from experiments.errors import UserError
+from experiments.common.errors import UserError
+from experiments.common.samples import LIST_BYTES, Sample, read_list, read_runs, unique_names
 from experiments.listen.sound import TARGET, gated_power, read_wav, take_in
-from experiments.samples import LIST_BYTES, Sample, read_list, read_runs, unique_names
 
 
 def refusal(function, *arguments):

@@ -3,14 +3,15 @@
 import numpy as np
 import pytest
 
-from scratchnet import sampling, team
-from scratchnet.embedding import Embedding
-from scratchnet.gru import GRU
-from scratchnet.linear import Linear
-from scratchnet.lstm import LSTM
-from scratchnet.rnn import RNN
-from scratchnet.sampling import draw, sample
-from scratchnet.sequential import Sequential
+from scratchnet.generation import sampling
+from scratchnet.generation.sampling import draw, sample
+from scratchnet.kernels import team
+from scratchnet.layers.embedding import Embedding
+from scratchnet.layers.gru import GRU
+from scratchnet.layers.linear import Linear
+from scratchnet.layers.lstm import LSTM
+from scratchnet.layers.rnn import RNN
+from scratchnet.layers.sequential import Sequential
 
 V, H, B = 11, 9, 3
 START = np.array([1, 2, 3])
@@ -68,7 +69,7 @@ def test_choices_act_alike_both_ways(choice, rng):
 
 @pytest.mark.parametrize("size", [1, 2, 4])
 def test_any_team_says_the_same(size, rng, monkeypatch):
-    monkeypatch.setattr("scratchnet.product.LITTLE_STEP", 0)
+    monkeypatch.setattr("scratchnet.kernels.matmul.LITTLE_STEP", 0)
     model = network(rng, layers=2)
     expected, _ = by_steps(model, 30, 1)
     try:

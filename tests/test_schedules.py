@@ -6,8 +6,8 @@ import math
 import numpy as np
 import pytest
 
-from scratchnet.optimizers import SGD, Adam
-from scratchnet.schedules import Constant, Cosine, Exponential, Plateau, Schedule, StepDecay, WarmUp
+from scratchnet.training.optimizers import SGD, Adam
+from scratchnet.training.schedules import Constant, Cosine, Exponential, Plateau, Schedule, StepDecay, WarmUp
 
 ALL = {
     "constant": lambda: Constant(),

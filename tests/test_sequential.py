@@ -3,21 +3,21 @@
 import numpy as np
 import pytest
 
-from scratchnet.batch_norm import BatchNorm
-from scratchnet.conv1d import Conv1D
-from scratchnet.dropout import Dropout
-from scratchnet.embedding import Embedding
-from scratchnet.fully_recurrent import FullyRecurrent
-from scratchnet.gradcheck import gradcheck
-from scratchnet.gru import GRU
-from scratchnet.heads import Flatten, LastStep
-from scratchnet.linear import Linear
-from scratchnet.losses import sigmoid_cross_entropy
-from scratchnet.lstm import LSTM
-from scratchnet.nonlinearity import Nonlinearity
-from scratchnet.optimizers import Adam
-from scratchnet.rnn import RNN
-from scratchnet.sequential import Sequential
+from scratchnet.blocks.fully_recurrent import FullyRecurrent
+from scratchnet.checking.gradcheck import gradcheck
+from scratchnet.layers.batch_norm import BatchNorm
+from scratchnet.layers.conv1d import Conv1D
+from scratchnet.layers.dropout import Dropout
+from scratchnet.layers.embedding import Embedding
+from scratchnet.layers.gru import GRU
+from scratchnet.layers.heads import Flatten, LastStep
+from scratchnet.layers.linear import Linear
+from scratchnet.layers.lstm import LSTM
+from scratchnet.layers.nonlinearity import Nonlinearity
+from scratchnet.layers.rnn import RNN
+from scratchnet.layers.sequential import Sequential
+from scratchnet.training.losses import sigmoid_cross_entropy
+from scratchnet.training.optimizers import Adam
 
 T, D, H, K, B = 5, 3, 4, 2, 2
 

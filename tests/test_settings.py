@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 import pytest
 
 pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
-from experiments.errors import UserError
-from experiments.settings import (
+from experiments.common.errors import UserError
+from experiments.common.settings import (
     Fraction,
     NonNegativeFloat,
     NonNegativeInt,

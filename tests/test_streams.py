@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from experiments.processes import in_processes
-from experiments.streams import WarningLines, printable, say, warnings_as_lines, write_line
+from experiments.common.processes import in_processes
+from experiments.common.streams import WarningLines, printable, say, warnings_as_lines, write_line
 
 CODE = """
 import os, sys, warnings
 from dataclasses import dataclass
 from pathlib import Path
-from experiments.command_line import Program
-from experiments.processes import in_processes
+from experiments.common.command_line import Program
+from experiments.common.processes import in_processes
 
 class Own(RuntimeWarning):
     pass

@@ -12,9 +12,9 @@ import numba
 import numpy as np
 import pytest
 
-from scratchnet import team
-from scratchnet.jit import kernel
-from scratchnet.team import barrier, share
+from scratchnet.kernels import team
+from scratchnet.kernels.jit import kernel
+from scratchnet.kernels.team import barrier, share
 
 COMPILED = not numba.config.DISABLE_JIT
 TIMEOUT = 120  # seconds: a team that hangs fails its test
@@ -170,7 +170,7 @@ def python(code, **environment):
 @pytest.mark.slow
 @pytest.mark.skipif(not COMPILED, reason="a team of one")
 def test_the_environment_sets_the_size():
-    code = "from scratchnet import team; print(team.size())"
+    code = "from scratchnet.kernels import team; print(team.size())"
     assert python(code, SCRATCHNET_THREADS="3").stdout == "3\n"
     assert int(python(code, SCRATCHNET_THREADS="").stdout) == len(os.sched_getaffinity(0))
     for wrong in ("0", "two", "-1"):
@@ -181,13 +181,13 @@ def test_the_environment_sets_the_size():
 FORK = """
 import os, signal
 import numpy as np
-from scratchnet import product, team
+from scratchnet.kernels import matmul, team
 team.set_size(2)
 def multiply():
     y = np.empty((8, 64, 64))
-    product.apply(np.eye(64), np.ones((8, 64, 64)), np.zeros(64), y)
+    matmul.apply(np.eye(64), np.ones((8, 64, 64)), np.zeros(64), y)
     return y.sum()
-product.LITTLE = 0
+matmul.LITTLE = 0
 before = multiply()
 child = os.fork()
 if child == 0:

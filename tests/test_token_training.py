@@ -18,16 +18,16 @@ pytest.importorskip("tqdm", reason="needs the extra 'experiments'")
 pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
 from tiny_session import BATCH, HELD_OUT, STEPS, VOCABULARY, begin_or_go_on, make_network, make_session
 
-import experiments.progress
-import experiments.token_training as token_training
-import scratchnet.held_out
-from experiments.errors import UserError
-from experiments.run_folder import BEST, CHECKPOINT, LOG, RunFolder
-from experiments.token_jobs import afterwards, learn
-from experiments.token_training import earlier, load_best, load_network
-from scratchnet.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+import experiments.common.progress
+import experiments.common.token_training as token_training
+import scratchnet.evaluation.held_out
+from experiments.common.errors import UserError
+from experiments.common.run_folder import BEST, CHECKPOINT, LOG, RunFolder
+from experiments.common.token_jobs import afterwards, learn
+from experiments.common.token_training import earlier, load_best, load_network
 from scratchnet.files import temporary_path
-from scratchnet.training import Diverged, evaluate
+from scratchnet.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from scratchnet.training.trainer import Diverged, evaluate
 
 ROOT = Path(__file__).parents[1]
 
@@ -196,9 +196,9 @@ def test_a_judgement_after_which_the_power_goes_is_not_logged_twice(expected, tm
 @pytest.fixture
 def sampled(monkeypatch):
     """A HeldOut: four of the windows of HELD_OUT."""
-    monkeypatch.setattr(scratchnet.held_out, "LENGTH", 4)
-    monkeypatch.setattr(scratchnet.held_out, "WARM_UP", 2)
-    found = scratchnet.held_out.held_out(HELD_OUT, 2, np.random.default_rng(0), most=18)
+    monkeypatch.setattr(scratchnet.evaluation.held_out, "LENGTH", 4)
+    monkeypatch.setattr(scratchnet.evaluation.held_out, "WARM_UP", 2)
+    found = scratchnet.evaluation.held_out.held_out(HELD_OUT, 2, np.random.default_rng(0), most=18)
     assert (found.windows, found.of_windows) == (4, 9)
     return found
 
@@ -415,7 +415,7 @@ def test_networks_that_do_not_fit_are_refused(change, message, tmp_path):
 def test_what_a_user_sees_on_the_way(tmp_path, monkeypatch):
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)
-    monkeypatch.setattr(experiments.progress, "SECONDS_BETWEEN_LINES", 0.0)
+    monkeypatch.setattr(experiments.common.progress, "SECONDS_BETWEEN_LINES", 0.0)
     begin_or_go_on(tmp_path / "run", steps=10).learn()
     first = stream.getvalue().splitlines()
     for part in ("training: 10/10 step", "left", "step/s", "loss=", "held-out=", "norm=", "tokens/s="):

@@ -6,18 +6,18 @@ import math
 import numpy as np
 import pytest
 
-from scratchnet.batches import IGNORED, Batch, RandomWindows, Streams, judged
-from scratchnet.checkpoint import load_checkpoint, save_checkpoint
-from scratchnet.dropout import Dropout
-from scratchnet.embedding import Embedding
-from scratchnet.gru import GRU
-from scratchnet.linear import Linear
-from scratchnet.losses import softmax_cross_entropy
-from scratchnet.lstm import LSTM
-from scratchnet.optimizers import SGD, Adam, RMSprop
-from scratchnet.schedules import Cosine, Plateau, WarmUp
-from scratchnet.sequential import Sequential
-from scratchnet.training import Diverged, Step, Trainer, evaluate
+from scratchnet.layers.dropout import Dropout
+from scratchnet.layers.embedding import Embedding
+from scratchnet.layers.gru import GRU
+from scratchnet.layers.linear import Linear
+from scratchnet.layers.lstm import LSTM
+from scratchnet.layers.sequential import Sequential
+from scratchnet.training.batches import IGNORED, Batch, RandomWindows, Streams, judged
+from scratchnet.training.checkpoint import load_checkpoint, save_checkpoint
+from scratchnet.training.losses import softmax_cross_entropy
+from scratchnet.training.optimizers import SGD, Adam, RMSprop
+from scratchnet.training.schedules import Cosine, Plateau, WarmUp
+from scratchnet.training.trainer import Diverged, Step, Trainer, evaluate
 
 V, H = 7, 6
 TUNES = [(np.arange(size) * step + shift) % V for size, step, shift in ((40, 1, 0), (31, 2, 3), (25, 3, 1))]

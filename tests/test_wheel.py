@@ -24,7 +24,7 @@ import importlib, pkgutil, sys
 import scratchnet, scratchnet.encoders
 
 for package in (scratchnet, scratchnet.encoders):
-    for module in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+    for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         importlib.import_module(module.name)
         print(module.name, sys.modules[module.name].__file__)
 for name in {FOREIGN!r}:
@@ -33,7 +33,7 @@ for name in {FOREIGN!r}:
 """
 MUSIC = """
 from scratchnet.encoders.midi import write_midi
-from scratchnet.encoders.midi_collection import read_collection
+from scratchnet.encoders.midi.collection import read_collection
 from scratchnet.encoders.score import Note, Score, Track
 
 if __name__ == "__main__":
@@ -107,7 +107,7 @@ def test_beside_somebody_elses_folders(installed, source, tmp_path):
         (tmp_path / name / "__init__.py").write_text("WHOSE = 'theirs'\n")
     (tmp_path / "script.py").write_text(BESIDE_THEIRS)
     found = dict(line.split(maxsplit=1) for line in run([python, "script.py"], tmp_path).splitlines())
-    assert {"scratchnet.lstm", "scratchnet.encoders.midi_reader"} <= found.keys()
+    assert {"scratchnet.layers.lstm", "scratchnet.encoders.midi.reader"} <= found.keys()
     home = source if kind == "editable" else Path(python).parents[1]
     assert all(home.resolve() in Path(file).resolve().parents for file in found.values())
 

@@ -7,17 +7,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scratchnet.batch_norm import BatchNorm
-from scratchnet.batches import IGNORED
-from scratchnet.conv1d import Conv1D
-from scratchnet.dropout import Dropout
-from scratchnet.heads import Flatten
-from scratchnet.linear import Linear
-from scratchnet.lookup import Lookup
-from scratchnet.optimizers import Adam
-from scratchnet.sequential import Sequential
-from scratchnet.training import Diverged, Trainer, evaluate
-from scratchnet.windows import Windows, continue_windows, judged_windows
+from scratchnet.generation.windows import Windows, continue_windows, judged_windows
+from scratchnet.layers.batch_norm import BatchNorm
+from scratchnet.layers.conv1d import Conv1D
+from scratchnet.layers.dropout import Dropout
+from scratchnet.layers.heads import Flatten
+from scratchnet.layers.linear import Linear
+from scratchnet.layers.lookup import Lookup
+from scratchnet.layers.sequential import Sequential
+from scratchnet.training.batches import IGNORED
+from scratchnet.training.optimizers import Adam
+from scratchnet.training.trainer import Diverged, Trainer, evaluate
 
 PIECES = [np.arange(100, 109), np.arange(200, 203), np.arange(300, 317)]
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from scratchnet.wiring import Blocks, Outputs, Wiring
+from scratchnet.blocks.wiring import Blocks, Outputs, Wiring
 
 GOOD = {
     "inputs": {"p": 2, "q": 3},

@@ -14,7 +14,7 @@ import experiments.blues.jobs
 import experiments.blues.training
 from experiments.blues.__main__ import program
 from experiments.blues.recipes import RECIPES
-from experiments.run_folder import RunFolder
+from experiments.common.run_folder import RunFolder
 
 
 @contextlib.contextmanager

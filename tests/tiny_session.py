@@ -5,17 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.run_folder import CONFIG, RunFolder
-from experiments.token_training import Session
-from scratchnet.batches import Streams, judged
-from scratchnet.dropout import Dropout
-from scratchnet.embedding import Embedding
-from scratchnet.linear import Linear
-from scratchnet.lstm import LSTM
-from scratchnet.optimizers import Adam
-from scratchnet.schedules import Cosine
-from scratchnet.sequential import Sequential
-from scratchnet.training import Trainer
+from experiments.common.run_folder import CONFIG, RunFolder
+from experiments.common.token_training import Session
+from scratchnet.layers.dropout import Dropout
+from scratchnet.layers.embedding import Embedding
+from scratchnet.layers.linear import Linear
+from scratchnet.layers.lstm import LSTM
+from scratchnet.layers.sequential import Sequential
+from scratchnet.training.batches import Streams, judged
+from scratchnet.training.optimizers import Adam
+from scratchnet.training.schedules import Cosine
+from scratchnet.training.trainer import Trainer
 
 VOCABULARY = "abcdefg"
 STEPS, BATCH, HELD_OUT = 60, 3, [(np.arange(23) * 2) % 7, (np.arange(11) + 4) % 7]

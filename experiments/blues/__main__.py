@@ -6,7 +6,7 @@ Each command imports what it needs when it runs, so that --help answers at once.
 import sys
 
 from experiments.blues.settings import Chords, Compare, Compose, Evaluate, Repeat, Run, Train
-from experiments.command_line import Program
+from experiments.common.command_line import Program
 
 program = Program(
     "blues",
@@ -18,7 +18,7 @@ Without a command: learns for a minute, composes, and writes a run folder: MIDI,
     python -m experiments.blues chords --recipe paper
     python -m experiments.blues compose runs/blues-20260101-120000 --choruses 8 --prime 1234 --temperature 1.2
     python -m experiments.blues compare --seeds 3""",
-    user_errors=("encoders.midi.MidiError",),
+    user_errors=("encoders.midi.files.MidiError",),
 )
 
 

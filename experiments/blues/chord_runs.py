@@ -7,14 +7,14 @@ import numpy as np
 from experiments.blues import figures, runs
 from experiments.blues.chords import chord_learner, learn_alone
 from experiments.blues.recipes import RECIPES
-from experiments.errors import UserError
-from experiments.interrupts import deferred_interrupt
-from experiments.json_files import is_number
-from experiments.progress import Progress
-from experiments.run_folder import LOG
-from experiments.token_training import does_not_fit
-from scratchnet.checkpoint import load_checkpoint, save_checkpoint
+from experiments.common.errors import UserError
+from experiments.common.interrupts import deferred_interrupt
+from experiments.common.json_files import is_number
+from experiments.common.progress import Progress
+from experiments.common.run_folder import LOG
+from experiments.common.token_training import does_not_fit
 from scratchnet.messages import brief
+from scratchnet.training.checkpoint import load_checkpoint, save_checkpoint
 
 COLUMNS = ("seed", "success", "choruses", "steps", "seconds", "goes_on")
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from encoders.blues import BluesFormat
+from encoders.tokens.blues import BluesFormat
 from experiments.blues.composing import choruses
 from experiments.blues.recipes import chord_wiring, make_network
 from experiments.blues.training import make_learner, make_pieces

@@ -7,14 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from encoders.blues import MELODY_LOW, SCALE, loss_floor
+from encoders.tokens.blues import MELODY_LOW, SCALE, loss_floor
 from experiments.blues.chords import learn_alone
 from experiments.blues.evaluation import chord_drift
 from experiments.blues.models import BOTH, CHORDS, CONTENDERS, FORM
 from experiments.blues.training import losses, make_learner, make_pieces
-from experiments.errors import UserError
-from experiments.processes import in_processes
-from experiments.progress import Progress
+from experiments.common.errors import UserError
+from experiments.common.processes import in_processes
+from experiments.common.progress import Progress
 from scratchnet.files import atomic_open
 
 DRIFT = 100  # choruses of free composition

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from encoders.audio import WavWriter
-from encoders.blues import (
+from encoders.audio.rendering import WavWriter
+from encoders.midi import MidiError, MidiWriter, read_midi
+from encoders.score import Note
+from encoders.tokens.blues import (
     BARS,
     BEATS,
     CHORD_LOW,
@@ -18,8 +20,6 @@ from encoders.blues import (
     encode_chords,
     encode_melody,
 )
-from encoders.midi import MidiError, MidiWriter, read_midi
-from encoders.score import Note
 from experiments.blues.recipes import rules
 
 TICKS = 480  # a quarter note

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from encoders.blues import PIECES, BluesFormat, all_melodies, encode_chords
+from encoders.tokens.blues import PIECES, BluesFormat, all_melodies, encode_chords
 
 DEVELOPMENT, FRESH = 256, 256  # pieces that are held out, to choose the best network and to judge it
 

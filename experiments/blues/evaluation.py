@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from encoders.blues import BARS, MELODY_LOW, MELODY_UNITS, SCALE, loss_floor
+from encoders.tokens.blues import BARS, MELODY_LOW, MELODY_UNITS, SCALE, loss_floor
 from experiments.blues.composing import choruses, prime_from_piece
 from experiments.blues.training import losses
 

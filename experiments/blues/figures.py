@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from encoders.blues import BARS, CHORD_NAMES, chord_events, loss_floor
 from encoders.piano_roll import draw_piano_roll
 from encoders.score import Score, Track
+from encoders.tokens.blues import BARS, CHORD_NAMES, chord_events, loss_floor
 from experiments.blues.composing import TICKS, TRACKS, Player
-from experiments.figures import draw_activity, draw_curve
-from experiments.json_files import is_number
+from experiments.common.figures import draw_activity, draw_curve
+from experiments.common.json_files import is_number
 
 
 def draw_choruses(path, choruses, form, bpm, title, given=0):

@@ -7,17 +7,17 @@ from pathlib import Path
 import numpy as np
 
 from encoders.audio import render_midi, sampled_engine
-from encoders.blues import PIECES
+from encoders.tokens.blues import PIECES
 from experiments.blues import composing, figures, runs
 from experiments.blues.evaluation import evaluate
 from experiments.blues.recipes import RECIPES
 from experiments.blues.settings import Chords, Run, Train
-from experiments.compositions import HOW, how_made, new_piece, write_how
-from experiments.errors import UserError, import_extra
-from experiments.progress import Progress
-from experiments.run_folder import RunFolder
-from experiments.settings import expect_resumed
-from experiments.streams import say
+from experiments.common.compositions import HOW, how_made, new_piece, write_how
+from experiments.common.errors import UserError, import_extra
+from experiments.common.progress import Progress
+from experiments.common.run_folder import RunFolder
+from experiments.common.settings import expect_resumed
+from experiments.common.streams import say
 from scratchnet.messages import cut
 
 DRAWN = 4  # choruses in a picture, at most

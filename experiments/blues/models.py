@@ -9,15 +9,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from encoders.blues import CHORD_UNITS, MELODY_UNITS, BluesFormat
+from encoders.tokens.blues import CHORD_UNITS, MELODY_UNITS, BluesFormat
 from experiments.blues.recipes import RECIPES, Recipe, blues_wiring, chord_wiring, make_network
-from scratchnet.activations import sigmoid
-from scratchnet.cell_blocks import TANH, CellBlocks
-from scratchnet.fully_recurrent import FullyRecurrent
-from scratchnet.linear import Linear
-from scratchnet.rnn import RNN
-from scratchnet.sequential import Sequential
-from scratchnet.wiring import Blocks, Outputs, Wiring
+from scratchnet.blocks.fully_recurrent import FullyRecurrent
+from scratchnet.blocks.network import TANH, CellBlocks
+from scratchnet.blocks.wiring import Blocks, Outputs, Wiring
+from scratchnet.kernels.activations import sigmoid
+from scratchnet.layers.linear import Linear
+from scratchnet.layers.rnn import RNN
+from scratchnet.layers.sequential import Sequential
 
 FORM = BluesFormat()
 CHORDS, BOTH = (CHORD_UNITS,), (CHORD_UNITS, MELODY_UNITS)  # sizes of the output groups

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from encoders.blues import CHORD_UNITS, MELODY_UNITS, BluesFormat
-from scratchnet.cell_blocks import CellBlocks
-from scratchnet.wiring import Blocks, Outputs, Wiring
+from encoders.tokens.blues import CHORD_UNITS, MELODY_UNITS, BluesFormat
+from scratchnet.blocks.network import CellBlocks
+from scratchnet.blocks.wiring import Blocks, Outputs, Wiring
 
 REPORT_BIASES = (
     -0.5,
@@ -24,7 +24,7 @@ RULES = {"next chord": "threshold", "chord onset": "threshold", "next note": "on
 
 @dataclass(frozen=True)
 class Kalman:
-    """Settings of the decoupled extended Kalman filter; see scratchnet/kalman.py."""
+    """Settings of the decoupled extended Kalman filter; see scratchnet/blocks/kalman.py."""
 
     measurement_noise: tuple = (100.0, 3.0)
     process_noise: tuple = (1e-2, 1e-6)

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from encoders.blues import loss_floor
+from encoders.tokens.blues import loss_floor
 from experiments.blues import runs
 from experiments.blues.evaluation import evaluate
-from experiments.processes import in_processes
-from experiments.progress import Progress
-from experiments.run_folder import RunFolder
+from experiments.common.processes import in_processes
+from experiments.common.progress import Progress
+from experiments.common.run_folder import RunFolder
 from scratchnet.files import atomic_open
 
 

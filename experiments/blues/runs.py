@@ -7,18 +7,24 @@ from dataclasses import asdict
 
 import numpy as np
 
-from encoders.blues import BluesFormat
+from encoders.tokens.blues import BluesFormat
 from experiments.blues.chords import learn_chords
 from experiments.blues.recipes import RECIPES, blues_wiring, make_network
 from experiments.blues.training import losses, make_learner, make_pieces
-from experiments.errors import UserError
-from experiments.interrupts import deferred_interrupt
-from experiments.json_files import is_number
-from experiments.progress import Progress
-from experiments.token_training import does_not_fit, expect_weights
-from scratchnet.cell_blocks import CellBlocks
-from scratchnet.checkpoint import CheckpointError, expect_like, load_checkpoint, parts_of, save_checkpoint
+from experiments.common.errors import UserError
+from experiments.common.interrupts import deferred_interrupt
+from experiments.common.json_files import is_number
+from experiments.common.progress import Progress
+from experiments.common.token_training import does_not_fit, expect_weights
+from scratchnet.blocks.network import CellBlocks
 from scratchnet.messages import brief, cut
+from scratchnet.training.checkpoint import (
+    CheckpointError,
+    expect_like,
+    load_checkpoint,
+    parts_of,
+    save_checkpoint,
+)
 
 EVALUATIONS = 50  # of a training: how often held-out pieces are looked at
 CHECKPOINT_SECONDS = 15

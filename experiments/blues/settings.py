@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from experiments.settings import NonNegativeInt, PositiveInt, Range
+from experiments.common.settings import NonNegativeInt, PositiveInt, Range
 
 Bpm = Annotated[float, Range(least=20, most=400)]
 Temperature = Annotated[float, Range(least=0.05, most=20)]

@@ -4,13 +4,13 @@ from dataclasses import asdict
 
 import numpy as np
 
-from encoders.blues import BluesFormat
+from encoders.tokens.blues import BluesFormat
 from experiments.blues.data import Pieces
-from scratchnet.checkpoint import expect_like, generator_state, set_generator
-from scratchnet.kalman import DecoupledKalman
-from scratchnet.losses import sigmoid_cross_entropy
+from scratchnet.blocks.kalman import DecoupledKalman
 from scratchnet.messages import brief
-from scratchnet.optimizers import Adam, Diverged, clip_global_norm
+from scratchnet.training.checkpoint import expect_like, generator_state, set_generator
+from scratchnet.training.losses import sigmoid_cross_entropy
+from scratchnet.training.optimizers import Adam, Diverged, clip_global_norm
 
 WARM_UP = 10  # choruses that a network heard in one endless stream must hear again before it is itself
 

@@ -6,8 +6,8 @@ Each command imports what it needs when it runs, so that --help answers at once.
 import sys
 
 from experiments.classical.settings import Compose, Evaluate, Run, Search, Train, Transfer
-from experiments.command_line import Program
-from experiments.streams import say
+from experiments.common.command_line import Program
+from experiments.common.streams import say
 
 program = Program(
     "classical",
@@ -22,7 +22,7 @@ learns with all of them, judges, composes.""",
     python -m experiments.classical evaluate runs/classical-20260101-120000
     python -m experiments.classical transfer runs/classical-20260101-120000/model3 --data other/
     python -m experiments.classical compose runs/classical-20260101-120000/model3 --prime piece.mid""",
-    user_errors=("encoders.midi.MidiError",),
+    user_errors=("encoders.midi.files.MidiError",),
 )
 
 

@@ -18,15 +18,15 @@ Then comes the head: all outputs side by side (`Flatten`, in the code) or the la
 layer, and the softmax, which is part of the loss.
 """
 
-from scratchnet.batch_norm import BatchNorm
-from scratchnet.conv1d import Conv1D
-from scratchnet.dropout import Dropout
-from scratchnet.gru import GRU
-from scratchnet.heads import Flatten, LastStep
-from scratchnet.initializers import set_forget_bias
-from scratchnet.linear import Linear
-from scratchnet.lstm import LSTM
-from scratchnet.nonlinearity import Nonlinearity
+from scratchnet.layers.batch_norm import BatchNorm
+from scratchnet.layers.conv1d import Conv1D
+from scratchnet.layers.dropout import Dropout
+from scratchnet.layers.gru import GRU
+from scratchnet.layers.heads import Flatten, LastStep
+from scratchnet.layers.initializers import set_forget_bias
+from scratchnet.layers.linear import Linear
+from scratchnet.layers.lstm import LSTM
+from scratchnet.layers.nonlinearity import Nonlinearity
 
 
 class Stack:

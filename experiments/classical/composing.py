@@ -4,9 +4,9 @@ import numpy as np
 
 from encoders.midi import read_midi
 from encoders.score import Score, Track
-from experiments.errors import UserError
-from experiments.progress import Progress
-from scratchnet.windows import continue_windows
+from experiments.common.errors import UserError
+from experiments.common.progress import Progress
+from scratchnet.generation.windows import continue_windows
 
 WRITTEN = 32  # of the symbols that were heard first, so many are written before what was composed
 

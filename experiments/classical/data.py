@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from encoders.midi_collection import read_collection
-from encoders.note_chords import Losses, NoteChords
-from encoders.symbol_vocabulary import SymbolVocabulary
-from experiments.datasets import cache_folder
-from experiments.errors import UserError
-from experiments.midi_pieces import (
+from encoders.midi.collection import read_collection
+from encoders.tokens.note_chords import Losses, NoteChords
+from encoders.tokens.vocabulary import SymbolVocabulary
+from experiments.common.datasets import cache_folder
+from experiments.common.errors import UserError
+from experiments.common.midi_pieces import (
     PARTS,
     SPLIT_SEED,
     account,
@@ -22,7 +22,7 @@ from experiments.midi_pieces import (
     share_out,
     tables,
 )
-from experiments.progress import Progress
+from experiments.common.progress import Progress
 
 FOLDERS = {"train": "train", "dev": "valid", "valid": "valid", "validation": "valid", "test": "test"}
 MAESTRO_LIMIT = 16  # performances that are taken of MAESTRO, if nothing is said: as many as the paper had

@@ -3,7 +3,7 @@
 import numpy as np
 
 from encoders.piano_roll import draw_piano_roll
-from experiments.figures import draw_curve, mean_curves, new_figure
+from experiments.common.figures import draw_curve, mean_curves, new_figure
 
 NAMES = "C C♯ D E♭ E F F♯ G G♯ A B♭ B".split()
 

@@ -11,14 +11,14 @@ from experiments.classical import composing, figures, report, runs
 from experiments.classical.data import load
 from experiments.classical.repetition import in_words, repetition, summary
 from experiments.classical.settings import Run, complete
-from experiments.compositions import HOW, home_of, how_made, write_how
-from experiments.errors import UserError
-from experiments.figures import held_out_curve
-from experiments.run_folder import RunFolder
-from experiments.settings import expect_resumed
-from experiments.token_jobs import afterwards, best_ngram, composition, learn, network_folders, say
-from experiments.token_learning import expect_sound, open_session, train_session, with_data
-from experiments.token_training import go_on_with
+from experiments.common.compositions import HOW, home_of, how_made, write_how
+from experiments.common.errors import UserError
+from experiments.common.figures import held_out_curve
+from experiments.common.run_folder import RunFolder
+from experiments.common.settings import expect_resumed
+from experiments.common.token_jobs import afterwards, best_ngram, composition, learn, network_folders, say
+from experiments.common.token_learning import expect_sound, open_session, train_session, with_data
+from experiments.common.token_training import go_on_with
 from scratchnet.files import atomic_open
 
 LEARNING = "classical", "pieces to choose by", "symbol"  # what is said of it

@@ -3,9 +3,9 @@
 import numpy as np
 
 from experiments.classical.builds import BUILDS, Counted, Stack
-from scratchnet.embedding import Embedding
-from scratchnet.lookup import Lookup
-from scratchnet.sequential import Sequential
+from scratchnet.layers.embedding import Embedding
+from scratchnet.layers.lookup import Lookup
+from scratchnet.layers.sequential import Sequential
 
 # the settings that decide names and shapes of the weights
 NETWORK = ("build", "width", "head", "conv", "kernel", "input", "embedding", "window")

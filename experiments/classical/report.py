@@ -6,12 +6,12 @@ from statistics import mean, median
 import numpy as np
 
 from experiments.classical.runs import held_out
-from experiments.ngram_baseline import ngrams
-from experiments.progress import Progress
-from experiments.token_jobs import best_ngram, spread, to_beat
-from scratchnet.batches import IGNORED
-from scratchnet.checkpoint import load_checkpoint
-from scratchnet.held_out import outputs
+from experiments.common.ngram_baseline import ngrams
+from experiments.common.progress import Progress
+from experiments.common.token_jobs import best_ngram, spread, to_beat
+from scratchnet.evaluation.held_out import outputs
+from scratchnet.training.batches import IGNORED
+from scratchnet.training.checkpoint import load_checkpoint
 
 ORDER = 4  # the longest context of the n-grams
 MOST_TRAIN = 2000  # windows of training pieces that are judged, evenly spread

@@ -4,17 +4,17 @@ from dataclasses import asdict, fields
 
 import numpy as np
 
-from encoders.note_chords import NoteChords
-from encoders.symbol_vocabulary import SymbolVocabulary
-from experiments import token_learning, token_training
+from encoders.tokens.note_chords import NoteChords
+from encoders.tokens.vocabulary import SymbolVocabulary
 from experiments.classical.builds import BUILDS
 from experiments.classical.networks import NETWORK, least_weights, make_network
 from experiments.classical.settings import ClassicalRecipe, Train, complete, counted
-from experiments.errors import UserError
-from experiments.settings import expect_allowed
-from scratchnet.held_out import HeldOut
+from experiments.common import token_learning, token_training
+from experiments.common.errors import UserError
+from experiments.common.settings import expect_allowed
+from scratchnet.evaluation.held_out import HeldOut
+from scratchnet.generation.windows import Windows, judged_windows
 from scratchnet.messages import brief
-from scratchnet.windows import Windows, judged_windows
 
 RESUME = "python -m experiments.classical train --resume"
 BATCH = 128  # windows that are judged side by side

@@ -1,13 +1,13 @@
 """All builds over several seeds, by the sweep runner of all experiments; at the end the paper's Figure 2."""
 
-from experiments import sweep_runner
 from experiments.classical import figures, report, runs
 from experiments.classical.data import load
 from experiments.classical.settings import BUILDS, Train, complete
-from experiments.errors import UserError
-from experiments.run_folder import RunFolder
-from experiments.sweep_runner import Plan
-from experiments.token_jobs import best_ngram
+from experiments.common import sweep_runner
+from experiments.common.errors import UserError
+from experiments.common.run_folder import RunFolder
+from experiments.common.sweep_runner import Plan
+from experiments.common.token_jobs import best_ngram
 from scratchnet.files import atomic_open
 
 STUDY = "classical"

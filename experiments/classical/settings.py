@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from experiments.settings import NonNegativeInt, PositiveFloat, PositiveInt, Range, Units
-from experiments.token_settings import Optimising, Probability, filled
+from experiments.common.settings import NonNegativeInt, PositiveFloat, PositiveInt, Range, Units
+from experiments.common.token_settings import Optimising, Probability, filled
 
 Preset = Literal["quick", "paper"]
 Build = Literal["baseline", "model1", "model2", "model3", "model4", "model5", "model6", "model7"]

@@ -14,9 +14,9 @@ from experiments.classical.data import load
 from experiments.classical.jobs import LEARNING
 from experiments.classical.networks import NETWORK, make_network
 from experiments.classical.settings import ClassicalRecipe, complete
-from experiments.errors import UserError
-from experiments.run_folder import RunFolder
-from experiments.token_jobs import learn
+from experiments.common.errors import UserError
+from experiments.common.run_folder import RunFolder
+from experiments.common.token_jobs import learn
 from scratchnet.files import atomic_open
 
 

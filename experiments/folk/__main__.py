@@ -5,9 +5,9 @@ Each command imports what it needs when it runs, so that --help answers at once.
 
 import sys
 
-from experiments.command_line import Program
+from experiments.common.command_line import Program
+from experiments.common.streams import say
 from experiments.folk.settings import Compose, Evaluate, Render, Run, Sweep, Train
-from experiments.streams import say
 
 program = Program(
     "folk",
@@ -23,7 +23,7 @@ Without a command: learns the Irish set in a few minutes, composes ten tunes, an
     python -m experiments.folk evaluate runs/folk-20260101-120000
     python -m experiments.folk sweep --steps 200 --hidden 256
     python -m experiments.folk render tunes.abc --out sound""",
-    user_errors=("encoders.midi.MidiError",),
+    user_errors=("encoders.midi.files.MidiError",),
 )
 
 

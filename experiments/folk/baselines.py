@@ -5,8 +5,8 @@ import lzma
 import math
 import zlib
 
-from experiments.ngram_baseline import ngrams
-from experiments.progress import Progress
+from experiments.common.ngram_baseline import ngrams
+from experiments.common.progress import Progress
 
 ORDER = 6  # the longest context of the n-grams
 COMPRESSORS = {

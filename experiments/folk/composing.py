@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 
-from encoders.abc_characters import END
-from encoders.abc_notation import AbcError, Tune, read_tune
-from experiments.errors import UserError
-from scratchnet.generation import generate
+from encoders.abc import AbcError, Tune, read_tune
+from encoders.tokens.characters import END
+from experiments.common.errors import UserError
+from scratchnet.generation.generate import generate
 from scratchnet.messages import cut
 
 TOGETHER = 32  # tunes that are drawn side by side
@@ -93,7 +93,7 @@ def draw(network, characters, begin, count, rng, settings):
 
 
 def judge(text):
-    """A drawn text as Composed: valid if it came to its end and has no error (abc_notation.py)."""
+    """A drawn text as Composed: valid if it came to its end and has no error (encoders/abc/tune.py)."""
     if not text.endswith(END):
         return Composed(text, None, "does not end")
     text = text.strip("\n")

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import numpy as np
 
-from encoders.abc_characters import END, Characters, normal
-from encoders.abc_collection import Collection, read_collection
-from encoders.abc_notation import read_tune
-from encoders.abc_transposition import transpose_tune
+from encoders.abc import read_tune
+from encoders.abc.collection import Collection, read_collection
+from encoders.abc.transposition import transpose_tune
 from encoders.melody import groups, melody, split
-from experiments.datasets import RemoteFile, cache_folder, fetch
-from experiments.errors import UserError
+from encoders.tokens.characters import END, Characters, normal
+from experiments.common.datasets import RemoteFile, cache_folder, fetch
+from experiments.common.errors import UserError
+from experiments.common.progress import Progress, shown
 from experiments.folk.settings import BUILTIN
-from experiments.progress import Progress, shown
 
 IRISH = RemoteFile(
     "folk/irish.abc",

@@ -6,10 +6,10 @@ import warnings
 import numpy as np
 
 from encoders.piano_roll import draw_piano_roll
-from experiments.figures import COLORS, draw_curve, new_figure
+from experiments.common.figures import COLORS, draw_curve, new_figure
+from experiments.common.json_files import points
+from experiments.common.progress import Progress
 from experiments.folk.engraving import MISSING, engrave_all
-from experiments.json_files import points
-from experiments.progress import Progress
 
 
 def draw_learning(path, rows, levels, title):

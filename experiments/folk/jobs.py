@@ -1,18 +1,18 @@
 """What the commands do."""
 
-from encoders.abc_characters import Characters
-from encoders.abc_collection import read_collection
+from encoders.abc.collection import read_collection
 from encoders.audio import render_midi
 from encoders.midi import write_midi
-from experiments.compositions import HOW, expect_free, how_made, write_how
-from experiments.errors import UserError
+from encoders.tokens.characters import Characters
+from experiments.common.compositions import HOW, expect_free, how_made, write_how
+from experiments.common.errors import UserError
+from experiments.common.progress import Progress, shown
+from experiments.common.run_folder import RunFolder
+from experiments.common.token_jobs import afterwards, best_ngram, composition, learn, say
+from experiments.common.token_learning import train_session
 from experiments.folk import composing, figures, report, runs
 from experiments.folk.data import load
 from experiments.folk.settings import complete
-from experiments.progress import Progress, shown
-from experiments.run_folder import RunFolder
-from experiments.token_jobs import afterwards, best_ngram, composition, learn, say
-from experiments.token_learning import train_session
 from scratchnet.files import atomic_open
 
 LEARNING = "folk", "validation tunes", "character"  # what is said of it

@@ -5,13 +5,13 @@ x(t) character -> [embedding ->] LSTM layers -> dropout -> linear -> a(t)
 p(character k comes next | characters 1 .. t) = softmax(a(t))_k
 """
 
-from experiments.token_settings import recurrent_weights
-from scratchnet.dropout import Dropout
-from scratchnet.embedding import Embedding
-from scratchnet.initializers import set_forget_bias
-from scratchnet.linear import Linear
-from scratchnet.lstm import LSTM
-from scratchnet.sequential import Sequential
+from experiments.common.token_settings import recurrent_weights
+from scratchnet.layers.dropout import Dropout
+from scratchnet.layers.embedding import Embedding
+from scratchnet.layers.initializers import set_forget_bias
+from scratchnet.layers.linear import Linear
+from scratchnet.layers.lstm import LSTM
+from scratchnet.layers.sequential import Sequential
 
 NETWORK = ("hidden", "layers", "embedding")  # the settings that decide names and shapes of the weights
 

@@ -4,11 +4,11 @@ import math
 from typing import NamedTuple
 
 from encoders.melody import PARTS, Copies, melody
-from experiments import token_learning
+from experiments.common import token_learning
+from experiments.common.progress import Progress, shown
+from experiments.common.token_jobs import best_ngram, percent
+from experiments.common.token_learning import as_large
 from experiments.folk.baselines import baselines
-from experiments.progress import Progress, shown
-from experiments.token_jobs import best_ngram, percent
-from experiments.token_learning import as_large
 
 BATCH = 32
 JUDGED = {"test": "network", "valid": "network, validation tunes", "train": "network, training tunes"}
@@ -103,7 +103,7 @@ def copying_of(memory, tunes, quiet=True):
 
 
 def bars_filled(tunes):
-    """The share of bars that fill their meter (abc_bars.py), of all bars of these tunes."""
+    """The share of bars that fill their meter (encoders/abc/bars.py), of all bars of these tunes."""
     bars = [bar for tune in tunes for bar in tune.bars if bar.expected]
     return sum(bar.fills for bar in bars) / len(bars) if bars else math.nan
 

@@ -4,15 +4,15 @@ from dataclasses import fields
 
 import numpy as np
 
-from encoders.abc_characters import Characters
-from experiments import token_learning, token_training
-from experiments.errors import UserError, settings_refused
+from encoders.tokens.characters import Characters
+from experiments.common import token_learning, token_training
+from experiments.common.errors import UserError, settings_refused
+from experiments.common.settings import expect_allowed
+from experiments.common.token_settings import Recipe
 from experiments.folk.networks import NETWORK, least_weights, make_network
 from experiments.folk.report import held_out
 from experiments.folk.settings import Run, Train, complete
-from experiments.settings import expect_allowed
-from experiments.token_settings import Recipe
-from scratchnet.batches import RandomWindows, Streams
+from scratchnet.training.batches import RandomWindows, Streams
 
 RESUME = "python -m experiments.folk train --resume"
 

@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from experiments.settings import NonNegativeInt, PositiveInt, Range
-from experiments.token_settings import Learning, Recipe, filled, judging
+from experiments.common.settings import NonNegativeInt, PositiveInt, Range
+from experiments.common.token_settings import Learning, Recipe, filled, judging
 
 Preset = Literal["quick", "paper", "best", "few"]
 Engine = Literal["auto", "built-in", "fluidsynth", "symusic"]

@@ -1,16 +1,16 @@
 """The sweep of the paper: five settings, one at a time, the others as the paper chose them.
 
-Who does which run, and what becomes of one whose process dies: see experiments/sweep_runner.py.
+Who does which run, and what becomes of one whose process dies: see experiments/common/sweep_runner.py.
 """
 
 from dataclasses import replace
 
-from experiments import sweep_runner
+from experiments.common import sweep_runner
+from experiments.common.run_folder import RunFolder
+from experiments.common.sweep_runner import Plan
 from experiments.folk import runs
 from experiments.folk.data import load
 from experiments.folk.settings import PRESETS, Train, complete
-from experiments.run_folder import RunFolder
-from experiments.sweep_runner import Plan
 
 STUDY = "folk"
 AXES = {

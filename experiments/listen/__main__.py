@@ -5,7 +5,7 @@ Each command imports what it needs when it runs, so that --help answers at once.
 
 import sys
 
-from experiments.command_line import Program
+from experiments.common.command_line import Program
 from experiments.listen.settings import Load, Report, Serve
 
 program = Program(

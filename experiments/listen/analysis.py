@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.samples import HUMAN
+from experiments.common.samples import HUMAN
 
 HIGHEST = 5
 

@@ -15,7 +15,7 @@ import threading
 import weakref
 from pathlib import Path
 
-from experiments.errors import UserError
+from experiments.common.errors import UserError
 
 APPLICATION_ID, VERSION = 0x5343524C, 1
 SCHEMA = """

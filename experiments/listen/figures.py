@@ -1,6 +1,6 @@
 """The paper's Figure 6: how much each source is liked, without and with a primer."""
 
-from experiments.figures import COLORS, FAINT, new_figure
+from experiments.common.figures import COLORS, FAINT, new_figure
 from experiments.listen.analysis import HIGHEST, Kind
 
 LABELS = {False: "without primer", True: "with primer"}

@@ -4,14 +4,14 @@ import math
 import sys
 from pathlib import Path
 
-from experiments.errors import UserError, import_extra
+from experiments.common.errors import UserError, import_extra
+from experiments.common.streams import say
 from experiments.listen import analysis, dealing
 from experiments.listen.names import lan_address, machine_names
 from experiments.listen.pages import make_app
 from experiments.listen.pieces import AUDIO, prepare
 from experiments.listen.report import as_text, plural, write_csv
 from experiments.listen.storage import NAME, Study
-from experiments.streams import say
 
 ANSWER_SECONDS = 6  # to think, rate and go on
 SWITCH_SECONDS = (

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.errors import UserError
+from experiments.common.errors import UserError
+from experiments.common.progress import Progress
 from experiments.listen.server import open_files
 from experiments.listen.storage import NAME, Study
 from experiments.listen.visitors import visit
-from experiments.progress import Progress
 
 PIECES, SECONDS, RATE = 6, 10, 44_100
 ALONE = 5  # listeners, one after the other

@@ -17,7 +17,7 @@ import re
 import sqlite3
 from urllib.parse import urlsplit
 
-from experiments.errors import import_extra
+from experiments.common.errors import import_extra
 from experiments.listen.logs import say_seldom
 from experiments.listen.names import ARRIVED_AT, OnlyByName
 from experiments.listen.storage import EXPERIENCES, PIECE, TOKEN, Finished, Full, new_token

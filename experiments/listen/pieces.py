@@ -4,12 +4,12 @@ import hashlib
 import math
 from pathlib import Path
 
-from experiments.errors import UserError
+from experiments.common.errors import UserError
+from experiments.common.progress import Progress
+from experiments.common.samples import read_runs
 from experiments.listen.analysis import Kind
 from experiments.listen.sound import take_in
 from experiments.listen.storage import NAME, Study
-from experiments.progress import Progress
-from experiments.samples import read_runs
 from scratchnet.messages import cut
 
 AUDIO = "audio"

@@ -22,7 +22,7 @@ from waitress.parser import HTTPRequestParser
 from waitress.server import TcpWSGIServer
 from waitress.task import WSGITask
 
-from experiments.errors import UserError
+from experiments.common.errors import UserError
 from experiments.listen.logs import say_seldom
 from experiments.listen.names import ARRIVED_AT
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from experiments.settings import NonNegativeInt, PositiveInt, Range
+from experiments.common.settings import NonNegativeInt, PositiveInt, Range
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.errors import UserError
-from experiments.samples import seconds_text
+from experiments.common.errors import UserError
+from experiments.common.samples import seconds_text
 from scratchnet.files import atomic_open
 
 CEILING = 10 ** (-1 / 20)  # of full scale, for peaks: -1 dB

@@ -9,10 +9,10 @@ import re
 import secrets
 from typing import NamedTuple, get_type_hints
 
-from experiments.errors import UserError
+from experiments.common.errors import UserError
+from experiments.common.samples import as_title
 from experiments.listen.database import Database
 from experiments.listen.dealing import deal, listener_rng
-from experiments.samples import as_title
 
 NAME = "study.sqlite"
 MOST_LISTENERS = 10_000

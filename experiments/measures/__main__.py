@@ -4,7 +4,7 @@ once.
 
 import sys
 
-from experiments.command_line import Program
+from experiments.common.command_line import Program
 from experiments.measures.settings import Compare
 
 program = Program(

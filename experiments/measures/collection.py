@@ -1,6 +1,6 @@
 """The pieces of a folder or file; what cannot be read is listed, not fatal.
 
-Not by encoders/midi_collection.py, which keeps one of several equal files: that a network has composed one
+Not by encoders/midi/collection.py, which keeps one of several equal files: that a network has composed one
 piece ten times has to be seen.
 """
 
@@ -10,12 +10,12 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-from encoders.abc_collection import read_collection
+from encoders.abc.collection import read_collection
 from encoders.midi import MidiError, MidiWarning, read_midi
-from encoders.midi_collection import SUFFIXES as MIDI_SUFFIXES
-from experiments.errors import UserError
-from experiments.progress import Progress
-from experiments.samples import LIST, refuse_runs_below
+from encoders.midi.collection import SUFFIXES as MIDI_SUFFIXES
+from experiments.common.errors import UserError
+from experiments.common.progress import Progress
+from experiments.common.samples import LIST, refuse_runs_below
 
 SUFFIXES = (*MIDI_SUFFIXES, ".abc")
 MOST_NOTES, MOST_BARS = 200_000, 20_000  # of a piece: far beyond music, and measured in a second

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from experiments.figures import COLORS, FAINT, new_figure
+from experiments.common.figures import COLORS, FAINT, new_figure
 from experiments.measures.features import NAMES
 
 PANELS = {"overlap": "with distances within the reference", "own_overlap": "with distances within the set"}

@@ -2,13 +2,13 @@
 
 import numpy as np
 
+from experiments.common.midi_pieces import listed
+from experiments.common.run_folder import RunFolder
+from experiments.common.streams import say
 from experiments.measures.figures import draw_overlap
 from experiments.measures.report import compare
 from experiments.measures.sources import read_reference, read_sets
 from experiments.measures.tables import as_text, markdown
-from experiments.midi_pieces import listed
-from experiments.run_folder import RunFolder
-from experiments.streams import say
 from scratchnet.files import atomic_open
 
 

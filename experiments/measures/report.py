@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from experiments.errors import UserError
+from experiments.common.errors import UserError
+from experiments.common.progress import Progress, shown
 from experiments.measures.distances import CONSTANT, between, overlap_and_kl, within
 from experiments.measures.features import NAMES, extract, vectors
 from experiments.measures.frechet import frechet_feature_distance
@@ -17,7 +18,6 @@ from experiments.measures.muspy_metrics import all_metrics
 from experiments.measures.notes import note_arrays
 from experiments.measures.prepare import first_bars, on_grid
 from experiments.measures.repetition import all_repetition
-from experiments.progress import Progress, shown
 
 REFERENCE = "reference, half against half"
 FEWEST = 4  # pieces of the reference: two in each half

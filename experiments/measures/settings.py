@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from experiments.settings import NonNegativeInt, PositiveInt
+from experiments.common.settings import NonNegativeInt, PositiveInt
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,13 +1,13 @@
-"""Whose the pieces of a folder are: what a run says of them, in its samples.json (experiments/samples.py) and
-in the line of JSON that lies with what was composed later.
+"""Whose the pieces of a folder are: what a run says of them, in its samples.json (common/samples.py) and in
+the line of JSON that lies with what was composed later.
 """
 
 from collections import Counter
 
-from experiments.compositions import NUMBERED
-from experiments.errors import UserError
+from experiments.common.compositions import NUMBERED
+from experiments.common.errors import UserError
+from experiments.common.samples import HUMAN, by_people, is_primed, read_list, unique_names
 from experiments.measures.collection import SUFFIXES, music_files, read_files, read_pieces
-from experiments.samples import HUMAN, by_people, is_primed, read_list, unique_names
 
 
 def read_sets(paths, quiet=False):

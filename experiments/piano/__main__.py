@@ -5,7 +5,7 @@ Each command imports what it needs when it runs, so that --help answers at once.
 
 import sys
 
-from experiments.command_line import Program
+from experiments.common.command_line import Program
 from experiments.piano.settings import Compose, Evaluate, Run, Train
 
 program = Program(
@@ -19,7 +19,7 @@ learned from MAESTRO or your own files. Without a command: learns, judges and co
     python -m experiments.piano train --model lstm --data my_midi/
     python -m experiments.piano evaluate runs/piano-20260101-120000
     python -m experiments.piano compose runs/piano-20260101-120000/lstm-0 --prime piece.mid --bars 32""",
-    user_errors=("encoders.midi.MidiError",),
+    user_errors=("encoders.midi.files.MidiError",),
 )
 
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from encoders.midi import read_midi
 from encoders.score import Score, Track
-from experiments.errors import UserError
-from scratchnet.generation import generate
+from experiments.common.errors import UserError
+from scratchnet.generation.generate import generate
 
 BEATS_PER_BAR = 4  # decoded scores are in 4/4 time
 TOKENS_PER_BAR = 120  # more than any bar of the corpora has

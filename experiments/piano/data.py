@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from encoders.midi_collection import read_collection
-from encoders.note_duration import NoteDuration
-from experiments.datasets import cache_folder
-from experiments.midi_pieces import PARTS, SPLIT_SEED, account, maestro, midi_files, share_out, tables
-from experiments.progress import Progress
+from encoders.midi.collection import read_collection
+from encoders.tokens.note_duration import NoteDuration
+from experiments.common.datasets import cache_folder
+from experiments.common.midi_pieces import PARTS, SPLIT_SEED, account, maestro, midi_files, share_out, tables
+from experiments.common.progress import Progress
 
 QUICK_LIMIT = 60  # performances that the quick preset takes of MAESTRO, if nothing is said
 FEW = 12  # files

@@ -3,8 +3,8 @@
 import numpy as np
 
 from encoders.piano_roll import draw_piano_roll
-from experiments.figures import COLORS, draw_curve, mean_curves, new_figure
-from scratchnet.attention import Attention
+from experiments.common.figures import COLORS, draw_curve, mean_curves, new_figure
+from scratchnet.layers.attention import Attention
 
 LOOKED_AT = 160  # tokens in the picture of attention
 

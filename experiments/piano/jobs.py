@@ -9,19 +9,19 @@ import numpy as np
 from encoders.audio import render_midi
 from encoders.midi import write_midi
 from encoders.score import Score, Track
-from experiments.compositions import HOW, how_made, write_how
-from experiments.errors import UserError
-from experiments.figures import held_out_curve
-from experiments.midi_pieces import PARTS
+from experiments.common.compositions import HOW, how_made, write_how
+from experiments.common.errors import UserError
+from experiments.common.figures import held_out_curve
+from experiments.common.midi_pieces import PARTS
+from experiments.common.progress import shown
+from experiments.common.run_folder import RunFolder
+from experiments.common.settings import expect_resumed
+from experiments.common.token_jobs import afterwards, best_ngram, composition, learn, network_folders, say
+from experiments.common.token_learning import expect_sound, open_session, train_session, with_data
+from experiments.common.token_training import go_on_with
 from experiments.piano import composing, figures, measured, report, runs
 from experiments.piano.data import load
 from experiments.piano.settings import Run, complete
-from experiments.progress import shown
-from experiments.run_folder import RunFolder
-from experiments.settings import expect_resumed
-from experiments.token_jobs import afterwards, best_ngram, composition, learn, network_folders, say
-from experiments.token_learning import expect_sound, open_session, train_session, with_data
-from experiments.token_training import go_on_with
 from scratchnet.files import atomic_open
 
 LEARNING = "piano", "pieces to choose by", "token"  # what is said of it

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 
 from encoders.score import Score, Track
-from experiments.errors import UserError
+from experiments.common.errors import UserError
+from experiments.common.progress import Progress
 from experiments.measures.figures import draw_overlap
 from experiments.measures.report import FEWEST, compare
 from experiments.measures.tables import as_text, markdown
 from experiments.piano import composing
-from experiments.progress import Progress
 from scratchnet.files import atomic_open
 
 AT_ONCE = 16  # pieces that are composed side by side

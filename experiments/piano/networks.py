@@ -7,16 +7,16 @@ p(token k comes next | tokens 1 .. t) = softmax(a(t))_k, over those that may fol
 
 import numpy as np
 
-from experiments.token_settings import recurrent_weights
-from scratchnet.attention import Attention
-from scratchnet.dropout import Dropout
-from scratchnet.embedding import Embedding
-from scratchnet.gru import GRU
-from scratchnet.initializers import set_forget_bias
-from scratchnet.linear import Linear
-from scratchnet.lstm import LSTM
-from scratchnet.rnn import RNN
-from scratchnet.sequential import Sequential
+from experiments.common.token_settings import recurrent_weights
+from scratchnet.layers.attention import Attention
+from scratchnet.layers.dropout import Dropout
+from scratchnet.layers.embedding import Embedding
+from scratchnet.layers.gru import GRU
+from scratchnet.layers.initializers import set_forget_bias
+from scratchnet.layers.linear import Linear
+from scratchnet.layers.lstm import LSTM
+from scratchnet.layers.rnn import RNN
+from scratchnet.layers.sequential import Sequential
 
 # the settings that decide names and shapes of the weights
 NETWORK = ("model", "hidden", "layers", "embedding")

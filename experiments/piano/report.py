@@ -1,8 +1,8 @@
 """How good: the paper's Figure 5 as a table, with cross-entropy, and what a network has to beat.
 
 The paper counts classes: precision and recall of each token of the vocabulary, the mean over the classes that
-occur, and F1 as the harmonic mean of these two means (scratchnet/metrics.py). A network's prediction is its
-likeliest token.
+occur, and F1 as the harmonic mean of these two means (scratchnet/evaluation/metrics.py). What a network
+predicts is its likeliest token.
 """
 
 import math
@@ -10,14 +10,14 @@ from statistics import mean
 
 import numpy as np
 
-from experiments.ngram_baseline import ngrams
+from experiments.common.ngram_baseline import ngrams
+from experiments.common.progress import Progress
+from experiments.common.token_jobs import best_ngram, spread, to_beat
+from experiments.common.token_learning import as_large
 from experiments.piano.runs import held_out
-from experiments.progress import Progress
-from experiments.token_jobs import best_ngram, spread, to_beat
-from experiments.token_learning import as_large
-from scratchnet.batches import IGNORED
-from scratchnet.held_out import outputs
-from scratchnet.metrics import class_scores, perplexity, surprisal
+from scratchnet.evaluation.held_out import outputs
+from scratchnet.evaluation.metrics import class_scores, perplexity, surprisal
+from scratchnet.training.batches import IGNORED
 
 ORDER = 6  # the longest context of the n-grams
 FIGURES = ("nats", "accuracy", "precision", "recall", "f1")
@@ -32,7 +32,7 @@ def judge(network, corpus, part, quiet=True):
     dict
         nats : cross-entropy a token; accuracy; precision, recall, f1 : macro, as the paper
         note_perplexity : among how many equally likely notes, each with duration and time, one would choose
-        tokens, of_tokens, windows, of_windows, error : of nats, if by a sample (scratchnet/held_out.py)
+        tokens, of_tokens, windows, of_windows, error : of nats, if by a sample (HeldOut)
     """
     held = held_out(corpus, part, as_large(corpus, "test") if part == "train" else None, part == "valid")
     nats, predicted, targets = [], [], []

@@ -4,14 +4,14 @@ from dataclasses import asdict, fields
 
 import numpy as np
 
-from encoders.note_duration import NoteDuration
-from experiments import token_learning, token_training
-from experiments.errors import UserError, settings_refused
+from encoders.tokens.note_duration import NoteDuration
+from experiments.common import token_learning, token_training
+from experiments.common.errors import UserError, settings_refused
+from experiments.common.settings import expect_allowed
 from experiments.piano.networks import NETWORK, least_weights, make_network
 from experiments.piano.settings import PianoRecipe, Train, complete
-from experiments.settings import expect_allowed
-from scratchnet.batches import RandomWindows
-from scratchnet.pieces import Pieces
+from scratchnet.training.batches import RandomWindows
+from scratchnet.training.pieces import Pieces
 
 RESUME = "python -m experiments.piano train --resume"
 BATCH = 16  # pieces that are judged side by side

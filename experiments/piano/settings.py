@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from experiments.settings import NonNegativeInt, PositiveFloat, PositiveInt, Range
-from experiments.token_settings import Learning, Recipe, Share, filled, judging
+from experiments.common.settings import NonNegativeInt, PositiveFloat, PositiveInt, Range
+from experiments.common.token_settings import Learning, Recipe, Share, filled, judging
 
 Preset = Literal["quick", "paper"]
 Model = Literal["rnn", "gru", "lstm", "attention", "vector-attention"]

@@ -5,7 +5,7 @@ Each command imports what it needs when it runs, so that --help answers at once.
 
 import sys
 
-from experiments.command_line import Program
+from experiments.common.command_line import Program
 from experiments.polyphony.settings import Compose, Evaluate, Run, Table, Train
 
 program = Program(
@@ -19,7 +19,7 @@ Without a command: learns the chorales in a few minutes, judges, composes, and w
     python -m experiments.polyphony train --set nottingham --cell gru --seed 1
     python -m experiments.polyphony compose runs/polyphony-20260101-120000 --prime 5 --temperature 0.7
     python -m experiments.polyphony table --seeds 3""",
-    user_errors=("encoders.midi.MidiError",),
+    user_errors=("encoders.midi.files.MidiError",),
 )
 
 

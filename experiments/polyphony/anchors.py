@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from experiments.common.progress import Progress
 from experiments.polyphony.data import NOTES, SPLITS
-from experiments.progress import Progress
-from scratchnet.threads import one_blas_thread
+from scratchnet.kernels.blas import one_blas_thread
 
 RANDOM, UNIGRAM, LOGISTIC = "random, p = 1/2", "frequency of each note", "logistic regression, last frame"
 PENALTY = 1e-5  # on squared weights: without one, those of notes that never sound together grow for ever

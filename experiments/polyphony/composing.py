@@ -3,7 +3,7 @@
 import numpy as np
 
 from encoders.score import Note, Score, Track
-from scratchnet.activations import sigmoid
+from scratchnet.kernels.activations import sigmoid
 
 TICKS = 480  # a quarter note
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.datasets import RemoteFile, fetch
-from experiments.errors import UserError
+from experiments.common.datasets import RemoteFile, fetch
+from experiments.common.errors import UserError
 from experiments.polyphony.mat_file import read_cells
 
 NOTES = 88

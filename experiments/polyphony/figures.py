@@ -3,11 +3,11 @@
 import numpy as np
 
 from encoders.piano_roll import draw_piano_roll
-from experiments.figures import draw_activity, draw_curve
-from experiments.json_files import is_number
+from experiments.common.figures import draw_activity, draw_curve
+from experiments.common.json_files import is_number
 from experiments.polyphony.anchors import LOGISTIC
 from experiments.polyphony.composing import TICKS, to_score
-from scratchnet.activations import sigmoid
+from scratchnet.kernels.activations import sigmoid
 
 SHOWN = 64  # frames in a picture
 

@@ -4,17 +4,17 @@ import numpy as np
 
 from encoders.audio import render_midi
 from encoders.midi import write_midi
-from experiments.compositions import HOW, expect_free_names, how_made, new_piece, write_how
-from experiments.errors import UserError
+from experiments.common.compositions import HOW, expect_free_names, how_made, new_piece, write_how
+from experiments.common.errors import UserError
+from experiments.common.run_folder import RunFolder
+from experiments.common.settings import expect_resumed
+from experiments.common.streams import say
 from experiments.polyphony import figures, runs
 from experiments.polyphony.composing import compose, to_score
 from experiments.polyphony.data import SOURCES, load
 from experiments.polyphony.recipes import complete
 from experiments.polyphony.report import as_text, judge, standing
 from experiments.polyphony.training import Diverged, Learner
-from experiments.run_folder import RunFolder
-from experiments.settings import expect_resumed
-from experiments.streams import say
 
 
 def run_all(config):

@@ -14,7 +14,7 @@ import zlib
 
 import numpy as np
 
-from experiments.errors import UserError
+from experiments.common.errors import UserError
 
 LARGEST_FILE = 64 << 20  # bytes; the largest of the four sets has less than a megabyte
 LARGEST_CONTENT = 512 << 20  # bytes, unpacked

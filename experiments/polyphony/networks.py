@@ -12,15 +12,15 @@ Recurrent weights begin orthogonal, gate by gate (Saxe et al. 2014), and biases 
 that let a cell remember: the LSTM's forget gate (Gers et al. 2000), the GRU's update gate.
 """
 
+from experiments.common.token_settings import recurrent_weights
 from experiments.polyphony.data import NOTES
-from experiments.token_settings import recurrent_weights
-from scratchnet.dropout import Dropout
-from scratchnet.gru import GRU
-from scratchnet.initializers import orthogonal
-from scratchnet.linear import Linear
-from scratchnet.lstm import LSTM
-from scratchnet.rnn import RNN
-from scratchnet.sequential import Sequential
+from scratchnet.layers.dropout import Dropout
+from scratchnet.layers.gru import GRU
+from scratchnet.layers.initializers import orthogonal
+from scratchnet.layers.linear import Linear
+from scratchnet.layers.lstm import LSTM
+from scratchnet.layers.rnn import RNN
+from scratchnet.layers.sequential import Sequential
 
 LAYERS = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
 OPEN = {"lstm": 1.0, "gru": 1.0}  # bias of the second gate, which remembers: f of i f g o, z of r z n

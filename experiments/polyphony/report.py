@@ -1,9 +1,9 @@
 """Our numbers beside those of others, for the terminal and for a README."""
 
+from experiments.common.progress import Progress
 from experiments.polyphony.anchors import PUBLISHED, SCORED, anchors
 from experiments.polyphony.data import SPLITS
 from experiments.polyphony.training import JUDGED_AT_ONCE, nll
-from experiments.progress import Progress
 
 
 def judge(network, music, quiet=True):

@@ -4,14 +4,14 @@ import shlex
 
 import numpy as np
 
-from experiments.interrupts import deferred_interrupt
+from experiments.common.interrupts import deferred_interrupt
+from experiments.common.progress import Progress
+from experiments.common.token_training import does_not_fit, expect_weights
 from experiments.polyphony.networks import least_weights, make_network
 from experiments.polyphony.recipes import NAMES, complete
 from experiments.polyphony.settings import Run, Train
 from experiments.polyphony.training import Diverged, Learner, expect_best
-from experiments.progress import Progress
-from experiments.token_training import does_not_fit, expect_weights
-from scratchnet.checkpoint import CheckpointError, load_checkpoint, parts_of, save_checkpoint
+from scratchnet.training.checkpoint import CheckpointError, load_checkpoint, parts_of, save_checkpoint
 
 
 def learn(learner, run, quiet=False):

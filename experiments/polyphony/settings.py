@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from experiments.settings import (
+from experiments.common.settings import (
     Layers,
     NonNegativeFloat,
     NonNegativeInt,

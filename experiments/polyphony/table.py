@@ -6,8 +6,11 @@ import time
 
 import numpy as np
 
-from experiments.errors import UserError
-from experiments.json_files import is_number
+from experiments.common.errors import UserError
+from experiments.common.json_files import is_number
+from experiments.common.processes import in_processes
+from experiments.common.progress import Progress
+from experiments.common.run_folder import RunFolder
 from experiments.polyphony import runs
 from experiments.polyphony.anchors import SCORED
 from experiments.polyphony.data import SOURCES, SPLITS, load
@@ -15,9 +18,6 @@ from experiments.polyphony.recipes import NAMES, complete, recipe_of
 from experiments.polyphony.report import judge, standing
 from experiments.polyphony.settings import Train
 from experiments.polyphony.training import Diverged, Learner
-from experiments.processes import in_processes
-from experiments.progress import Progress
-from experiments.run_folder import RunFolder
 from scratchnet.files import atomic_open
 
 
@@ -25,7 +25,7 @@ def one(config):
     """Learn and judge one network, in a process of its own: its row. What is finished is only read; what was
     interrupted goes on.
     """
-    from scratchnet import team
+    from scratchnet.kernels import team
 
     team.set_size(1)  # the processes share the cores
     run, learner = open_run(config), None

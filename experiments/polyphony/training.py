@@ -4,14 +4,14 @@ import math
 
 import numpy as np
 
-from experiments.errors import settings_refused
-from experiments.json_files import is_number
+from experiments.common.errors import settings_refused
+from experiments.common.json_files import is_number
 from experiments.polyphony.data import SPLITS, batches, pad, transpose
 from experiments.polyphony.networks import make_network
-from scratchnet.checkpoint import expect_like, generator_state, parts_of, set_generator
-from scratchnet.losses import sigmoid_cross_entropy
 from scratchnet.messages import brief
-from scratchnet.optimizers import Adam, clip_global_norm
+from scratchnet.training.checkpoint import expect_like, generator_state, parts_of, set_generator
+from scratchnet.training.losses import sigmoid_cross_entropy
+from scratchnet.training.optimizers import Adam, clip_global_norm
 
 WARM_UP = 20  # steps in which the learning rate rises
 FINAL = 0.02  # of the learning rate is left at the end

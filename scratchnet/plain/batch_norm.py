@@ -1,4 +1,4 @@
-"""Batch normalisation (Ioffe & Szegedy 2015) on paper. The fast one is scratchnet/batch_norm.py.
+"""Batch normalisation (Ioffe & Szegedy 2015) on paper. The fast one is scratchnet/layers/batch_norm.py.
 
     mu = mean of x      v = mean of (x - mu)^2          over time and batch, N numbers of each feature
     z  = (x - mu) / sqrt(v + eps)

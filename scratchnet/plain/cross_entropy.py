@@ -1,4 +1,4 @@
-"""Cross-entropy on a softmax and on independent sigmoids, on paper. The fast ones: scratchnet/losses.py.
+"""Cross-entropy on a softmax and on independent sigmoids, on paper. The fast ones: training/losses.py.
 
 One choice among V (softmax), for tokens:
 

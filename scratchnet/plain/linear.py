@@ -1,4 +1,4 @@
-"""The linear layer on paper. The fast one is scratchnet/linear.py.
+"""The linear layer on paper. The fast one is scratchnet/layers/linear.py.
 
 y(t) = W x(t) + b
 

@@ -1,4 +1,4 @@
-"""An n-gram with Witten-Bell smoothing on paper: counting in dicts. The fast one is scratchnet/ngrams.py.
+"""An n-gram with Witten-Bell smoothing on paper: counting in dicts. The fast one is evaluation/ngrams.py.
 
     p_k(w | h) = (c(h w) + T(h) p_(k-1)(w | h')) / (c(h) + T(h))        p_(-1)(w) = 1 / V
 

@@ -1,4 +1,4 @@
-"""The simple recurrent layer (Elman 1990) on paper. The fast one is scratchnet/rnn.py.
+"""The simple recurrent layer (Elman 1990) on paper. The fast one is scratchnet/layers/rnn.py.
 
     h(t) = tanh(W_ih x(t) + b_ih + W_hh h(t-1) + b_hh)                                      t = 1 .. T
 

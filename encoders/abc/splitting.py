@@ -1,0 +1,98 @@
+"""The text of an ABC file, and its tunes: where each begins and ends, in files of all kinds.
+
+Source: the ABC music standard 2.1, section 2.
+"""
+
+import re
+from itertools import pairwise
+
+from .lines import text_blocks
+
+_LINE_END = re.compile(r"\r+\n|\r")
+_FIELD = re.compile(r"[A-Za-z]:")
+_MAILED = re.compile(r"=3D|=20$", re.MULTILINE)
+_SOFT_END = re.compile(r"(?:=20)?=?$", re.MULTILINE)
+
+
+def lines_of(text):
+    """The lines of a text, whose ends may be LF, CR LF or CR."""
+    return _LINE_END.sub("\n", text).split("\n")
+
+
+def unmailed(text):
+    """The text without the encoding of mail, "quoted-printable", that some tunes still have: =3D for =, =20.
+
+    Only what cannot be music is taken for it; lines stay lines.
+    """
+    if not _MAILED.search(text):
+        return text
+    return _SOFT_END.sub("", text).replace("=3D", "=")
+
+
+def split_tunes(text):
+    """The tunes of a file: a tune begins with a line X: and ends before the next one.
+
+    What stands before the first one belongs to no tune. A file without any such line, but with keys, is taken
+    as tunes that empty lines part, as folk-rnn and other networks write them.
+
+    Parameters
+    ----------
+    text : str
+
+    Returns
+    -------
+    list of (line, text) : number of the first line, counted from 1; the tune without blank lines at its end
+    """
+    lines = lines_of(text)
+    begins = _begins(lines) or _begins_without_numbers(lines)
+    borders = pairwise([*begins, len(lines)])
+    return [(begin + 1, "\n".join(lines[begin:end]).rstrip()) for begin, end in borders]
+
+
+def file_header(text):
+    """What stands before the first tune of a file, up to the first blank line: fields that hold for all."""
+    lines = lines_of(text)
+    begins = _begins(lines)
+    before = "\n".join(lines[: begins[0]] if begins else []).lstrip("\n")
+    return re.split(r"\n[ \t]*(?:\n|$)", before)[0]
+
+
+def _begins(lines):
+    """The places of the lines X: that stand in no block of text."""
+    found = [place for place, line in enumerate(lines) if line.startswith("X:")]
+    blocks = text_blocks(lines) if found else ()
+    return [place for place in found if place not in blocks]
+
+
+def _begins_without_numbers(lines):
+    """The places of blocks of lines that have a key; blocks without one go on with the tune before."""
+    found, begin = [], 0
+    for place, line in enumerate([*lines, ""]):
+        if not line.strip():
+            block = lines[begin:place]
+            if block and _FIELD.match(block[0]) and any(row.startswith("K:") for row in block):
+                found.append(begin)
+            begin = place + 1
+    return found
+
+
+def decode(content):
+    """Text of the bytes of a file: UTF-8 or, where it is no such, Latin-1, the encoding of old ABC files.
+
+    Raises
+    ------
+    ValueError
+        If it is no text.
+    """
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        encoding = "utf-16"
+    else:
+        if b"\0" in content:
+            raise ValueError("not a text file")
+        encoding = "utf-8-sig"
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError:
+        if encoding == "utf-16":
+            raise ValueError("not a text file") from None
+        return content.decode("latin-1")

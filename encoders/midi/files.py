@@ -1,0 +1,117 @@
+"""MIDI files: `read_midi` makes a Score, `write_midi` stores one, `MidiWriter` stores music while it is made.
+
+The reader takes files of any origin. It walks the bytes itself, so that a damaged file cannot hang it or fill
+the memory, keeps what a `Score` holds, and reads what is whole: what is damaged is mended or left out, with a
+warning, and changes nothing that came before it. The writer puts tempo, meter and key in a first track and
+each instrument in a track of its own (a "type 1" file).
+
+    MThd  type, number of tracks, ticks in a quarter note
+    MTrk  (ticks since the last event, event) (ticks, event) ... end of track
+
+The bytes are read in chunks.py, track.py and reader.py, and written in writer.py.
+"""
+
+import warnings
+
+from .reader import MAX_BYTES, parse
+from .writer import MidiWriter
+
+__all__ = ["MAX_BYTES", "MidiError", "MidiWarning", "MidiWriter", "read_midi", "write_midi"]
+
+
+class MidiError(ValueError):
+    """A file that cannot be read as MIDI; the message names it and says why."""
+
+
+class MidiWarning(RuntimeWarning):
+    """A file of which something was mended or left out; the message names it and says what."""
+
+
+def read_midi(path, pedal=False, strict=False):
+    """Read a MIDI file, with a RIFF wrapper ("RMID") or without.
+
+    A track of the result is one instrument: the notes of one track of the file with the same channel and
+    program. Notes of one pitch that overlap end in the order in which they began; a note of no length is
+    dropped. The patterns of a type 2 file follow one another. Where time is counted in film frames (SMPTE) a
+    quarter note is taken to last half a second, see events.py.
+
+    What is damaged is read as far as it is whole, with a `MidiWarning` for each kind of damage:
+
+    - bytes before the header, between chunks and after a track's end are passed over; a header or a track of
+      another name is known by what it holds, and a file of unknown type is read as one of type 1
+    - tracks are read to their end, whatever their lengths and the header's number of them say
+    - an event that makes no sense is left out, up to the next bytes that read as several whole events;
+      without such, or cut off at its end, a track ends with the last whole event
+    - a meta event or system exclusive message is as long as it says or as its kind is, depending on after
+      which the music goes on; a number may have up to eight bytes; a data byte above 127 counts as 127, or
+      begins the next event
+    - a tempo, meter or key that means nothing (0 beats a bar, nine sharps) is passed over
+    - a note whose note-off is missing ends when its key is struck again, or else with its track
+    - in a damaged file, what lies beyond 100,000 quarter notes, a day, or ten minutes and ten more seconds a
+      note is left out
+
+    A damage changes no note that ended before it, unless a note-off is missing among notes of one pitch that
+    overlap: which of them it belongs to cannot be known.
+
+    Parameters
+    ----------
+    path : path-like
+    pedal : bool
+        Let the sustain pedal (controller 64, down from the value 64 on) lengthen the notes of its channel: a
+        note sounds until the pedal is up or its key is struck again. Otherwise notes last as long as keys
+        are held.
+    strict : bool
+        Refuse a file of which anything would be mended or left out.
+
+    Returns
+    -------
+    Score
+
+    Raises
+    ------
+    MidiError
+        If it is no MIDI file, or no note of it is whole, or it is absurdly large: more than 16 MB, 500,000
+        notes, 500,000 movements of a pedal, or 100,000 changes of tempo, meter and key; or if it is whole and
+        lasts longer than is said above.
+    OSError
+        If there is no such file or it cannot be opened.
+    """
+    with open(path, "rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    try:
+        score, findings = parse(data, pedal)
+        if strict and findings:
+            raise ValueError(findings[0])
+    except ValueError as error:
+        raise MidiError(f"cannot read {path} as MIDI: {error}") from None
+    for line in findings:
+        warnings.warn(f"{path}: {line}", MidiWarning, stacklevel=2)
+    return score
+
+
+def write_midi(score, path):
+    """Write a score as a MIDI file of type 1; the file appears whole or not at all.
+
+    Parameters
+    ----------
+    score : Score
+    path : path-like
+
+    Raises
+    ------
+    ValueError
+        If a tempo does not fit into MIDI (below 3.6 quarter notes a minute) or a silence is too long.
+    OSError
+        If the file cannot be written.
+    """
+    changes = (
+        [(tick, {"tempo": tempo}) for tick, tempo in score.tempos[1:]]
+        + [(tick, {"meter": meter}) for tick, *meter in score.meters[1:]]
+        + [(tick, {"key": key}) for tick, key in score.keys]
+    )
+    tracks = [(track.name, track.program, track.channel) for track in score.tracks]
+    with MidiWriter(path, score.ticks_per_beat, score.tempos[0][1], score.meters[0][1:], tracks) as midi:
+        for tick, change in sorted(changes, key=lambda item: item[0]):
+            midi.change(tick, **change)
+        for i, track in enumerate(score.tracks):
+            midi.add(i, track.notes, score.end)

@@ -1,0 +1,39 @@
+"""N-grams, which a network of tokens has to beat, with a bar while they are counted."""
+
+import numpy as np
+
+from experiments.common.progress import Progress
+from scratchnet.evaluation.ngrams import WittenBell
+
+MOST = 2**24  # tokens that are counted: more than MAESTRO has, in less than a gigabyte
+
+
+def ngrams(order, vocabulary, train, test, quiet, counted=None):
+    """The nats a token of n-grams of all orders.
+
+    Parameters
+    ----------
+    order : the longest context
+    vocabulary : V
+    train, test : lists of arrays of tokens; of more than MOST to learn from, some sequences are taken, always
+        the same
+    quiet : no progress bar
+    counted : array of bool, which of all test tokens count; None for all
+
+    Returns
+    -------
+    dict of name -> nats
+    """
+    name, total = "", sum(map(len, train))
+    if total > MOST:
+        order_drawn = np.random.default_rng(0).permutation(len(train))
+        sizes = np.cumsum([len(train[k]) for k in order_drawn])
+        train = [train[k] for k in order_drawn[: max(1, np.searchsorted(sizes, MOST, "right"))]]
+        name = f", from {sum(map(len, train)):,} of {total:,} tokens"
+    model, rows = WittenBell(order, vocabulary).fit(train), {}
+    with Progress(order + 1, "n-grams", "order", quiet, passing=True) as bar:
+        for k, p in enumerate(model.each_order(test)):
+            p = p if counted is None else p[counted]
+            rows[(f"{k + 1}-gram" if k else "unigram") + name] = float(-np.log(p).mean())
+            bar.update(1)
+    return rows

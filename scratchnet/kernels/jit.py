@@ -1,0 +1,69 @@
+"""The one place where Numba is configured.
+
+Every compiled function of the project is decorated with `@kernel`. A kernel is plain Python on arrays and
+numbers: with the environment variable NUMBA_DISABLE_JIT=1 it runs as it stands, and a debugger can step
+through the equations.
+
+Kernels do not check their arguments (the classes do). They release the GIL, divide as NumPy does (x/0 is inf)
+and may reorder sums, but NaN and infinity keep their meaning.
+
+Every kernel is copied into those that call it. A call would lead to the kernel compiled by itself in the
+process that compiles both, and to the caller's own copy in a process that takes both from the cache: these
+round differently, and the first run of a program would not be repeated bit by bit by the second.
+
+The cache. Numba's own cache does not notice an edit in a kernel that a kernel of another file calls: the
+caller keeps running the old code. So compiled code lies in a folder named by a hash of the source of all
+kernels: after any edit all of them are compiled anew. The folder is in ~/.cache/scratchnet, or in
+$SCRATCHNET_CACHE; where that cannot be written, a warning says so and nothing is kept. See compiled_files.py.
+"""
+
+import hashlib
+import os
+import warnings
+from pathlib import Path
+
+import llvmlite
+import numba
+
+from scratchnet.kernels.compiled_files import Folder, KernelCache
+
+FASTMATH = {"reassoc", "contract", "arcp", "nsz", "afn"}  # all of fastmath but "no NaNs" and "no infinities"
+KEPT_CACHES = 3  # folders of other versions of the source that are kept
+
+
+def _cache_folder():
+    """The Folder for this version of the source and of what compiles it; None if there is none."""
+    if numba.config.DISABLE_JIT:
+        return None
+    settings = numba.__version__, llvmlite.__version__, numba.config.BOUNDSCHECK, numba.config.OPT
+    digest = hashlib.sha256(repr(settings).encode())
+    for source in sorted(Path(__file__).parents[1].rglob("*.py")):
+        digest.update(source.read_bytes())
+    try:
+        base = Path(os.environ.get("SCRATCHNET_CACHE") or "~/.cache/scratchnet").expanduser()
+    except RuntimeError:
+        warnings.warn("no home folder for compiled code: SCRATCHNET_CACHE names another", RuntimeWarning, 2)
+        return None
+    return Folder(base.absolute() / f"kernels-{digest.hexdigest()[:16]}", "kernels-*", KEPT_CACHES)
+
+
+CACHE_FOLDER = _cache_folder()
+
+
+def kernel(function=None, *, inline=False):
+    """Compile a function with the project's settings on its first call with new argument types.
+
+    inline : marks small ones that are called in a loop with many arrays, where a call would cost as much as
+        some dozens of multiplications. It changes nothing: all are copied into those that call them.
+    """
+    if function is None:
+        return lambda function: kernel(function, inline=inline)
+    if numba.config.DISABLE_JIT:
+        return function
+    compiled = numba.njit(nogil=True, error_model="numpy", fastmath=FASTMATH, forceinline=True)(function)
+    if CACHE_FOLDER is not None:
+        try:
+            compiled._cache = KernelCache(function, CACHE_FOLDER)
+        except OSError:
+            pass  # typed into an interpreter: without a source file edits would not be seen
+    return compiled

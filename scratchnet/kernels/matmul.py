@@ -1,0 +1,273 @@
+"""Products of matrices, the greatest part of all work: as fast as the processor can multiply.
+
+    add_product(W, x, z)        z += W x                    in a kernel; W (M, K), x (K, N), z (M, N)
+    add_outer(dz, x, G, g)      G += sum_t dz(t) x(t)^T     dz (T, M, B), x (T, D, B), G (M, D)
+                                g += sum_t,b dz(t)          g (M,)
+    apply(W, x, b, y)           y(t) = W x(t) + b           x (T, D, B), b (M,), y (T, M, B)
+    transpose(W)                W^T
+
+Tokens. x may be whole numbers (N,) in the place of vectors (K, N), or (T, B) in that of (T, D, B): a token k
+stands for the vector with a one at k and zeros elsewhere. W x is then column x of W, and nothing is
+multiplied.
+
+How: tile by tile (microkernel.py). A step of a recurrent net is W @ h with B columns, and the tiles' vectors
+lie along them. A BLAS would first copy W into another order, at every step; here nothing is copied.
+
+Not compiled, all this is NumPy's `@`.
+"""
+
+import numba
+import numpy as np
+from numba.extending import overload
+
+from scratchnet.kernels import team
+from scratchnet.kernels.jit import kernel
+from scratchnet.kernels.microkernel import PANEL, multiply_panel
+from scratchnet.kernels.team import ROWS_TOGETHER, barrier, share
+
+LITTLE = 2**23  # multiplications; with fewer, waking a second thread takes longer than it saves
+LITTLE_STEP = 2**19  # the same for a step at whose end all workers, awake, meet
+BLOCK_ROWS, BLOCK_TERMS, PAD = 64, 1024, 16  # of `add_outer`: so much of dz stays in a core's cache
+
+
+# --------------------------------------------------------------------------------------------- in kernels
+
+
+@kernel
+def _times_matrix(W, x, z):
+    (M, K), N = W.shape, x.shape[1]
+    W, x, z, panel = W.reshape(M * K), x.reshape(K * N), z.reshape(M * N), PANEL // x.itemsize
+    for n in range(0, N, panel):
+        multiply_panel(W, 0, K, x, n, N, z, n, N, K, M, min(panel, N - n))
+
+
+@kernel(inline=True)
+def dot(a, b):
+    """The sum of a * b."""
+    total = a.dtype.type(0)
+    for k in range(a.size):
+        total += a[k] * b[k]
+    return total
+
+
+@kernel
+def _times_vector(W, x, z):
+    if x.size == 0:
+        return
+    for m in range(W.shape[0]):
+        z[m] += dot(W[m], x)
+
+
+@kernel(inline=True)
+def _take(w, x, z):
+    for n in range(x.size):
+        z[n] += w[x[n]]
+
+
+@kernel
+def _times_tokens(W, x, z):
+    for m in range(W.shape[0]):
+        _take(W[m], x, z[m])
+
+
+def add_product(W, x, z):
+    """z += W x, in a kernel. All arrays contiguous.
+
+    Parameters
+    ----------
+    W : (M, K)
+    x : (K, N), or whole numbers (N,) in 0 .. K - 1, tokens
+    z : (M, N)
+    """
+    z += W[:, x] if x.ndim == 1 else W @ x
+
+
+@overload(add_product)
+def _add_product(W, x, z):
+    if x.ndim == 1:
+        return lambda W, x, z: _times_tokens(W, x, z)
+
+    def multiply(W, x, z):
+        if x.shape[1] == 1:
+            _times_vector(W, x.reshape(x.size), z.reshape(z.size))
+        else:
+            _times_matrix(W, x, z)
+
+    return multiply
+
+
+# ------------------------------------------------------------------------------------ for whole sequences
+
+
+@kernel
+def _apply(p, P, W, x, b, y):
+    """y(t) = W x(t) + b; a worker does a share of the rows."""
+    lo, hi = share(p, P, W.shape[0])
+    for t in range(y.shape[0]):
+        for m in range(lo, hi):
+            row = y[t, m]
+            for n in range(row.size):
+                row[n] = b[m]
+        add_product(W[lo:hi], x[t], y[t, lo:hi])
+
+
+@kernel
+def _turn(x, packed, p, P):
+    """x (steps, D, B) -> packed (panels, steps B, panel): packed[i, s B + n, j] = x[s, i panel + j, n].
+
+    Only sequential reading and writing is fast, and this is neither: a worker does a share of the panels.
+    """
+    (steps, D, B), panel = x.shape, packed.shape[2]
+    for i in range(p, packed.shape[0], P):
+        for s in range(steps):
+            for j in range(min(panel, D - i * panel)):
+                row = x[s, i * panel + j]
+                for n in range(B):
+                    packed[i, s * B + n, j] = row[n]
+
+
+@kernel
+def gather(dz, m, rows, block):
+    """dz (steps, M, B) -> block (rows, steps B or more): a row's numbers, steps apart, side by side."""
+    steps, _, B = dz.shape
+    for s in range(steps):
+        for r in range(rows):
+            row, out = dz[s, m + r], block[r, s * B : (s + 1) * B]
+            for n in range(B):
+                out[n] = row[n]
+
+
+@kernel(inline=True)
+def sum_of(a):
+    total = a.dtype.type(0)
+    for k in range(a.size):
+        total += a[k]
+    return total
+
+
+@kernel
+def _add_outer(p, P, dz, x, G, g, packed, blocks, count):
+    """G += sum_t dz(t) x(t)^T, g += sum_t,b dz(t); a worker does a share of the rows of G.
+
+    Seen as one product with T B terms to each sum, some steps at a time: all of their x, turned, and then
+    block by block of dz, which stays in the cache while the panels of x pass by.
+    """
+    (T, _, B), (M, D) = dz.shape, G.shape
+    panels, terms, panel = packed.shape
+    steps, meeting, wide = terms // B, 0, blocks.shape[2]
+    lo, hi = share(p, P, M)
+    block, c = blocks[p], G.reshape(M * D)
+    a, b = block.reshape(block.size), packed.reshape(packed.size)
+    for t in range(0, T, steps):
+        now = min(steps, T - t)
+        _turn(x[t : t + now], packed, p, P)
+        meeting += 1
+        barrier(count, P, meeting)
+        for m in range(lo, hi, BLOCK_ROWS):
+            rows = min(BLOCK_ROWS, hi - m)
+            gather(dz[t : t + now], m, rows, block)
+            for r in range(rows):
+                g[m + r] += sum_of(block[r, : now * B])
+            for i in range(panels):
+                columns = min(panel, D - i * panel)
+                first = m * D + i * panel
+                multiply_panel(a, 0, wide, b, i * terms * panel, panel, c, first, D, now * B, rows, columns)
+        meeting += 1
+        barrier(count, P, meeting)
+
+
+@kernel(inline=True)
+def _drop(dz, x, row):
+    for n in range(x.size):
+        row[x[n]] += dz[n]
+
+
+@kernel
+def _add_outer_tokens(p, P, dz, x, G, g):
+    """The same for tokens: column x of G grows by dz. Some rows at a time, so that they stay in the cache."""
+    T, M = len(dz), len(G)
+    lo, hi = share(p, P, M)
+    for m in range(lo, hi, ROWS_TOGETHER):
+        for t in range(T):
+            for k in range(m, min(m + ROWS_TOGETHER, hi)):
+                _drop(dz[t, k], x[t], G[k])
+                g[k] += sum_of(dz[t, k])
+
+
+@kernel
+def _transpose(p, P, W, out):
+    """Square by square: a column of W is far apart in memory, and comes with its neighbours."""
+    M, K = W.shape
+    for m in range(p * ROWS_TOGETHER, M, P * ROWS_TOGETHER):
+        for k in range(K):
+            for r in range(m, min(m + ROWS_TOGETHER, M)):
+                out[k, r] = W[r, k]
+
+
+def workers_for(multiplications):
+    """One worker for little work, otherwise as many as there are cores."""
+    return 1 if multiplications < LITTLE else team.size()
+
+
+def apply(W, x, b, y):
+    """y(t) = W x(t) + b at every time step.
+
+    Parameters
+    ----------
+    W : (M, K)
+    x : (T, K, B), or tokens (T, B)
+    b : (M,)
+    y : (T, M, B), overwritten
+    """
+    if numba.config.DISABLE_JIT:
+        y[...] = b[:, None]
+        y += W[:, x].swapaxes(0, 1) if x.ndim == 2 else W @ x
+    else:
+        team.run(_apply, W, x, b, y, workers=workers_for(y.size * W.shape[1]))
+
+
+def add_outer(dz, x, G, g=None):
+    """G += sum over t of dz(t) x(t)^T, g += sum of dz over t and b: the gradients in z(t) = W x(t) + b.
+
+    Parameters
+    ----------
+    dz : (T, M, B), or with more rows: they do not count
+    x : (T, D, B), or tokens (T, B)
+    G : (M, D)
+    g : (M,), or None
+    """
+    g = np.zeros(len(G), G.dtype) if g is None else g
+    T, _, B = dz.shape
+    if numba.config.DISABLE_JIT:
+        g += dz[:, : len(G)].sum((0, 2))
+        if x.ndim == 2:
+            np.add.at(G.T, x, dz[:, : len(G)].swapaxes(1, 2))
+        else:
+            G += np.tensordot(dz[:, : len(G)], x, ((0, 2), (0, 2)))
+    elif x.ndim == 2:
+        team.run(_add_outer_tokens, dz, x, G, g, workers=workers_for(dz.size))
+    else:
+        D, panel = x.shape[1], PANEL // x.itemsize
+        terms = min(T, max(1, BLOCK_TERMS // B)) * B
+        packed = np.empty((-(-D // panel), terms, panel), x.dtype)
+        workers = workers_for(T * B * G.size)
+        # Rows whose addresses are 4096 bytes apart would drive each other out of the cache.
+        blocks = np.empty((workers, BLOCK_ROWS, terms + PAD), x.dtype)
+        team.run(_add_outer, dz, x, G, g, packed, blocks, team.counter(), workers=workers)
+
+
+def transpose(W):
+    """W^T (K, M), contiguous, of W (M, K)."""
+    if numba.config.DISABLE_JIT:
+        return np.ascontiguousarray(W.T)
+    out = np.empty(W.shape[::-1], W.dtype)
+    team.run(_transpose, W, out, workers=workers_for(W.size))
+    return out
+
+
+def recurrent_workers(W, B):
+    """How many workers shall share the steps of a recurrent layer with weights W and B sequences.
+
+    To meet takes about a microsecond, and the slowest is waited for: a step has to be worth it.
+    """
+    return 1 if W.size * B < LITTLE_STEP else team.size()

@@ -1,0 +1,52 @@
+"""`from scratchnet import LSTM`: every name that is promised is there and costs nothing until it is used."""
+
+import ast
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import scratchnet
+
+
+def test_every_name_comes_from_its_home():
+    for name in scratchnet.__all__:
+        value = getattr(scratchnet, name)
+        assert value.__name__ == name and value.__module__ == f"scratchnet.{scratchnet._HOME[name]}"
+        assert inspect.getdoc(value), name
+    assert len(scratchnet.__all__) == len(set(scratchnet.__all__)) > 50
+
+
+def test_editors_see_the_same():
+    tree = ast.parse(Path(scratchnet.__file__).read_text(encoding="utf-8"))
+    seen = {
+        alias.name: node.module.removeprefix("scratchnet.")
+        for block in tree.body
+        if isinstance(block, ast.If)
+        for node in block.body
+        for alias in node.names
+    }
+    assert seen == scratchnet._HOME
+    assert set(scratchnet.__all__) <= set(dir(scratchnet))
+    assert (Path(scratchnet.__file__).parent / "py.typed").exists()
+
+
+def test_a_star_takes_all_and_nothing_else():
+    names = {}
+    exec("from scratchnet import *", names)
+    assert set(names) - {"__builtins__"} == set(scratchnet.__all__)
+
+
+def test_a_name_that_is_not_there():
+    with pytest.raises(AttributeError, match="module 'scratchnet' has no attribute 'Transformer'"):
+        getattr(scratchnet, "Transformer")  # noqa: B009
+    with pytest.raises(ImportError, match="cannot import name 'Transformer'"):
+        from scratchnet import Transformer  # noqa: F401
+
+
+def test_the_package_alone_imports_nothing():
+    code = "import sys, scratchnet; dir(scratchnet); print({'numpy', 'numba'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
