@@ -60,7 +60,7 @@ def script(tmp_path_factory):
 
 
 def run(script, shell, **env):
-    root = str(Path(__file__).parents[1])
+    root = str(Path(__file__).parents[2])
     return subprocess.run(
         ["sh", "-c", f'"$0" "$1" {shell}', sys.executable, script], cwd=script.parent, text=True,
         capture_output=True, timeout=60,

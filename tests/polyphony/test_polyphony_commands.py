@@ -22,7 +22,7 @@ from experiments.polyphony import jobs, table, training
 from experiments.polyphony.__main__ import program
 from scratchnet.training.checkpoint import load_checkpoint, save_checkpoint
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TRAINED = {
     "config.yaml", "environment.json", "log.jsonl", "metrics.json", "checkpoint.safetensors",
     "learning.png", "prediction.png",

@@ -29,7 +29,7 @@ from scratchnet.files import temporary_path
 from scratchnet.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from scratchnet.training.trainer import Diverged, evaluate
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def rows(folder):
@@ -63,7 +63,7 @@ def expected(tmp_path_factory):
 def start(folder, steps):
     """The same in a process of its own."""
     return subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("tiny_session.py")), str(folder), str(steps)],
+        [sys.executable, str(Path(__file__).parents[1] / "tiny_session.py"), str(folder), str(steps)],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,

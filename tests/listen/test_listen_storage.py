@@ -210,7 +210,7 @@ for stamp in range(10**9):
 def test_what_was_stored_outlives_a_kill(study):
     command = [sys.executable, "-c", ANSWER_FOR_EVER, str(study.path)]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]
+        command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
     ) as process:
         for line in process.stdout:
             if int(line) >= 20:

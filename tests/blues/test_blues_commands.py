@@ -24,7 +24,7 @@ from experiments.blues import chords, composing, jobs, runs
 from experiments.blues.composing import prime_from_midi
 from scratchnet.training.checkpoint import load_checkpoint, save_checkpoint
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TRAINED = {
     "config.yaml", "environment.json", "log.jsonl", "metrics.json", "checkpoint.safetensors",
     "learning.png", "gates.png",

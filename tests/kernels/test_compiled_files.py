@@ -62,7 +62,7 @@ def python(tmp_path):
     (tmp_path / "kernels.py").write_text(KERNELS)
 
     def run(code, cache=tmp_path / "cache"):
-        roots = [str(tmp_path), str(Path(__file__).parents[1])]
+        roots = [str(tmp_path), str(Path(__file__).parents[2])]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(roots), "SCRATCHNET_CACHE": str(cache)}
         done = subprocess.run(
             [sys.executable, "-c", PRELUDE + code], env=environment, capture_output=True, text=True

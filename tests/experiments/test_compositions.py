@@ -138,6 +138,6 @@ def test_home(tmp_path):
 def test_importing_it_is_light():
     heavy = "{'numpy', 'numba', 'matplotlib'}"
     code = f"import experiments.common.compositions, sys; print({heavy} & {{*sys.modules}})"
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
