@@ -63,7 +63,18 @@ def test_a_floor_imports_only_from_floors_below(path):
 ROOMS = {
     "scratchnet": ("", "kernels", "layers", "training", "generation", "evaluation", "blocks", "checking"),
     "encoders": ("", "midi", "abc", "tokens", "audio"),
-    "experiments": ("", "common", "measures", "blues", "folk", "piano", "classical", "polyphony", "listen"),
+    "experiments": (
+        "",
+        "common",
+        "measures",
+        "blues",
+        "folk",
+        "piano",
+        "classical",
+        "polyphony",
+        "listen",
+        "recordings",
+    ),
 }
 ALONE = ("blues", "folk", "piano", "classical", "polyphony")  # papers: none of these imports from another
 

@@ -2,7 +2,7 @@ import pytest
 
 pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
 from encoders.audio.synthesiser import WavWriter
-from experiments.common.recordings import program
+from experiments.recordings.__main__ import program
 
 
 def recordings(*arguments):

@@ -15,8 +15,8 @@ program = Program(
     "recordings",
     "WAV files as MP3, Ogg Vorbis or FLAC, to send or to publish.",
     """
-    python -m experiments.common.recordings runs/blues-20260101-120000/composed.wav
-    python -m experiments.common.recordings runs/folk-20260101-120000/tunes/*.wav --kind ogg --out sent""",
+    python -m experiments.recordings runs/blues-20260101-120000/composed.wav
+    python -m experiments.recordings runs/folk-20260101-120000/tunes/*.wav --kind ogg --out sent""",
 )
 
 

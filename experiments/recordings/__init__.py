@@ -1,0 +1,1 @@
+"""What was composed, small enough to send: WAV to MP3, Ogg Vorbis or FLAC."""
