@@ -75,7 +75,7 @@ ROOMS = {
         "listen",
         "recordings",
     ),
-}
+}  # fmt: skip
 ALONE = ("blues", "folk", "piano", "classical", "polyphony")  # papers: none of these imports from another
 
 
