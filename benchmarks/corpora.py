@@ -80,7 +80,7 @@ def observe(experiment, flags, began, to_the_end):
     found, learn = {}, Session.learn
 
     def watched(session, quiet=False):
-        trainer, interval, steps, judgements = session.trainer, session.judge_every, [], []
+        trainer, interval, steps, judgements = session.trainer, session.eval_every, [], []
         step = timed(trainer.step, steps)
 
         def first():
@@ -91,7 +91,7 @@ def observe(experiment, flags, began, to_the_end):
             return step()
 
         trainer.step, trainer.judge = first, timed(trainer.judge, judgements)
-        session.steps, session.judge_every = 2 * STEPS, STEPS
+        session.steps, session.eval_every = 2 * STEPS, STEPS
         learn(session, quiet)
         judged, between = judgements[-1], interval * statistics.median(steps[STEPS:])
         found.update(judged=session.held_out.tokens, of=session.held_out.of_tokens)

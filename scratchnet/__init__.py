@@ -71,6 +71,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; __getattr__ does it whe
     from scratchnet.training.schedules import Cosine as Cosine
     from scratchnet.training.schedules import Exponential as Exponential
     from scratchnet.training.schedules import Plateau as Plateau
+    from scratchnet.training.schedules import Product as Product
     from scratchnet.training.schedules import StepDecay as StepDecay
     from scratchnet.training.schedules import WarmUp as WarmUp
     from scratchnet.training.trainer import Trainer as Trainer
@@ -108,7 +109,7 @@ _MODULES = {
     "training.checkpoint": "CheckpointError load_checkpoint load_weights save_checkpoint save_weights",
     "training.losses": "sigmoid_cross_entropy softmax_cross_entropy",
     "training.optimizers": "Adagrad Adam Diverged RMSprop SGD clip_global_norm",
-    "training.schedules": "Constant Cosine Exponential Plateau StepDecay WarmUp",
+    "training.schedules": "Constant Cosine Exponential Plateau Product StepDecay WarmUp",
     "training.trainer": "Trainer",
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names.split()}

@@ -12,7 +12,7 @@ from experiments.common.interrupts import deferred_interrupt
 from experiments.common.json_files import is_number
 from experiments.common.progress import Progress
 from experiments.common.run_folder import LOG
-from experiments.common.token_training import does_not_fit
+from experiments.common.trained import does_not_fit
 from scratchnet.messages import brief
 from scratchnet.training.checkpoint import load_checkpoint, save_checkpoint
 

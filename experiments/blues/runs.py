@@ -15,7 +15,7 @@ from experiments.common.errors import UserError
 from experiments.common.interrupts import deferred_interrupt
 from experiments.common.json_files import is_number
 from experiments.common.progress import Progress
-from experiments.common.token_training import does_not_fit, expect_weights
+from experiments.common.trained import does_not_fit, expect_weights
 from scratchnet.blocks.network import CellBlocks
 from scratchnet.messages import brief, cut
 from scratchnet.training.checkpoint import (

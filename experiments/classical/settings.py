@@ -4,8 +4,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
+from experiments.common.recipe import Optimising, Probability, filled
 from experiments.common.settings import NonNegativeInt, PositiveFloat, PositiveInt, Range, Units
-from experiments.common.token_settings import Optimising, Probability, filled
 
 Preset = Literal["quick", "paper"]
 Build = Literal["baseline", "model1", "model2", "model3", "model4", "model5", "model6", "model7"]
@@ -39,16 +39,16 @@ class Training(Source, Optimising):
     """How networks learn. What is not given comes from the preset."""
 
     preset: Preset = "quick"
-    """quick: a quarter of the units, a minute or so a build; paper: full size, 200 epochs of RMSprop."""
+    """quick: a quarter of the units, about a minute each; paper: full size, 200 epochs of RMSprop."""
     width: Annotated[float, Range(above=0, most=100)] | None = None
-    """The builds' units are multiplied by this."""
+    """The architecture's units are multiplied by this."""
     head: Literal["flatten", "last"] | None = None
     """What the choice is made from: the outputs at all steps side by side, as in the paper's code, or at the
     last step."""
     conv: Units | None = None
-    """Units of the convolutions; if not given, each build's own."""
+    """Units of the convolutions; if not given, each architecture's own."""
     kernel: Units | None = None
-    """Steps that a convolution sees; if not given, each build's own (3, and 5 in model7)."""
+    """Steps that a convolution sees; if not given, each architecture's own (3, and 5 in model7)."""
     input: Literal["one-hot", "number", "embedding", "chroma"] = "one-hot"
     """How a symbol enters: one-hot; as one number, its place in the vocabulary, as the paper; an embedding;
     or one-hot and features of its pitches on the chroma circle and the circle of fifths."""
@@ -58,7 +58,7 @@ class Training(Source, Optimising):
     """Share of the symbols of a window that are replaced by any symbol while learning."""
     epochs: PositiveFloat | None = None
     """How often every window is learned; --steps counts instead, if given."""
-    judged: PositiveInt | None = None
+    eval_size: PositiveInt | None = None
     """Windows by which the best network is chosen, at most, evenly spread; the table takes all."""
     out: Path | None = None
     """The run folder; if not given, runs/classical-DATE-TIME."""
@@ -96,17 +96,17 @@ class Playing(Drawing):
 class Run(Training, Playing):
     """Everything: learn, judge, compose, draw."""
 
-    builds: tuple[str, ...] = BUILDS
-    """Which builds: baseline, model1 to model7."""
+    architectures: tuple[str, ...] = BUILDS
+    """Which architectures: baseline, model1 to model7."""
     resume: Path | None = None
     """Go on with this run, with its own settings."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Train(Training):
-    """Learning only, one build."""
+    """Learning only, one architecture."""
 
-    build: str = "model1"
+    architecture: str = "model1"
     """baseline, or model1 to model7."""
     resume: Path | None = None
     """Go on with this run, with its own settings."""
@@ -114,10 +114,10 @@ class Train(Training):
 
 @dataclass(frozen=True, kw_only=True)
 class Search(Training):
-    """All builds over several seeds, shared by processes and machines."""
+    """All architectures over several seeds, shared by processes and machines."""
 
-    builds: tuple[str, ...] = BUILDS
-    """Which builds: baseline, model1 to model7."""
+    architectures: tuple[str, ...] = BUILDS
+    """Which architectures: baseline, model1 to model7."""
     seeds: PositiveInt = 3
     """How many times each is trained, with seeds that follow on --seed."""
     workers: PositiveInt = 2
@@ -192,7 +192,7 @@ class ClassicalRecipe:
     head: str = "last"
     epochs: float = 6.0
     noise: float = 0.0
-    judged: int = 600
+    eval_size: int = 600
     optimizer: str = "adam"
     lr: float = 2e-3
     decay: bool = True
@@ -200,15 +200,15 @@ class ClassicalRecipe:
     batch: int = 64
     transpose: float = 0.0
     clip: float = 1.0
-    average: float = 0.99
+    ema_decay: float = 0.99
     patience: int = 0
 
 
 PRESETS = {
     "quick": ClassicalRecipe(width=0.25),
     "paper": ClassicalRecipe(
-        head="flatten", epochs=200.0, judged=5000, optimizer="rmsprop", lr=1e-3, decay=False,
-        weight_decay=0.0, batch=100, clip=5.0, average=0.0,
+        head="flatten", epochs=200.0, eval_size=5000, optimizer="rmsprop", lr=1e-3, decay=False,
+        weight_decay=0.0, batch=100, clip=5.0, ema_decay=0.0,
     ),
 }  # fmt: skip
 
@@ -221,9 +221,9 @@ def complete(config):
 def counted(config, windows):
     """Complete settings with their numbers of steps, for so many windows to learn from.
 
-    A judgement comes after each epoch, and at least twenty times in all.
+    An evaluation comes after each epoch, and at least twenty times in all.
     """
     each = max(1, windows // config.batch)
     steps = config.steps or max(1, round(config.epochs * each))
-    often = config.judge_every or max(1, min(each, -(-steps // 20)))
-    return replace(config, steps=steps, judge_every=often)
+    often = config.eval_every or max(1, min(each, -(-steps // 20)))
+    return replace(config, steps=steps, eval_every=often)

@@ -12,7 +12,7 @@ import sys
 import textwrap
 import typing
 
-from experiments.common import locks
+from experiments.common import environment, locks
 from experiments.common.errors import UserError
 from experiments.common.settings import is_positional, make_parser
 from experiments.common.streams import discard_broken_output, mend_streams, warnings_as_lines, write_line
@@ -107,6 +107,7 @@ class Program:
             given = "no command" if name is None else f"no command {name!r}"
             raise UserError(f"{given}; expected one of {', '.join(self.commands)} (see --help)")
         function = self.commands[name]
+        environment.given[:] = ["python", "-m", f"experiments.{self.name}", name, *argv]
         config_type = config_type_of(function)
         parser = make_parser(
             config_type, f"python -m experiments.{self.name} {name}", inspect.getdoc(function)

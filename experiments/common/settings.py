@@ -17,6 +17,7 @@ import types
 import typing
 from pathlib import Path
 
+from experiments.common.deprecated import current_yaml
 from experiments.common.errors import UserError, import_extra
 from experiments.common.flags import flag, spell, suggestion
 from experiments.common.yaml_settings import read_names
@@ -183,6 +184,9 @@ def make_parser(config_type, program="", description=None):
                 raise UserError(f"{self.file}: expected a YAML file of settings") from None
             finally:
                 self.file = None
+
+        def parse_string(self, text, *args, **options):  # and this, of a file that was read
+            return super().parse_string(current_yaml(text, fields, self.file), *args, **options)
 
         def error(self, message, ex=None):  # jsonargparse calls this; its messages take several lines
             message = " ".join(message.split())

@@ -6,7 +6,7 @@ import numpy as np
 
 from experiments.common.interrupts import deferred_interrupt
 from experiments.common.progress import Progress
-from experiments.common.token_training import does_not_fit, expect_weights
+from experiments.common.trained import does_not_fit, expect_weights
 from experiments.polyphony.networks import least_weights, make_network
 from experiments.polyphony.recipes import NAMES, complete
 from experiments.polyphony.settings import Run, Train

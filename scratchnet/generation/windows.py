@@ -20,8 +20,8 @@ from scratchnet.training.batches import IGNORED, Batch, Epochs, expect_sequence
 
 
 class Windows(Epochs):
-    """Batches x (T, B), y (1, B), all of them fresh. The last few windows of an epoch, fewer than B, wait for
-    another.
+    """Batches x (T, B), y (1, B), each from a zero state. The last few windows of an epoch, fewer than B,
+    wait for another.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class Windows(Epochs):
         return batch._replace(x=x)
 
 
-def judged_windows(sequences, length, batch, most=None, unknown=None):
+def evaluation_windows(sequences, length, batch, most=None, unknown=None):
     """Batches with every window of every sequence once, or with some of them, evenly spread.
 
     Parameters
@@ -76,7 +76,7 @@ def judged_windows(sequences, length, batch, most=None, unknown=None):
     length : T
     batch : B, at most
     most : so many windows at most; None for all
-    unknown : a token that is no target (but may be heard); None if all are
+    unknown : a token that is no target (but may be an input); None if all are
 
     Returns
     -------

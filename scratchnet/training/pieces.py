@@ -18,7 +18,7 @@ class Pieces(Epochs):
     the middle of a sequence does so with a zero state, too. The few windows, fewer than B, that do not fill
     another batch are left out, at random at the beginning or the end.
 
-    Parameters and attributes: see Epochs. `fresh` of a Batch is an array of bool (B,).
+    Parameters and attributes: see Epochs. `reset_state` of a Batch is an array of bool (B,).
 
     Raises
     ------

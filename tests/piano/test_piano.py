@@ -291,6 +291,6 @@ def test_presets_and_own_settings():
 def test_how_much_is_judged_on_the_way():
     """Three tenths of what is learned between two judgements, by a forward pass: a tenth of the time."""
     assert complete(Train()).judged == 0.3 * 50 * 64 * 128
-    assert complete(Train(judge_every=100)).judged == 0.3 * 100 * 64 * 128
+    assert complete(Train(eval_every=100)).judged == 0.3 * 100 * 64 * 128
     assert complete(Train(batch=2)).judged == 2**14 and complete(Train(judged=7)).judged == 7
-    assert complete(complete(Train(judge_every=100))) == complete(Train(judge_every=100))
+    assert complete(complete(Train(eval_every=100))) == complete(Train(eval_every=100))
