@@ -20,13 +20,14 @@ def one(config, seed):
     config = replace(config, seed=seed)
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        learner = runs.begin(config)
-        row = {"seed": seed, "weights": learner.network.parameter_count}
-        if learner.recipe.chords_first:
-            row["chords_first"] = runs.learn_chords_first(learner, config)
-        row["best"] = runs.learn(learner, RunFolder(folder), quiet=True)
+        session = runs.make_session(config).within(RunFolder(folder))
+        network, pieces = session.trainer.model, session.trainer.batches.pieces
+        row = {"seed": seed, "weights": network.parameter_count}
+        if chords := runs.learn_chords_first(session, config):
+            row["chords_first"] = chords
+        row["best"] = runs.learn(session)
     row["seconds"] = time.perf_counter() - began
-    return row | evaluate(learner.network, learner.pieces, np.random.default_rng([seed, 4]), config.choruses)
+    return row | evaluate(network, pieces, np.random.default_rng([seed, 4]), config.choruses)
 
 
 def run_repetition(config, run, say):

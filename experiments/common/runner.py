@@ -107,6 +107,10 @@ class Session:
         """
         path = self.within(run).run.require_checkpoint()
         tensors, metadata = load_checkpoint(path)
+        if "trainer" not in metadata:
+            raise CheckpointError(
+                f"{path}: of an earlier version, or of something else: cannot go on with it"
+            )
         check_about(path, metadata | {"config": current_keys(metadata.get("config"))}, self.about)
         try:
             self.trainer.load_state(tensors, metadata["trainer"])
@@ -177,7 +181,9 @@ class Session:
                 targets += step.targets
                 speed = targets / (time.perf_counter() - began)
                 if pace.log_every and step.step % pace.log_every == 0:
-                    self._log(step=step.step, **self._mean(), norm=step.norm, lr=step.lr, tokens_per_s=speed)
+                    self.run.log(
+                        step=step.step, **self._mean(), norm=step.norm, lr=step.lr, tokens_per_s=speed
+                    )
                     targets, began = 0, time.perf_counter()
                 self.due = before // pace.eval_every != now // pace.eval_every or now >= total
                 figures = {"loss": step.loss, "norm": step.norm, "tokens/s": f"{speed:,.0f}"}
@@ -212,16 +218,12 @@ class Session:
         self.due = False
         with_loss = {} if self.pace.log_every else self._mean() | {"lr": trainer.optimizer.lr}
         error = {"error": trainer.error} if trainer.error else {}
-        self._log(step=trainer.steps, held_out=nats, **error, **with_loss, **trainer.figures)
+        self.run.log(step=trainer.steps, held_out=nats, **error, **with_loss, **trainer.figures)
         if trainer.best["step"] == trainer.steps:
             self._save_best()
         if self.on_evaluation:
             self.stopped = bool(self.on_evaluation(trainer.steps, nats))
         return True
-
-    def _log(self, **row):
-        unit = self.pace.unit
-        self.run.log(**row, **({} if unit == "step" else {unit: self.done}))
 
     def _mean(self):
         """The mean of the losses since it was last asked for."""
@@ -353,26 +355,26 @@ def expect_sound(folders):
             load_checkpoint(RunFolder.resume(folder).checkpoint)
 
 
+def run_to_end(session, quiet):
+    """Train a Session to the end. If it diverges: SystemExit, status 1, and one line."""
+    try:
+        session.learn(quiet)
+    except Diverged as error:
+        raise SystemExit(f"{session.about['experiment']}: error: {error}") from None
+
+
 def learn(session, quiet, pieces, unit):
-    """Train a Session to the end; say with what, and how it went.
+    """The same for a network of tokens; say with what, and how it went.
 
     Parameters
     ----------
     quiet : no progress bar
     pieces, unit : what it is evaluated on, and in nats per what: "validation tunes", "character"
-
-    Raises
-    ------
-    SystemExit
-        If it diverges: status 1, and one line.
     """
     trainer, held_out, pace = session.trainer, session.held_out, session.pace
     say(f"{trainer.model.parameter_count:,} weights, {pace.total} {pace.unit}s")
     say(f"evaluated every {pace.eval_every} {pace.unit}s on {held_out} of the {pieces}")
-    try:
-        session.learn(quiet)
-    except Diverged as error:
-        raise SystemExit(f"{session.about['experiment']}: error: {error}") from None
+    run_to_end(session, quiet)
     best = trainer.best
     error = f" ± {best['error']:.3f}, the standard error of the sample" if "error" in best else ""
     say(

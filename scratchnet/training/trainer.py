@@ -85,6 +85,8 @@ class Trainer:
         self.best, self.best_weights, self.waited = None, {}, 0
         self.error, self.figures = 0.0, {}
         self.generators = _generators(model)
+        takes = signature(model.backward).parameters
+        self._weights_only = {"need_dx": False} if "need_dx" in takes else {}
 
     @property
     def steps(self):
@@ -131,10 +133,7 @@ class Trainer:
     def _backward(self, da):
         """The gradient of the weights, clipped; its norm before."""
         self.model.zero_grad()
-        if "need_dx" in signature(self.model.backward).parameters:
-            self.model.backward(da, need_dx=False)
-        else:
-            self.model.backward(da)
+        self.model.backward(da, **self._weights_only)
         return clip_global_norm(self.optimizer.grads, self.clip or math.inf)
 
     def _before(self, batch):
