@@ -27,7 +27,7 @@ from scratchnet.training.checkpoint import load_checkpoint, save_checkpoint
 ROOT = Path(__file__).parents[2]
 TRAINED = {
     "config.yaml", "environment.json", "log.jsonl", "metrics.json", "checkpoint.safetensors",
-    "learning.png", "gates.png",
+    "best.safetensors", "learning.png", "gates.png",
 }  # fmt: skip
 JUDGED = {"fresh pieces", "free composition", "composed melodies", "held-out melodies"}
 
@@ -97,7 +97,7 @@ def test_everything(tmp_path, capsys):
     assert f"2 choruses, 14 s: {folder / 'composed.mid'}, composed.wav (sound: built-in)" in out
     assert f"exact floor {loss_floor():.4f}" in out
     assert out.endswith(f"Everything is in {folder}. Listen: {folder / 'composed.wav'}\n")
-    assert re.search(r"learning: 4/4 chorus, .*chorus/s, loss=", err) and "left" in err
+    assert re.search(r"training: 4/4 chorus, .*chorus/s, .*loss=", err) and "left" in err
 
     metrics = json.loads((folder / "metrics.json").read_text())
     assert set(metrics) == JUDGED | {"chords first", "learning", "weights"}
@@ -128,7 +128,8 @@ def test_train(trained):
     assert JUDGED < set(metrics)
     rows = [json.loads(line) for line in (trained / "log.jsonl").read_text().splitlines()]
     assert [row["choruses"] for row in rows] == [2, 4]
-    assert set(rows[0]) == {"choruses", "loss", "chord_loss", "chord_errors", "melody_loss"}
+    figures = {"choruses", "total", "loss", "chord_loss", "chord_errors", "melody_loss"}
+    assert set(rows[0]) == figures | {"step", "held_out", "lr"}
 
 
 @pytest.mark.slow
@@ -291,7 +292,7 @@ def test_a_run_folder_is_not_overwritten_unless_asked_for(run, refused):
     assert f"{run}: the folder is not empty" in refused("train", "--learn", 2, "--out", run)
     assert content(run) == before
     assert blues("train", "--learn", 2, "--quiet", "--out", run, "--overwrite") == 0
-    assert load_checkpoint(run / "checkpoint.safetensors")[1]["memory"]["learned"] == 2
+    assert load_checkpoint(run / "checkpoint.safetensors")[1]["trainer"]["batches"]["done"] == 2
 
 
 # ---------------------------------------------------------------------------------------- what renders sound
@@ -467,8 +468,13 @@ def test_a_primer_that_is_none_is_refused(trained, tmp_path, refused, kind, mess
 
 
 def damage(run, kind):
-    """Do something to a run's checkpoint or settings."""
-    path = run / "checkpoint.safetensors"
+    """Do something to a run's checkpoint, its best network and its settings."""
+    for name in ("checkpoint.safetensors", "best.safetensors"):
+        damage_file(run / name, kind)
+    return damage_settings(run, kind)
+
+
+def damage_file(path, kind):
     if kind == "no checkpoint":
         path.unlink()
     elif kind == "empty checkpoint":
@@ -491,8 +497,11 @@ def damage(run, kind):
         save_checkpoint(path, {name: tensor * np.nan for name, tensor in tensors.items()}, metadata)
     elif kind == "strange metadata":
         tensors, metadata = load_checkpoint(path)
-        save_checkpoint(path, tensors, metadata | {"network": {"wiring": {"blocks": []}}, "memory": []})
-    else:  # settings
+        save_checkpoint(path, tensors, metadata | {"network": {"wiring": {"blocks": []}}, "trainer": []})
+
+
+def damage_settings(run, kind):
+    if kind in ("16 steps", "onsets", "unknown setting", "impossible setting", "no YAML"):
         settings = run / "config.yaml"
         text = settings.read_text()
         changed = {
@@ -511,16 +520,16 @@ def damage(run, kind):
     ("kind", "message"),
     [
         ("no checkpoint", "expected a trained run, but there is no checkpoint.safetensors in it"),
-        ("empty checkpoint", "checkpoint.safetensors: the checkpoint is empty (0 bytes)"),
-        ("half a checkpoint", "checkpoint.safetensors: damaged, or not a safetensors file"),
-        ("a text", "checkpoint.safetensors: damaged, or not a safetensors file"),
-        ("a checkpoint of something else", "checkpoint.safetensors: not"),
-        ("weights missing", "checkpoint.safetensors: "),
-        ("weights of another shape", "checkpoint.safetensors: "),
-        ("not a number", "checkpoint.safetensors: "),
-        ("strange metadata", "checkpoint.safetensors: "),
-        ("16 steps", "checkpoint.safetensors: not of the steps_per_bar, endings and literal_bar_6 that"),
-        ("onsets", "checkpoint.safetensors: not of the steps_per_bar, endings and literal_bar_6 that"),
+        ("empty checkpoint", "safetensors: the checkpoint is empty (0 bytes)"),
+        ("half a checkpoint", "safetensors: damaged, or not a safetensors file"),
+        ("a text", "safetensors: damaged, or not a safetensors file"),
+        ("a checkpoint of something else", "safetensors: "),
+        ("weights missing", "safetensors: "),
+        ("weights of another shape", "safetensors: "),
+        ("not a number", "safetensors: "),
+        ("strange metadata", "safetensors: "),
+        ("16 steps", "safetensors: "),
+        ("onsets", "safetensors: "),
         ("unknown setting", "config.yaml: no setting 'tuba'"),
         ("impossible setting", "config.yaml: melody_blocks: expected an integer >= 1 and <= 1000, got -4"),
         ("no YAML", "config.yaml: "),
@@ -611,7 +620,7 @@ def test_a_full_disk(tmp_path, capsys, writes):
         assert blues("train", "--quiet", "--learn", 8, "--out", folder) == 1
     err = capsys.readouterr().err
     assert err == f"blues train: error: {folder / 'checkpoint.safetensors'}: {os.strerror(errno.ENOSPC)}\n"
-    assert load_checkpoint(folder / "checkpoint.safetensors")[1]["memory"]["learned"] < 8
+    assert load_checkpoint(folder / "checkpoint.safetensors")[1]["trainer"]["batches"]["done"] < 8
     assert not any(name.startswith(".") for name in content(folder))
     assert blues("train", "--resume", folder, "--quiet") == 0
     assert (folder / "checkpoint.safetensors").read_bytes() == whole.checkpoint.read_bytes()
@@ -628,21 +637,21 @@ def test_an_odd_path(tmp_path, capsys):
 def interrupted(monkeypatch, folder, *arguments, after=2):
     """Press Ctrl-C in the midst of learning; returns the exit status."""
     with monkeypatch.context() as patch:
-        begin = runs.begin
+        make = runs.make_session
 
         def slow(config):
-            learner = begin(config)
-            advance = learner.advance
+            session = make(config)
+            go_on = session.trainer.step
 
             def step():
-                if learner.learned >= after:
+                if session.done >= after:
                     signal.raise_signal(signal.SIGINT)
-                return advance()
+                return go_on()
 
-            learner.advance = step
-            return learner
+            session.trainer.step = step
+            return session
 
-        patch.setattr(runs, "begin", slow)
+        patch.setattr(runs, "make_session", slow)
         return blues(*arguments, "--quiet", "--out", folder)
 
 
@@ -656,15 +665,16 @@ def test_an_interrupted_run_goes_on_as_the_message_says(tmp_path, capsys, monkey
     (line,) = capsys.readouterr().err.splitlines()
     label = "blues train" if flags[0] == "train" else "blues"
     command = f"python -m experiments.blues train --resume '{folder}'"
-    assert line == f"{label}: interrupted: 4 of 8 choruses; go on with: {command}"
-    assert load_checkpoint(folder / "checkpoint.safetensors")[1]["memory"]["learned"] == 4
+    where = f"chorus 4 of 8 is saved in {folder / 'checkpoint.safetensors'}"
+    assert line == f"{label}: interrupted: {where}; go on with: {command}"
+    assert load_checkpoint(folder / "checkpoint.safetensors")[1]["trainer"]["batches"]["done"] == 4
     assert compose(folder) == 0  # with the best network so far
     assert blues("train", "--quiet", "--resume", folder) == 0
     assert TRAINED <= set(content(folder))
 
     whole = train(tmp_path / "whole", learn=8)
     resumed, expected = (load_checkpoint(path / "checkpoint.safetensors") for path in (folder, whole.folder))
-    assert resumed[1]["memory"] == expected[1]["memory"]
+    assert resumed[1]["trainer"] == expected[1]["trainer"]
     for name, tensor in expected[0].items():
         np.testing.assert_array_equal(resumed[0][name], tensor, err_msg=name)
     assert [row["choruses"] for row in whole.rows()] == [2, 4, 6, 8]
@@ -699,12 +709,12 @@ def test_an_interruption_while_the_chords_are_learned(tmp_path, capsys, monkeypa
 SLOW = """
 import sys, time
 from tiny_blues import blues, tiny_blues
-from experiments.blues.training import BatchLearner
-advance = BatchLearner.advance
+from experiments.blues.training import Choruses
+draw = Choruses.__next__
 def slow(self):
     time.sleep(0.05)
-    return advance(self)
-BatchLearner.advance = slow
+    return draw(self)
+Choruses.__next__ = slow
 with tiny_blues():
     sys.exit(blues("train", "--learn", 400, "--quiet", "--out", sys.argv[1]))
 """
@@ -734,9 +744,10 @@ def test_ctrl_c_in_a_terminal(tmp_path, trained):
     assert process.returncode == 130
     (line,) = err.splitlines()
     assert re.fullmatch(
-        r"blues train: interrupted: \d+ of 400 choruses; go on with: python -m .* --resume \S+", line
+        r"blues train: interrupted: chorus \d+ of 400 is saved in \S+; go on with: python -m .* --resume \S+",
+        line,
     )
-    assert 0 < load_checkpoint(folder / "checkpoint.safetensors")[1]["memory"]["learned"] < 400
+    assert 0 < load_checkpoint(folder / "checkpoint.safetensors")[1]["trainer"]["batches"]["done"] < 400
     assert compose(folder) == 0
 
 

@@ -345,7 +345,7 @@ def test_frozen_layers_stay(corpus, folder, tmp_path):
     frozen = transfer.frozen_names(model, 2)
     assert {name.partition(".")[0] for name in frozen} == {"0", "3"}
     before = model.state_dict()
-    session = runs.make_session(config, corpus, RunFolder(tmp_path), model, frozen)
+    session = runs.make_session(config, corpus, network=model, frozen=frozen).within(RunFolder(tmp_path))
     session.learn(quiet=True)
     for name, array in model.state_dict().items():
         assert np.array_equal(array, before[name]) == (name in frozen)

@@ -16,7 +16,7 @@ from encoders.midi import read_midi, write_midi
 from experiments.classical.__main__ import program
 from scratchnet.training.checkpoint import load_checkpoint, save_checkpoint
 
-SMALL = "--window 10 --width 0.02 --batch 4 --steps 12 --judge-every 6 --quiet".split()
+SMALL = "--window 10 --width 0.02 --batch 4 --steps 12 --eval-every 6 --quiet".split()
 
 
 def classical(*arguments):

@@ -29,7 +29,7 @@ def cache(tmp_path, monkeypatch):
 
 def config(tmp_path, **options):
     options = {"steps": 6, "seeds": 2, "workers": 1, "architectures": ("model2", "model6"), "width": 0.02,
-               "window": 10, "batch": 4, "judge_every": 3, "out": tmp_path / "search"} | options  # fmt: skip
+               "window": 10, "batch": 4, "eval_every": 3, "out": tmp_path / "search"} | options  # fmt: skip
     return complete(Search(data=(write_corpus(tmp_path / "data"),), quiet=True, **options))
 
 

@@ -18,7 +18,7 @@ from experiments.folk import composing, data
 from experiments.folk.__main__ import program
 from scratchnet.training.checkpoint import load_checkpoint, save_checkpoint
 
-SMALL = "--hidden 12 --layers 1 --batch 4 --length 24 --judge-every 20 --quiet".split()
+SMALL = "--hidden 12 --layers 1 --batch 4 --length 24 --eval-every 20 --quiet".split()
 
 
 def folk(*arguments):

@@ -17,7 +17,7 @@ from encoders.score import Note, Score, Track
 from experiments.piano.__main__ import program
 from scratchnet.training.trainer import Trainer
 
-SMALL = "--hidden 10 --batch 4 --length 24 --steps 30 --judge-every 15 --quiet".split()
+SMALL = "--hidden 10 --batch 4 --length 24 --steps 30 --eval-every 15 --quiet".split()
 
 
 def piano(*arguments):

@@ -146,7 +146,7 @@ def test_evaluation_does_not_disturb_learning(music):
 
 
 def test_a_step_is_what_it_was_by_hand(music):
-    """Pieces side by side, padded; masked cross-entropy; clip; the rate up and down; Adam; the moving average."""
+    """Padded pieces, masked cross-entropy; clip; the rate up and down; Adam; the moving average."""
     config = tiny(transpose=2, clip=0.5, lr=0.01)
     trainer, network = (
         runs.make_session(config, music).trainer,
