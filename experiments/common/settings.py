@@ -185,8 +185,8 @@ def make_parser(config_type, program="", description=None):
             finally:
                 self.file = None
 
-        def parse_string(self, text, *args, **options):  # and this, of a file that was read
-            return super().parse_string(current_yaml(text, fields, self.file), *args, **options)
+        def parse_string(self, content, **options):  # and this, with what it has read
+            return super().parse_string(content=current_yaml(content, fields, self.file), **options)
 
         def error(self, message, ex=None):  # jsonargparse calls this; its messages take several lines
             message = " ".join(message.split())
