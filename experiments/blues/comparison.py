@@ -59,7 +59,7 @@ def trial(name, experiment, seed, choruses):
 
 
 def anchors(seed):
-    """Melody losses of two models that need no training, on fresh pieces: name -> nats a step."""
+    """Melody losses of two models that need no training, on fresh pieces: name -> nats per step."""
     pieces = make_pieces(CONTENDERS[0].recipe, seed, FORM)
     training, fresh = pieces.melodies[pieces.training], pieces.melodies[pieces.fresh]
     rate = training.mean((0, 1), dtype=float)
@@ -68,7 +68,7 @@ def anchors(seed):
 
 
 def cross_entropy(p, bits):
-    """-sum over units of the log-probability of bits, units independent of probability p: nats a step."""
+    """-sum over units of the log-probability of bits, units independent of probability p: nats per step."""
     p = np.broadcast_to(np.clip(p, 1e-12, 1 - 1e-12), bits.shape)
     return -np.log(np.where(bits, p, 1 - p)).sum(-1)
 
@@ -155,8 +155,8 @@ def melody_table(names, rows, floors, config):
         f"Experiment 2, chords and melody; {config.learn:,} choruses, {config.seeds} seeds; "
         f"exact floor of the melody {floor:.4f}",
         "",
-        "| network | weights | melody loss, nats a step: median (least, most) | above the floor | chord loss "
-        f"| chord-perfect choruses of {DRIFT}, each seed | seconds |",
+        "| network | weights | melody loss, nats per step: median (least, most) | above the floor "
+        f"| chord loss | chord-perfect choruses of {DRIFT}, each seed | seconds |",
         "|---|---|---|---|---|---|---|",
     ]
     for name in names:

@@ -16,7 +16,7 @@ from scratchnet.files import atomic_open
 
 
 def one(config, seed):
-    """Learn and judge one network, in a process of its own; nothing is kept but the figures."""
+    """Train and evaluate one network, in a process of its own; nothing is kept but the figures."""
     config = replace(config, seed=seed)
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
@@ -53,7 +53,7 @@ def table(rows, config):
     lines = [
         f"{rows[0]['weights']} weights, recipe {config.recipe}, {config.steps_per_bar} steps a bar, "
         f"endings {config.endings}; "
-        f"exact floor of the melody {floor:.5f} nats a step",
+        f"exact floor of the melody {floor:.5f} nats per step",
         "",
         "| seed | chord-perfect choruses | melody loss, fresh pieces | above the floor | bars known "
         "| choruses known | in the grammar | notes in scale | seconds |",

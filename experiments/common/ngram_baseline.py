@@ -9,7 +9,7 @@ MOST = 2**24  # tokens that are counted: more than MAESTRO has, in less than a g
 
 
 def ngrams(order, vocabulary, train, test, quiet, counted=None):
-    """The nats a token of n-grams of all orders.
+    """The nats per token of n-grams of all orders.
 
     Parameters
     ----------

@@ -29,8 +29,8 @@ def make_batches(config, corpus, rng):
         ) from None
 
 
-def make_session(config, corpus, on_evaluation=None):
-    """The Session of complete settings, before its first step; `on_evaluation` as there."""
+def make_session(config, corpus):
+    """The Session of complete settings, before its first step."""
     batches = make_batches(config, corpus, np.random.default_rng([config.seed, 1]))
     with settings_refused():
         network = make_network(
@@ -53,7 +53,7 @@ def make_session(config, corpus, on_evaluation=None):
         "vocabulary": corpus.characters.characters,
     }
     held = held_out(corpus, "valid", config.eval_size)
-    return Session(trainer, about, held, pace_of(config), on_evaluation=on_evaluation)
+    return Session(trainer, about, held, pace_of(config))
 
 
 def settings_of(run):

@@ -1,7 +1,7 @@
 """Batches in which every piece begins as it will when the network composes: with a zero state.
 
 `Streams` (batches.py) carries the state from the end of one sequence into the next, which is right for short
-ones: the network hears their beginnings often, if never from silence. Of long pieces it would hear few
+ones: the network sees their beginnings often, if never from silence. Of long pieces it would see few
 beginnings, and from zero, where composing sets out, none.
 """
 

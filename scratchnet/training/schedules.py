@@ -17,7 +17,7 @@
         schedule.apply(optimizer)           sets optimizer.lr for the step to come
         optimizer.step()
     now and then:
-        schedule.observe(validation_loss)   only Plateau listens
+        schedule.observe(validation_loss)   only Plateau uses it
 
 The number of the step is the optimizer's own, so a training that goes on from an optimizer's state_dict goes
 on in its schedule too; a Plateau has a state_dict of its own for the losses it was told.
@@ -152,7 +152,7 @@ class Product(Schedule):
 
     Parameters
     ----------
-    schedules : Schedules; at most one of them listens to validation losses
+    schedules : Schedules; at most one of them uses validation losses
     """
 
     def __init__(self, *schedules):

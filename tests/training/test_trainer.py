@@ -6,6 +6,8 @@ import math
 import numpy as np
 import pytest
 
+from scratchnet.blocks.network import CellBlocks
+from scratchnet.blocks.wiring import Blocks, Outputs, Wiring
 from scratchnet.evaluation.held_out import HeldOut, evaluate
 from scratchnet.layers.dropout import Dropout
 from scratchnet.layers.embedding import Embedding
@@ -15,7 +17,7 @@ from scratchnet.layers.lstm import LSTM
 from scratchnet.layers.sequential import Sequential
 from scratchnet.training.batches import IGNORED, Batch, RandomWindows, Streams, evaluation_batches
 from scratchnet.training.checkpoint import load_checkpoint, save_checkpoint
-from scratchnet.training.losses import softmax_cross_entropy
+from scratchnet.training.losses import sigmoid_cross_entropy, softmax_cross_entropy
 from scratchnet.training.optimizers import SGD, Adam, RMSprop
 from scratchnet.training.schedules import Cosine, Plateau, WarmUp
 from scratchnet.training.trainer import Diverged, Step, Trainer
@@ -138,6 +140,86 @@ def test_a_fresh_batch_begins_with_zeros():
     rng.bit_generator.state = learner.batches.rng.bit_generator.state
     x, y, reset_state, _ = next(Streams(TUNES, 5, 3, rng))
     assert reset_state and learner.step().loss == softmax_cross_entropy(copy.forward(x), y)[0]
+
+
+class Frames:
+    """Three batches of frames x, y (T, 4, B), of which some steps are padding, over and over."""
+
+    stateful = False
+
+    def __init__(self, dtype):
+        rng, self.place, self.made = np.random.default_rng(5), 0, []
+        for T, lengths in ((5, [5, 2, 3]), (3, [3, 1]), (4, None)):
+            B = 3 if lengths is None else len(lengths)
+            x, y = rng.standard_normal((T, 4, B)).astype(dtype), rng.integers(0, 2, (T, 4, B))
+            self.made.append(Batch(x, y, True, None if lengths is None else np.array(lengths)))
+
+    def __next__(self):
+        self.place += 1
+        return self.made[(self.place - 1) % 3]
+
+    def state_dict(self):
+        return {"place": self.place}
+
+    def load_state_dict(self, state):
+        self.place = state["place"]
+
+
+def of_frames(seed=3):
+    rng = np.random.default_rng(seed)
+    model = Sequential([LSTM(4, H, rng, dtype=np.float64), Linear(H, 4, rng, dtype=np.float64)])
+    sgd = SGD(model.params, model.grads, 0.5)
+    return Trainer(model, Frames(np.float64), sgd, loss=sigmoid_cross_entropy)
+
+
+def test_another_loss_of_sequences_of_unequal_lengths(tmp_path):
+    """Each sequence by itself, without padding: the gradients of all frames that count, and their mean."""
+    learner, by_hand = of_frames(), of_frames()
+    model, batches = by_hand.model, by_hand.batches
+    for n in range(4):
+        x, y, _, lengths = next(batches)
+        T, B = len(x), x.shape[2]
+        lengths = np.full(B, T) if lengths is None else lengths
+        total = 0.0
+        model.zero_grad()
+        for k, length in enumerate(lengths):
+            a = model.forward(x[:length, :, [k]])
+            loss, da = sigmoid_cross_entropy(a, y[:length, :, [k]])
+            model.backward(da * length / lengths.sum())
+            total += loss * length / lengths.sum()
+        norm = math.sqrt(sum(float((g**2).sum()) for g in model.grads.values()))
+        by_hand.optimizer.step()
+        step = learner.step()
+        assert step == (n + 1, pytest.approx(total), pytest.approx(norm), 0.5, lengths.sum())
+    for name, w in model.params.items():
+        np.testing.assert_allclose(learner.model.params[name], w, rtol=1e-10)
+    assert learner.carried is None
+    again = of_frames(seed=4)
+    again.load_state(*through_a_file(tmp_path / "a", learner))
+    assert [again.step() for _ in range(3)] == [learner.step() for _ in range(3)]
+
+
+def test_a_model_whose_backward_always_gives_dx():
+    """Memory blocks have no need_dx, and no lengths."""
+    wiring = Wiring({"in": 4}, {"b": Blocks(2, 1)}, {"out": Outputs(4)}, {"b": ("in", "b"), "out": ("b",)})
+    model = CellBlocks(wiring, np.random.default_rng(1))
+    batches = Frames(np.float64)
+    batches.made = batches.made[2:] * 3
+    learner = Trainer(model, batches, Adam(model.params, model.grads, 0.05), loss=sigmoid_cross_entropy)
+    losses = [learner.step().loss for _ in range(60)]
+    assert losses[-1] < 0.9 * losses[0]
+
+
+def test_further_figures_of_an_evaluation_are_kept_with_the_best(tmp_path):
+    learner, found = trainer(), iter([(3.0, 0.1, {"a": 1}), (2.0, 0.0, {"a": 2, "b": 2.5}), (4.0, 0.2)])
+    for steps, best in ((1, {"error": 0.1, "a": 1}), (2, {"a": 2, "b": 2.5}), (3, {"a": 2, "b": 2.5})):
+        learner.step()
+        nats = learner.evaluate(lambda model, progress: next(found))
+        assert learner.best == {"step": min(steps, 2), "nats": min(nats, learner.best["nats"])} | best
+    assert (learner.error, learner.figures, learner.waited) == (0.2, {}, 1)
+    again = trainer()
+    again.load_state(*through_a_file(tmp_path / "a", learner))
+    assert again.best == learner.best
 
 
 def test_the_schedule_sets_the_rate_of_each_step():
@@ -265,6 +347,7 @@ SPOILED = {
     "no best": lambda t, m: t.pop("best/0.weight"),
     "best that is none": lambda t, m: m.update(best=None),
     "best of text": lambda t, m: m.update(best="x"),
+    "best with a word": lambda t, m: m["best"].update(valid="x"),
     "best without step": lambda t, m: m.update(best={"nats": 1.0}),
     "waited": lambda t, m: m.update(waited="x"),
     "carried of another size": lambda t, m: t.update({"carried/0": np.zeros((1, H, 2), np.float32)}),
