@@ -76,23 +76,31 @@ def _begins_without_numbers(lines):
     return found
 
 
-def decode(content):
-    """Text of the bytes of a file: UTF-8 or, where it is no such, Latin-1, the encoding of old ABC files.
+def decode(content: bytes) -> str:
+    """The text of a file: UTF-8, UTF-16 with or without a mark, or else Latin-1, as in old ABC files.
 
     Raises
     ------
     ValueError
-        If it is no text.
+        If it is not text.
     """
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        encoding = "utf-16"
-    else:
-        if b"\0" in content:
-            raise ValueError("not a text file")
-        encoding = "utf-8-sig"
+    encoding = _encoding(content)
     try:
-        return content.decode(encoding)
+        text = content.decode(encoding)
     except UnicodeDecodeError:
-        if encoding == "utf-16":
+        if encoding != "utf-8":
             raise ValueError("not a text file") from None
-        return content.decode("latin-1")
+        text = content.decode("latin-1")
+    if "\0" in text:
+        raise ValueError("not a text file")
+    return text.lstrip("\ufeff")  # the mark, which some programs write twice
+
+
+def _encoding(content):
+    """UTF-16 shows by its mark, or because every other byte of most texts is 0."""
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    first, second = content[::2].count(0), content[1::2].count(0)
+    if not first and 4 * second > len(content):
+        return "utf-16-le"
+    return "utf-16-be" if not second and 4 * first > len(content) else "utf-8"

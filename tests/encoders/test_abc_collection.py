@@ -1,6 +1,5 @@
 """Folders of ABC files, good and bad."""
 
-import errno
 import os
 
 import pytest
@@ -60,17 +59,6 @@ def test_a_tune_that_cannot_sound_is_dropped(tmp_path):
     ]
 
 
-def test_what_is_no_file(tmp_path):
-    (tmp_path / "round.abc").symlink_to("round.abc")
-    long = tmp_path / f"{'x' * 300}.abc"
-    found = reasons(read_collection([tmp_path / "none.abc", tmp_path / "round.abc", long]))
-    assert [reason for _, _, reason in found] == [
-        "no such file",
-        f"cannot be read ({os.strerror(errno.ELOOP)})",
-        f"cannot be read ({os.strerror(errno.ENAMETOOLONG)})",
-    ]
-
-
 def told_of(collection):
     return [line.partition(".abc")[2] for line in collection.told()]
 
@@ -93,13 +81,13 @@ def test_what_is_not_heard_is_told_tune_by_tune_and_counted(tmp_path):
     assert collection.table() == (
         "     4 tunes kept\n"
         "     3 of them not as they are written\n"
-        "           1  a jump that is not played: ..\n"
-        "           1  a micro-tone, .., is rounded to a semitone\n"
-        "           1  expected one voice, got another: ..\n"
-        "           1  expected the end of a chord before the bar line\n"
+        "         1  a jump that is not played: ..\n"
+        "         1  a micro-tone, .., is rounded to a semitone\n"
+        "         1  expected one voice, got another: ..\n"
+        "         1  expected the end of a chord before the bar line\n"
         "     2 tunes or files dropped\n"
-        "           1  empty\n"
-        "           1  expected a tune, found no notes"
+        "         1  empty\n"
+        "         1  expected a tune, found no notes"
     )
 
 
@@ -166,7 +154,20 @@ def test_several_processes_and_one_that_dies(tmp_path):
     assert collection.kept[-1].tune == "refused"
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfeA", b"\0", b"A\0B"])
+@pytest.mark.parametrize("content", [b"\xff\xfeA", b"\0", b"A\0B", b"A\0\0\0", b"MThd\0\0\0\6\0\1"])
 def test_what_is_no_text(content):
     with pytest.raises(ValueError, match="not a text file"):
         decode(content)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("marks", ["", "\ufeff", "\ufeff\ufeff"])
+def test_text_in_unicode_is_read_with_and_without_a_mark(encoding, marks):
+    text = TUNE.format(1, "Cúl 春")
+    assert decode((marks + text).encode(encoding)) == text
+
+
+def test_folders_without_tunes_are_told(tmp_path):
+    (tmp_path / "a.txt").touch()
+    assert reasons(read_collection([tmp_path])) == [(tmp_path.name, 0, "no file *.abc in this folder")]
+    assert abc_collection.files_of([tmp_path, tmp_path / "a.txt"]) == [tmp_path / "a.txt"]
