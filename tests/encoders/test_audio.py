@@ -137,8 +137,8 @@ def test_an_exception_leaves_nothing(tmp_path):
     "add, message",
     [
         (lambda wav: wav.add([(1.0, 1, 60, 80)], 1.0), "outside the piece from 0.0 to 1.0 s"),
-        (lambda wav: [wav.add([], 2), wav.add([], 1)], "until must not fall: 1 after 2"),
-        (lambda wav: wav.add([], float("nan")), "until must not fall"),
+        (lambda wav: [wav.add([], 2), wav.add([], 1)], "until must not decrease: 1 after 2"),
+        (lambda wav: wav.add([], float("nan")), "until must not decrease"),
         (lambda wav: wav.add([(0, 1, 128, 80)], 1), r"expected \(start >= 0.*got \(0, 1, 128, 80\)"),
         (lambda wav: wav.add([(0, float("nan"), 60, 80)], 1), "expected"),
         (lambda wav: wav.add([(0, 1, 60, 80, 1.5)], 1), "expected"),

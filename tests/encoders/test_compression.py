@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from encoders.audio.synthesiser import WavWriter
-from encoders.compression import FORMATS, compress
+from encoders.audio.compression import FORMATS, compress
 
 KINDS = sorted(FORMATS)
 

@@ -160,7 +160,7 @@ def test_an_exception_leaves_the_old_file_and_nothing_else(tmp_path):
     [
         (lambda midi: midi.add(0, [Note(50, 1, 60)], 50), "starts at 50, outside the added ticks 0 to 50"),
         (lambda midi: [midi.add(0, [], 50), midi.add(0, [Note(49, 1, 60)], 60)], "starts at 49, outside"),
-        (lambda midi: [midi.add(0, [], 50), midi.add(0, [], 40)], "until must not fall: 40 after 50"),
+        (lambda midi: [midi.add(0, [], 50), midi.add(0, [], 40)], "until must not decrease: 40 after 50"),
         (
             lambda midi: [midi.change(9, tempo=60), midi.change(8, tempo=50)],
             "tick 8 cannot follow one at tick 9",
