@@ -14,7 +14,7 @@ import signal
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from multiprocessing.connection import wait
 from typing import Any
 
@@ -26,7 +26,7 @@ def in_workers(
     jobs: Iterable[Any],
     workers: int | None = None,
     time_limit: float = 60.0,
-) -> Iterator[tuple[int, Any, str | None]]:
+) -> Generator[tuple[int, Any, str | None], None, None]:
     """Yield the outcome of every job, in the order in which they finish.
 
     Processes are spawned, not forked, and all end with the generator. An exception counts as a failure.

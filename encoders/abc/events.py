@@ -91,7 +91,7 @@ class Change(NamedTuple):
     column: int
 
 
-def exact(length: Fraction) -> int | Fraction:
+def exact(length: int | Fraction) -> int | Fraction:
     """The Fraction as an int if it is one; rounded if it is so fine that sums would become slow."""
     if length.denominator == 1:
         return length.numerator

@@ -4,8 +4,8 @@ import wave
 import numpy as np
 import pytest
 
-from encoders.audio.synthesiser import WavWriter
 from encoders.audio.compression import FORMATS, compress
+from encoders.audio.synthesiser import WavWriter
 
 KINDS = sorted(FORMATS)
 

@@ -59,7 +59,6 @@ WHOLE = {
     "a chunk of another kind": (header() + chunk(b"abc", b"XYZW") + MTRK + chunk(b"d", b"XYZW"), NOTES),
     "chunks of other kinds": (header() + chunk(b"abc", b"XYZW") + chunk(b"d", b"XYZ2") + MTRK, NOTES),
     "an end of track hours later": (smf(OPEN + b"\xff\xff\xff\x7f" + END[1:]), NOTES),
-    "running status after a meta event": (smf(OPEN[:8] + b"\0\xff\1\1a" + RUNNING + END), NOTES[:2]),
     "a message in two parts": (
         smf(b"\0\xf0\2\x7e\x7f\x05\xf7\3\x09\x01\xf7" + b"\0\xf0\0" + FOUR),
         [(5 + a, 5 + b, c) for a, b, c in NOTES],
@@ -128,6 +127,16 @@ MENDED = {
         "byte 0x81 where a data byte should be",
     ),
     "a velocity above 127": (smf(bytes([0, 0x90, 60, 200, 96, 0x80, 60, 0]) + END), NOTES[:1], "above 127"),
+    "running status after a meta event": (
+        smf(OPEN[:8] + b"\0\xff\1\1a" + RUNNING + END),
+        NOTES[:2],
+        "^[^:]*: a message leaves out the status that a meta .* cancelled$",
+    ),
+    "running status after a system exclusive message": (
+        smf(OPEN[:4] + SYSEX % 5 + bytes([96, 60, 0]) + END),
+        NOTES[:1],
+        "a message leaves out the status",
+    ),
     "a lost note-off": (smf(FOUR[:4] + FOUR), NOTES, "1 note-offs are missing"),
 }
 
