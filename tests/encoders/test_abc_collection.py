@@ -35,9 +35,8 @@ def test_good_and_bad_files(tmp_path, monkeypatch):
     for name, content in files.items():
         (tmp_path / name).write_bytes(content)
     collection = read_collection([tmp_path, tmp_path / "missing.abc", tmp_path / "i.txt"])
-    assert [kept.tune.title for kept in collection.kept] == [
-        "One", "Two", "Cúl", "Cúl", "good", "Deep", "not looked at",
-    ]  # fmt: skip
+    titles = [kept.tune.title for kept in collection.kept]
+    assert titles == ["One", "Two", "Cúl", "Cúl", "good", "Deep", "not looked at"]
     assert [kept.line for kept in collection.kept][:2] == [1, 9]
     assert all(kept.problems == kept.tune.problems for kept in collection.kept)
     assert reasons(collection) == [
@@ -110,9 +109,8 @@ def test_what_was_read_is_kept(tmp_path, monkeypatch):
     first = read_collection([path], title_and_length, cache, progress=lambda *step: steps.append(step))
     assert steps == [(64, 152), (128, 152), (152, 152)]
     assert [made for _, _, made, _ in first.kept][:2] == [["t0", 11], ["t1", 11]] and len(first.kept) == 150
-    assert [reason for _, _, reason in first.dropped] == [
-        "not this one", "expected a header that ends with a key, K:, found none",
-    ]  # fmt: skip
+    no_key = "expected a header that ends with a key, K:, found none"
+    assert [reason for _, _, reason in first.dropped] == ["not this one", no_key]
     read = []
     original = abc_collection.read_tune
     monkeypatch.setattr(abc_collection, "read_tune", lambda *tune: read.append(tune) or original(*tune))
