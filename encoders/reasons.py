@@ -15,4 +15,4 @@ def kind_of(reason: str) -> str:
 
 def counted(count: int, what: str, rows: Iterable[tuple[int, str]] = ()) -> list[str]:
     """Lines of a table: how many of what, and below, indented, how many of each kind."""
-    return [f"{count:6,} {what}", *(f"{often:10,}  {line}" for often, line in rows)]
+    return [f"{count:6,} {what}", *(f"{often:12,}  {line}" for often, line in rows)]

@@ -80,13 +80,13 @@ def test_what_is_not_heard_is_told_tune_by_tune_and_counted(tmp_path):
     assert collection.table() == (
         "     4 tunes kept\n"
         "     3 of them not as they are written\n"
-        "         1  a jump that is not played: ..\n"
-        "         1  a micro-tone, .., is rounded to a semitone\n"
-        "         1  expected one voice, got another: ..\n"
-        "         1  expected the end of a chord before the bar line\n"
+        "           1  a jump that is not played: ..\n"
+        "           1  a micro-tone, .., is rounded to a semitone\n"
+        "           1  expected one voice, got another: ..\n"
+        "           1  expected the end of a chord before the bar line\n"
         "     2 tunes or files dropped\n"
-        "         1  empty\n"
-        "         1  expected a tune, found no notes"
+        "           1  empty\n"
+        "           1  expected a tune, found no notes"
     )
 
 

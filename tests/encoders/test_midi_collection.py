@@ -13,7 +13,7 @@ from benchmarks import reading
 from encoders.caching import seal
 from encoders.midi import MidiWarning, read_midi, write_midi
 from encoders.midi import collection as midi_collection
-from encoders.midi.collection import Collection, Dropped, Kept, Mended, find_files, read_collection
+from encoders.midi.collection import Collection, Dropped, Kept, Mended, by_kind, find_files, read_collection
 from encoders.score import Note, Score, Track
 from encoders.score_bytes import pack, unpack
 from encoders.tokens.note_duration import NoteDuration
@@ -112,6 +112,10 @@ def test_the_table_groups_the_reasons(folder):
         ["1", f"it does not begin with the letters MThd: {folder / 'd.mid'}"],
         ["1", f"it has no notes: {folder / 'g.mid'}"],
         ["2", "skipped: h.txt, k.pdf"],
+    ]
+    assert by_kind([(Path("a"), "3 of 4"), (Path("b"), "5 of 6"), (Path("c"), "none")]) == [
+        "     2  .. of ..: a ..",
+        "     1  none: c",
     ]
     assert Collection([], [], [], []).table().split() == ["0", "kept", "0", "dropped"]
     assert (
