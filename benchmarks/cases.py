@@ -20,10 +20,10 @@ LR = 1e-3  # of Adam
 
 @dataclass(frozen=True)
 class Case:
-    """One row of the table. Letters: T time, B sequences, D inputs, H hidden units, V vocabulary, E embedded.
+    """One row of the table. Letters: T time, B batch, D inputs, H hidden units, V vocabulary, E embedding.
 
     Without E, tokens are one-hot vectors. D is given for inputs that are vectors. With C there is a
-    convolution, C outputs, K steps wide, without filling, then relu; what follows has T - K + 1 steps.
+    convolution, C outputs, K steps wide, without padding, then relu; what follows has T - K + 1 steps.
     """
 
     name: str
@@ -74,7 +74,7 @@ class Case:
 
     @property
     def units(self):
-        """By how many the time of one call of `step` is divided: sampling counts single tokens."""
+        """By what the time of one call of `step` is divided: sampling is timed per token."""
         return self.T if self.sampling else 1
 
     def weights(self):
@@ -121,10 +121,11 @@ class Case:
 
     @property
     def arithmetic(self):
-        """Floating-point operations of the matrix products that one call of `step` cannot do without.
+        """Floating-point operations of the matrix products that one call of `step` needs at least.
 
-        A training step: a product forward, one for what it read and one for its weights. The first layer
-        needs none for tokens (a column of a table is picked), and none for the derivative by the data.
+        A training step: one product forward, one for the gradient of the inputs, one for that of the weights.
+        The first layer needs none for tokens (a column of a table is picked), and none for the gradient of
+        the data.
         """
         products = 1 if self.sampling else 3
         first = 0 if self.tokens else min(products, 2)

@@ -11,8 +11,6 @@ Medians. A framework that is not installed is a blank.
 large float32 matrices at hand, that the necessary arithmetic reaches (`Case.arithmetic`).
 """
 
-import argparse
-import json
 import os
 import platform
 import re
@@ -21,11 +19,11 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks import command
 from benchmarks.cases import CASES
 from benchmarks.contest import PAUSE, Contest, say
 from benchmarks.table import format_table
 from benchmarks.workers import FRAMEWORKS, MULTIPLIERS, SIDES, Failed, Missing, launch
-from scratchnet.files import atomic_open
 
 
 def compare(case, workers, rounds, memory=None):
@@ -103,8 +101,7 @@ def start(sides, threads):
 
 
 def parse(argv):
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.compare", description=__doc__.splitlines()[0])
-    parser.add_argument("--json", metavar="PATH", help="also write the figures to this file, after each case")
+    parser = command.parser("compare", __doc__)
     parser.add_argument("--cases", nargs="+", metavar="NAME", choices=CASES, default=list(CASES))
     parser.add_argument(
         "--rounds", type=int, default=9, metavar="N", help="turns of each framework (default: 9)"
@@ -118,7 +115,7 @@ def parse(argv):
 
 
 def main(argv=None):
-    """Measure and print; with --json also write the figures to a file. Returns the exit status.
+    """Measure and print; with --json also write the figures after each case. Returns the exit status.
 
     A row of the file: case, per ("step" or "token"), ours_ms, torch_ms, jax_ms, keras_ms and their least
     times, ratio_torch (theirs to ours) and so on, torch_mode (which way was the fastest), tokens_per_s,
@@ -146,9 +143,7 @@ def main(argv=None):
         for row in rows:
             row |= {"sgemm_gflops": rates[fastest], "sgemm_by": fastest}
             row["sgemm_share"] = row["gflops_ours"] and row["gflops_ours"] / rates[fastest]
-        if arguments.json:
-            with atomic_open(arguments.json) as file:
-                json.dump(rows, file, indent=2)
+        command.save(arguments.json, rows)
 
     try:
         takers = {side: workers[side] for side in SIDES if side in workers}

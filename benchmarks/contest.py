@@ -67,7 +67,7 @@ class Contest:
         self.modes, self.mode, self.wrong, self.idle = {}, {}, False, {}
 
     def attempt(self, side, job):
-        """job(), or None if the side cannot; a side that cannot is out."""
+        """job(), or None if the side fails or lacks it, which takes it out of the contest."""
         try:
             return job()
         except Missing as error:
@@ -121,7 +121,7 @@ class Contest:
         return seconds
 
     def choose(self):
-        """Find the fastest mode of each side, by its least time. One far behind is not tried again."""
+        """Find the fastest mode of each side by its least time; one far behind is not tried again."""
         least = {}
         for _ in range(TRIALS):
             for side in list(self.modes):

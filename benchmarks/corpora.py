@@ -27,7 +27,8 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from scratchnet.files import atomic_open
+from benchmarks import command
+from benchmarks.command import markdown
 
 STEPS = 4  # before an evaluation; the first steps and the first evaluation compile, and do not count
 SIZES = {"piano": (50, 200, 1100), "folk": (800, 12_000, 40_000), "classical": (50, 200, 1100)}
@@ -175,18 +176,16 @@ def format_table(rows):
     ----------
     rows : dict of "EXPERIMENT SIZE" -> what `measure` gives
     """
-    lines = ["| " + " | ".join(HEAD) + " |", "|---" + "|---:" * (len(HEAD) - 1) + "|"]
+    cells = []
     for experiment, sizes in SIZES.items():
         for size in sizes:
             if row := rows.get(f"{experiment} {size}"):
                 what = "tunes" if experiment == "folk" else "performances"
                 judged = "all" if row["judged"] == row["of"] else f"{row['judged']:,}"
-                lines.append(
-                    f"| {experiment}, {size:,} {what} | {judged} of {row['of']:,} | "
-                    f"{row['first_step_cold_s']:.1f} | {row['first_step_s']:.1f} | {row['share']:.1%} | "
-                    f"{row['after_s']:.1f} | {row['peak_mb']:,.0f} |"
-                )
-    return "\n".join(lines)
+                waits = f"{row['first_step_cold_s']:.1f}", f"{row['first_step_s']:.1f}", f"{row['share']:.1%}"
+                costs = f"{row['after_s']:.1f}", f"{row['peak_mb']:,.0f}"
+                cells.append([f"{experiment}, {size:,} {what}", f"{judged} of {row['of']:,}", *waits, *costs])
+    return "\n".join(markdown(HEAD, cells))
 
 
 def flags_of(experiment, size, options, folder):
@@ -208,8 +207,7 @@ def read(path):
 
 def main(argv=None):
     """Measure and print; with --json also keep the figures in a file."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.corpora", description=__doc__.splitlines()[0])
-    parser.add_argument("--json", metavar="PATH", help="a file that keeps the figures, old and new")
+    parser = command.parser("corpora", __doc__)
     parser.add_argument("--only", nargs="+", choices=list(SIZES), default=list(SIZES), help="experiments")
     parser.add_argument("--sizes", nargs="+", type=int, help="of the corpora, instead of all")
     parser.add_argument("--maestro", metavar="FOLDER", help="performances, if not MAESTRO's, downloaded once")
@@ -229,9 +227,7 @@ def main(argv=None):
                 row = measure(experiment, flags_of(experiment, size, options, folder))
             rows[f"{experiment} {size}"] = row
             print(experiment, size, json.dumps(row), file=sys.stderr, flush=True)
-            if options.json:
-                with atomic_open(options.json) as file:
-                    json.dump(rows, file, indent=2)
+            command.save(options.json, rows)
     print(format_table(rows))
 
 

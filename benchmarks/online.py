@@ -8,19 +8,17 @@ step, so that its gradient is truncated, too. One thread each, measured in turns
 column is empty.
 """
 
-import argparse
-import json
 import statistics
 import time
 
 import numpy as np
 
+from benchmarks import command
 from encoders.tokens.blues import encode_chords
 from experiments.blues.recipes import RECIPES, chord_wiring, make_network
-from scratchnet.files import atomic_open
 
 ROUNDS = 15
-OURS, THEIRS = 200, 2  # choruses a round
+OURS, THEIRS = 200, 2  # choruses per round
 
 
 def ours():
@@ -59,7 +57,7 @@ def theirs():
 
 
 def microseconds(job):
-    """Time of one call, a time step."""
+    """Time of one call, per time step."""
     learn, steps = job
     began = time.perf_counter()
     learn()
@@ -68,9 +66,7 @@ def microseconds(job):
 
 def main(argv=None):
     """Measure and print; with --json also write the figures to a file."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.online", description=__doc__.splitlines()[0])
-    parser.add_argument("--json", metavar="PATH", help="also write the figures to this file")
-    arguments = parser.parse_args(argv)
+    arguments = command.parser("online", __doc__).parse_args(argv)
     jobs = {"scratchnet": ours(), "PyTorch": theirs()}
     jobs = {name: job for name, job in jobs.items() if job}
     times = {name: [] for name in jobs}
@@ -82,15 +78,12 @@ def main(argv=None):
     row = {"case": "blues experiment 1, online, float64"}
     for name in times:
         row[f"{name.lower()}_us_per_step"] = statistics.median(times[name])
-        print(
-            f"{name:11} {statistics.median(times[name]):8.2f} us a time step (least {min(times[name]):.2f})"
-        )
+        median, least = statistics.median(times[name]), min(times[name])
+        print(f"{name:11} {median:8.2f} us per time step (least {least:.2f})")
     if "PyTorch" in times:
         row["ratio"] = row["pytorch_us_per_step"] / row["scratchnet_us_per_step"]
         print(f"ratio       {row['ratio']:8.0f}")
-    if arguments.json:
-        with atomic_open(arguments.json) as file:
-            json.dump([row], file, indent=2)
+    command.save(arguments.json, [row])
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Reading and encoding piano performances: 1,000 MIDI files of 5,000 notes, and some of them by music21.
+"""Reading and encoding piano performances: 1,000 MIDI files of 5,000 notes; some of them also by music21.
 
     python -m benchmarks.reading [--files 1000] [--music21 PYTHON] [--by-music21 3]
 
-The performances are made up: chords and runs at uneven times, and half as many movements of the pedal as
-notes. We read them with the pedal and make tokens of them, in as many processes as there are cores, without
+The performances are synthetic: chords and runs at uneven times, and half as many movements of the pedal as
+notes. We read them with the pedal and encode them as tokens, in as many processes as there are cores, without
 a cache. music21 reads the first few in one process and lists their notes on the same grid, which is less than
-the tokens: it cuts notes at bar lines, and does not know the pedal. PYTHON is an interpreter with music21.
+the tokens: it cuts notes at bar lines and ignores the pedal. PYTHON is an interpreter with music21.
 """
 
 import argparse
@@ -85,7 +85,7 @@ def main(argv=None):
             NoteDuration().encode(read_midi(path, pedal=True))
             alone.append(time.perf_counter() - begin)
         ours = float(np.median(alone))
-        print(f"one process: {ours:.3f} s a file")
+        print(f"one process: {ours:.3f} s per file")
         command = [options.music21, "-c", BY_MUSIC21, *paths[: options.by_music21]]
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -93,7 +93,7 @@ def main(argv=None):
             print(f"music21: not measured, {options.music21} does not run it")
             return
         theirs = float(np.median([float(line) for line in done.stdout.split()]))
-        print(f"music21, one process: {theirs:.2f} s a file, {theirs / ours:.0f} times as long")
+        print(f"music21, one process: {theirs:.2f} s per file, {theirs / ours:.0f} times as long")
 
 
 if __name__ == "__main__":

@@ -7,16 +7,15 @@ of several steps. Memory: what NumPy holds at most during a step beyond what it 
 every array). Both should lie on straight lines through a small first cost.
 """
 
-import argparse
-import json
 import statistics
 import time
 import tracemalloc
 
 import numpy as np
 
+from benchmarks import command
 from scratchnet import LSTM, Adam, Linear, Sequential, softmax_cross_entropy
-from scratchnet.files import atomic_open, atomic_path
+from scratchnet.files import atomic_path
 
 V, H = 100, 256
 SHAPES = {"T": [(T, 32) for T in (32, 64, 128, 256, 512)], "B": [(128, B) for B in (8, 16, 32, 64, 128)]}
@@ -67,7 +66,7 @@ def draw(rows, path):
         n = [row[letter] for row in series]
         panel.plot(n, [row["ms"] for row in series], "o-", color="tab:blue")
         panel.set(xlabel=f"{letter}, with {'B = 32' if letter == 'T' else 'T = 128'}", xlim=0, ylim=0)
-        panel.set_ylabel("milliseconds a training step", color="tab:blue")
+        panel.set_ylabel("milliseconds per training step", color="tab:blue")
         other = panel.twinx()
         other.plot(n, [row["mb"] for row in series], "s--", color="tab:red")
         other.set_ylabel("megabytes", color="tab:red")
@@ -80,9 +79,8 @@ def draw(rows, path):
 
 def main(argv=None):
     """Measure, print and draw."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.scaling", description=__doc__.splitlines()[0])
+    parser = command.parser("scaling", __doc__)
     parser.add_argument("--out", default="scaling.png", help="the picture")
-    parser.add_argument("--json", metavar="PATH", help="also write the figures to this file")
     arguments = parser.parse_args(argv)
     training_step(8, 8)()  # compiles
     rows = {letter: [measure(T, B) for T, B in shapes] for letter, shapes in SHAPES.items()}
@@ -90,11 +88,9 @@ def main(argv=None):
         for row in series:
             each = row["ms"] / (row["T"] * row["B"]) * 1e3
             shape = f"T = {row['T']:3}  B = {row['B']:3}"
-            print(f"{shape}  {row['ms']:8.1f} ms  {each:6.2f} us a token  {row['mb']:7.1f} MB")
+            print(f"{shape}  {row['ms']:8.1f} ms  {each:6.2f} us per token  {row['mb']:7.1f} MB")
     draw(rows, arguments.out)
-    if arguments.json:
-        with atomic_open(arguments.json) as file:
-            json.dump(rows, file, indent=2)
+    command.save(arguments.json, rows)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ CELLS = {"rnn": rnn_cell, "gru": gru_cell, "lstm": lstm_cell}
 
 
 def convolve(x, w, groups=1):
-    """x (B, T, D), w (K, D, C); no filling."""
+    """x (B, T, D), w (K, D, C); no padding."""
     layout = ("NWC", "WIO", "NWC")
     return jax.lax.conv_general_dilated(
         x, w, (1,), "VALID", dimension_numbers=layout, feature_group_count=groups
@@ -156,7 +156,7 @@ class Model:
         self.case = case
         table = case.tokens and not case.sampling and not case.C
         self.modes = ("table", "product") if table else ("scan",)
-        self.w = {name: self._turn(name, w) for name, w in weights.items()}
+        self.w = {name: self._transposed(name, w) for name, w in weights.items()}
         self.m, self.v = ({name: jnp.zeros_like(w) for name, w in self.w.items()} for _ in range(2))
         self.n, self.key = jnp.float32(0), jax.random.key(0)
         self._forward = {mode: jax.jit(partial(forward, case, mode)) for mode in self.modes}
@@ -169,7 +169,7 @@ class Model:
         self._draw = jax.jit(partial(draw, case), static_argnums=0)
         self.use(self.modes[0])
 
-    def _turn(self, name, w):
+    def _transposed(self, name, w):
         embedding = self.case.E and name == "0.weight"
         return jnp.array(w if w.ndim == 1 or embedding else np.ascontiguousarray(w.T))
 

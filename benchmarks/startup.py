@@ -1,21 +1,19 @@
-"""What a user waits for before the first step: importing, compiling, loading compiled code from the cache.
+"""The wait before the first training step: importing, compiling, loading compiled code from the cache.
 
     python -m benchmarks.startup [--json PATH]
 
-Each figure is a fresh process: `import numba`, `from scratchnet import LSTM` and all else a training step
-needs, the first step with an empty kernel cache, and with a filled one. Medians; the first step with an empty
-cache once.
+Each figure comes from a fresh process: `import numba`, `from scratchnet import LSTM` and whatever else a
+training step needs, the first step with an empty kernel cache, and with a warm one. Medians; the step with an
+empty cache is measured once.
 """
 
-import argparse
-import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
 
-from scratchnet.files import atomic_open
+from benchmarks import command
 
 IMPORTS = """
 import numpy as np
@@ -43,8 +41,7 @@ def seconds(code, cache, before=""):
 
 def main(argv=None):
     """Measure and print; with --json also write the figures to a file."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.startup", description=__doc__.splitlines()[0])
-    parser.add_argument("--json", metavar="PATH", help="also write the figures to this file")
+    parser = command.parser("startup", __doc__)
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args(argv)
     with tempfile.TemporaryDirectory() as cache:
@@ -61,9 +58,7 @@ def main(argv=None):
     figures |= {name: statistics.median(one[name] for one in rounds) for name in rounds[0]}
     for name, value in figures.items():
         print(f"{name:22} {value:6.2f}")
-    if arguments.json:
-        with atomic_open(arguments.json) as file:
-            json.dump(figures, file, indent=2)
+    command.save(arguments.json, figures)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ python -m benchmarks.table PATH
 import argparse
 import json
 
+from benchmarks.command import markdown
+
 TORCH = ("torch", "torch_tuned")
 HEAD = (
     "case",
@@ -39,18 +41,7 @@ def format_table(rows):
     ----------
     rows : list of dicts, see benchmarks.compare.main
     """
-    lines = ["| " + " | ".join(HEAD) + " |", "|---" + "|---:" * (len(HEAD) - 1) + "|"]
-    for row in rows:
-        share = row["sgemm_share"]
-        cells = [
-            row["case"] + (", a token" if row.get("per") == "token" else ""),
-            *(digits(row[f"{side}_ms"]) for side in ("ours", *TORCH, "jax", "keras")),
-            *("" if row[f"ratio_{side}"] is None else f"{row[f'ratio_{side}']:.2f}" for side in TORCH),
-            "" if row.get("tokens_per_s") is None else f"{row['tokens_per_s']:,.0f}",
-            "" if share is None else f"{share:.0%}",
-            *(digits(row[f"peak_mb_{side}"]) for side in ("ours", "torch")),
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
+    lines = markdown(HEAD, map(cells_of, rows))
     if rows and "machine" in rows[0]:
         first = rows[0]
         lines += [
@@ -60,6 +51,19 @@ def format_table(rows):
             f"sgemm {first['sgemm_gflops']:.0f} GFLOP/s ({first['sgemm_by']}).",
         ]
     return "\n".join(lines)
+
+
+def cells_of(row):
+    """The cells of one row."""
+    share = row["sgemm_share"]
+    return [
+        row["case"] + (", per token" if row.get("per") == "token" else ""),
+        *(digits(row[f"{side}_ms"]) for side in ("ours", *TORCH, "jax", "keras")),
+        *("" if row[f"ratio_{side}"] is None else f"{row[f'ratio_{side}']:.2f}" for side in TORCH),
+        "" if row.get("tokens_per_s") is None else f"{row['tokens_per_s']:,.0f}",
+        "" if share is None else f"{share:.0%}",
+        *(digits(row[f"peak_mb_{side}"]) for side in ("ours", "torch")),
+    ]
 
 
 def main(argv=None):

@@ -1,8 +1,8 @@
-"""Processes that take turns: one a framework, each waiting at a pipe while another works.
+"""Processes that take turns: one per framework, each waiting at a pipe while another works.
 
-    worker = launch("torch", threads=2)             a child process: thread pools do not meet
+    worker = launch("torch", threads=2)             a child process: thread pools do not compete
     worker("open", case)                            build the network of a case
-    worker("turn")                                  train for a moment; seconds a step
+    worker("turn")                                  train for a moment; seconds per step
     worker.close()
 
 `Side` is what the child does; it can be called in the same way without a process.
@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.memory import measure
 from benchmarks.sgemm import rate
 
-# and the modules that they need
+# The frameworks and the modules that they need.
 FRAMEWORKS = {
     "torch": {"torch"},
     "torch_tuned": {"torch"},
@@ -29,8 +29,8 @@ FRAMEWORKS = {
     "keras": {"keras", "tensorflow"},
 }
 SIDES = ("ours", *FRAMEWORKS)
-# OpenMP's threads spin when they wait for each other. Where another program takes a core from one of them,
-# the rest spin for nothing, and a step can take ten times as long. To sleep costs something at every meeting.
+# OpenMP's threads spin while they wait for each other. Where another program takes a core from one of them,
+# the others spin for nothing, and a step can take ten times as long. Sleeping costs time at every barrier.
 WAYS = {"torch": {"": {}, ", sleeping": {"OMP_WAIT_POLICY": "PASSIVE"}}}
 MULTIPLIERS = ("numpy", "torch", "ours")  # the sides whose product of matrices is measured
 TURN = 0.3  # seconds: quick steps are repeated for so long
@@ -46,7 +46,7 @@ class Failed(Exception):
 
 
 def environment(threads):
-    """Environment variables with which every library that heeds one uses this many threads."""
+    """Environment variables that make every library that reads one use this many threads."""
     n = str(threads)
     xla = f"--xla_cpu_multi_thread_eigen={str(threads > 1).lower()} intra_op_parallelism_threads={n}"
     names = (
@@ -94,7 +94,7 @@ class Side:
         return self.module.NAME, self.module.VERSION
 
     def open(self, case):
-        """Build the case; return its modes, of which the fastest shall count."""
+        """Build the case; return its modes, of which the fastest counts."""
         self.case, self.model = case, None  # the last case's memory is free before this one's is taken
         self.model = self.module.Model(case, case.weights(), self.threads)
         self.data = case.data()
@@ -104,15 +104,15 @@ class Side:
         return self.model.modes
 
     def use(self, mode):
-        """Let the next turns be in this mode."""
+        """Take the next turns in this mode."""
         self.model.use(mode)
         self.mode = mode
 
     def check(self, case, mode):
-        """What must be equal on all sides, from a fresh network: dict of arrays.
+        """What must be equal on all sides, from a new network: dict of arrays.
 
-        All sequences, but only some time steps of them. "losses" are those of the first training steps.
-        Sampling draws at a temperature close to zero, where nothing is left to chance.
+        All sequences, but only some of their time steps. "losses" are those of the first training steps.
+        Sampling is compared at a temperature close to zero, where nothing is left to chance.
         """
         self.open(case)
         self.use(mode)
@@ -126,7 +126,7 @@ class Side:
         return found
 
     def memory(self, case, mode):
-        """Megabytes that the case takes; for a process that has done nothing else."""
+        """Megabytes that the case takes, for a process that has done nothing else."""
         self.open(case)
         self.use(mode)
         return measure(self.model, case)
@@ -169,7 +169,7 @@ class Side:
 
 
 def _serve(connection, side, threads):
-    """The child: do what comes through the pipe until it is closed."""
+    """The child process: call what comes through the pipe until it is closed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     if hasattr(os, "sched_setaffinity"):  # nobody takes more cores than the others
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
@@ -225,7 +225,7 @@ class Process:
 
 
 class Ways:
-    """Processes of one side, with other environments, as one: the end of a mode's name tells which works."""
+    """Processes of one side in different environments, as one: the end of a mode's name tells which works."""
 
     def __init__(self, side, threads, ways):
         self.processes = {end: Process(side, threads, variables) for end, variables in ways.items()}

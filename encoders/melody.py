@@ -1,30 +1,33 @@
-"""What is left of a tune in any key: steps from note to note, and durations. To find copies and duplicates.
+"""A tune without its key, as intervals and durations: to find copies and near-duplicates.
 
 melody(score)                       [(interval, duration), ...], one pair for each note but the first
-groups(melodies)                    tunes that are the same, or nearly
+groups(melodies)                    tunes that are equal, or nearly so
 split(groups, shares, rng)          whole groups to training, validation, test
 Copies(melodies).longest(other)     the longest run of notes that another tune shares with any of these
 """
 
 from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-PARTS = 5040  # of a quarter note, in which durations are counted: all of 1/2 to 1/10 are whole
-GRAM = 6  # pairs: runs so long are counted to compare tunes
+from .score import Score
+
+PARTS = 5040  # units of duration in a quarter note: 1/2 to 1/10 of it are whole numbers
+GRAM = 6  # pairs in the runs by which tunes are compared
 ALIKE = 0.5  # share of the shorter tune's runs that two near-duplicates have in common
-COMMON = 40  # tunes: a run in more of them says nothing
+COMMON = 40  # tunes: a run that occurs in more of them tells nothing apart
 
 
-def melody(score):
-    """Intervals in semitones, and durations, of the notes of a score after the first; of a chord the highest.
+def melody(score: Score) -> list[tuple[int, int]]:
+    """Intervals in semitones and durations of all notes but the first; of a chord, the highest note.
 
     Returns
     -------
     list of (int, int)
-        The duration in parts, PARTS to a quarter note.
+        The duration in units of 1/PARTS of a quarter note.
     """
     highest = {}
     for note in score.notes():
@@ -35,9 +38,11 @@ def melody(score):
     ]
 
 
-def groups(melodies, progress=None):
-    """Tunes that belong together: of two, the shorter one has at least half of its runs of GRAM pairs in the
-    other. Transposed copies are equal anyway. Time about linear: only tunes that share a run are compared.
+def groups(
+    melodies: Sequence[Sequence[tuple[int, int]]], progress: Callable[[], object] | None = None
+) -> list[list[int]]:
+    """Tunes that belong together: of two, at least half of the shorter one's runs of GRAM pairs are in the
+    other. Transposed copies are equal anyway. Only tunes that share a run are compared, in about linear time.
 
     Parameters
     ----------
@@ -46,7 +51,7 @@ def groups(melodies, progress=None):
 
     Returns
     -------
-    list of lists of indices, each group and all of them by rising index
+    list of lists of indices, each group sorted, the groups by their first index
     """
     runs = [_runs(pairs) for pairs in melodies]
     tunes_with = Counter(run for own in runs for run in own)
@@ -57,7 +62,7 @@ def groups(melodies, progress=None):
             leader[tune] = tune = leader[leader[tune]]
         return tune
 
-    where = defaultdict(list)  # the tunes so far with a run
+    where = defaultdict(list)  # run -> the tunes so far that have it
     for tune, own in enumerate(runs):
         shared = Counter()
         for run in own:
@@ -82,8 +87,10 @@ def _runs(pairs):
     return {tuple(pairs[k : k + GRAM]) for k in range(len(pairs) - GRAM + 1)}
 
 
-def split(groups, shares, rng):
-    """Share out tunes, a group never divided.
+def split(
+    groups: Sequence[Sequence[int]], shares: Sequence[float], rng: np.random.Generator
+) -> list[list[int]]:
+    """Divide tunes into parts, keeping each group whole.
 
     Parameters
     ----------
@@ -93,12 +100,12 @@ def split(groups, shares, rng):
 
     Returns
     -------
-    list of lists of indices, sorted, one for each share; as near to it as whole groups allow
+    list of sorted lists of indices, one for each share, as near to it as whole groups allow
 
     Raises
     ------
     ValueError
-        If the shares are none, or a part would be empty.
+        If the shares are not positive or do not sum to 1, or a part would be empty.
     """
     if not all(share > 0 for share in shares) or abs(sum(shares) - 1) > 1e-9:
         raise ValueError(f"expected positive shares that sum to 1, got {shares}")
@@ -114,9 +121,9 @@ def split(groups, shares, rng):
 
 
 class Copy(NamedTuple):
-    """A run that one tune shares with another.
+    """A run of notes that one tune shares with another.
 
-    notes : how many; start : index of its first note; tune : index of the other tune, None if there is none
+    notes : its length; start : index of its first note; tune : index of the other tune, None if there is none
     """
 
     notes: int
@@ -125,14 +132,14 @@ class Copy(NamedTuple):
 
 
 class Copies:
-    """Finds runs that other tunes share with these; a suffix automaton (Blumer et al. 1985), time linear.
+    """Finds runs that other tunes share with these, in linear time: a suffix automaton (Blumer et al. 1985).
 
     Parameters
     ----------
-    melodies : list of sequences: lists of (interval, duration), or texts, of which the items are characters
+    melodies : iterable of sequences: lists of (interval, duration), or texts, whose items are characters
     """
 
-    def __init__(self, melodies):
+    def __init__(self, melodies: Iterable[Sequence[Any]]):
         self.next, self.link, self.length, self.tune = [{}], [-1], [0], [None]
         for tune, pairs in enumerate(melodies):
             last = 0
@@ -172,13 +179,13 @@ class Copies:
             self.link[new] = after if exact else self._split(state, pair, after)
         return new
 
-    def longest(self, pairs):
-        """The longest run of `pairs` that is in one of the melodies, the first one of several.
+    def longest(self, pairs: Sequence[Any]) -> Copy:
+        """The longest run of `pairs` that is in one of the melodies; of several, the first.
 
         Returns
         -------
         Copy
-            `notes` counts the pairs and the note before them, so 0 if nothing is shared.
+            `notes` counts the pairs and the note before them; it is 0 if nothing is shared.
         """
         state = length = 0
         best = (0, 0, None)

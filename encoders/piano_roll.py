@@ -1,13 +1,15 @@
-"""Pictures of scores: bars to the right, pitch upwards, a colour to each track, louder notes darker."""
+"""Pictures of scores: bars to the right, pitch upwards, a colour for each track, louder notes darker."""
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from pathlib import Path
 
 from scratchnet.files import atomic_path
 
-from .score import DRUM_CHANNEL
+from .score import DRUM_CHANNEL, Score
+from .sources import StrPath
 
-MAX_BARS = 192  # more would be a picture metres high
+MAX_BARS = 192  # more would make a picture metres high
 
 # Okabe and Ito's colours, which colour-blind readers can tell apart; the pale yellow is left out.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#6A3D9A", "#5B4A3A")
@@ -17,7 +19,15 @@ _NAMES = ("C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", 
 _BLACK_KEYS = (1, 3, 6, 8, 10)
 
 
-def draw_piano_roll(score, path, title=None, bars_per_row=12, bars=None, labels=(), highlight=()):
+def draw_piano_roll(
+    score: Score,
+    path: StrPath,
+    title: str | None = None,
+    bars_per_row: int = 12,
+    bars: tuple[int, int] | None = None,
+    labels: Sequence[tuple[int, str]] = (),
+    highlight: Sequence[tuple[int, int]] = (),
+) -> None:
     """Draw a score as a piano roll.
 
     Parameters
@@ -25,16 +35,16 @@ def draw_piano_roll(score, path, title=None, bars_per_row=12, bars=None, labels=
     score : Score
     path : path-like ending in .png, .svg or .pdf; the file appears whole or not at all
     title : str, above the picture
-    bars_per_row : int, bars in a line before it breaks
-    bars : (first, last), numbers of the bars to draw, counted from 1 and both included; None for all.
-        Of more than `MAX_BARS` the first are drawn, and the picture says so.
+    bars_per_row : int
+    bars : (first, last), the bars to draw, counted from 1 and both included; None for all, or for the first
+        `MAX_BARS` if there are more, which the picture then says
     labels : sequence of (tick, text), such as chord names, written above the notes
-    highlight : sequence of (start, end) in ticks, such as a given prompt, on a shaded ground
+    highlight : sequence of (start, end) in ticks, such as a prompt, drawn on a shaded ground
 
     Raises
     ------
     ValueError
-        If the file name or a bar number makes no sense.
+        If the file name has another suffix or a bar number is out of range.
     ImportError
         If matplotlib is not installed.
     """
@@ -79,14 +89,14 @@ def draw_piano_roll(score, path, title=None, bars_per_row=12, bars=None, labels=
 
 
 def _pitch_range(pitches):
-    """Lowest and highest pitch to show: the notes, a little room, and no less than an octave and a half."""
+    """Lowest and highest pitch to show: the notes and a margin, at least an octave and a half."""
     low, high = (min(pitches) - 2, max(pitches) + 2) if pitches else (60, 72)
     missing = max(0, 18 - (high - low))
     return max(0, low - missing // 2), min(127, high + missing - missing // 2)
 
 
 def _draw_ground(ax, score, lines, row, begin, width, low, high, highlight):
-    """Keys, beats, bar lines and numbers of one row, and the shaded stretches."""
+    """Keys, beats, bar lines and bar numbers of one row, and what is highlighted."""
     end = lines[row[-1]]
     floor, ceiling = low - 0.5, high + 0.5
     for pitch in range(low, high + 1):
@@ -122,7 +132,7 @@ def _draw_ground(ax, score, lines, row, begin, width, low, high, highlight):
 
 
 def _draw_notes(ax, score, begin, end):
-    """The notes of one row as bars; those that cross its edge are cut there."""
+    """The notes of one row as rectangles, clipped at its edges."""
     from matplotlib.collections import PolyCollection
     from matplotlib.colors import to_rgba
 
@@ -131,14 +141,8 @@ def _draw_notes(ax, score, begin, end):
         for note in track.notes:
             if note.start < end and note.end > begin:
                 left, right = max(note.start, begin), min(note.end, end)
-                corners.append(
-                    [
-                        (left, note.pitch - 0.42),
-                        (right, note.pitch - 0.42),
-                        (right, note.pitch + 0.42),
-                        (left, note.pitch + 0.42),
-                    ]
-                )
+                low, high = note.pitch - 0.42, note.pitch + 0.42
+                corners.append([(left, low), (right, low), (right, high), (left, high)])
                 faces.append(to_rgba(colour, 0.4 + 0.6 * note.velocity / 127))
         bars = PolyCollection(corners, facecolors=faces, edgecolors="white", linewidths=0.5, zorder=3)
         ax.add_collection(bars)
@@ -153,7 +157,7 @@ def _colours(score):
 
 
 def _draw_header(figure, score, title, remark):
-    """Title at the left, names of the tracks at the right."""
+    """The title on the left, the names of the tracks on the right."""
     from matplotlib.patches import Patch
 
     heading = "   ".join(part for part in (title, remark) if part)
@@ -166,14 +170,8 @@ def _draw_header(figure, score, title, remark):
         if track.notes
     ][:16]
     if len(handles) > 1:
-        legend = figure.legend(
-            handles=handles,
-            loc="outside upper right",
-            ncols=min(len(handles), 6),
-            frameon=False,
-            handlelength=1.0,
-            handleheight=0.8,
-            columnspacing=1.4,
-        )
+        size = {"handlelength": 1.0, "handleheight": 0.8, "columnspacing": 1.4, "frameon": False}
+        columns = min(len(handles), 6)
+        legend = figure.legend(handles=handles, loc="outside upper right", ncols=columns, **size)
         for text in legend.get_texts():
             text.set_parse_math(False)

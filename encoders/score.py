@@ -1,16 +1,19 @@
-"""The neutral form of a piece of music, which every file format and every encoder here speaks.
+"""The neutral form of a piece of music, shared by every file format and every encoder.
 
 Time is counted in integer ticks, `ticks_per_beat` of them to a quarter note; pitch is the MIDI number
-(60 is middle C). Everything is immutable and checked when it is made: a `Score` that exists is valid.
-It holds notes, tempo, meter, key and instruments, from which a network can learn; no pedal, bends or lyrics.
+(60 is middle C). Everything is immutable and validated on construction: a `Score` that exists is valid.
+It holds what a network can learn from: notes, tempo, meter, key and instruments; no pedal, bends or lyrics.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise
 from numbers import Real
 from operator import attrgetter, index
+from typing import Any, overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 DRUM_CHANNEL = 9  # the channel that General MIDI keeps for percussion: "channel 10", counted from 0
 
@@ -63,7 +66,7 @@ class Note:
             and 0 <= self.pitch <= 127
             and 1 <= self.velocity <= 127
         ):
-            return  # nothing to convert, nothing to refuse: the fast way
+            return  # nothing to convert and nothing to refuse: the fast path
         fix = object.__setattr__
         fix(self, "start", _whole("note start", self.start, 0))
         fix(self, "duration", _whole("note duration", self.duration, 1))
@@ -71,7 +74,7 @@ class Note:
         fix(self, "velocity", _whole("note velocity", self.velocity, 1, 127))
 
     @property
-    def end(self):
+    def end(self) -> int:
         """First tick after the note."""
         return self.start + self.duration
 
@@ -83,7 +86,7 @@ class Track:
     Parameters
     ----------
     name : str
-    notes : iterable of Note, kept as a tuple sorted by start, then pitch
+    notes : iterable of Note, stored as a tuple sorted by start, then pitch
     program : int in 0..127, General MIDI instrument (0 is a piano)
     channel : int in 0..15, or None for "any"; 9 holds drums
 
@@ -94,7 +97,7 @@ class Track:
     """
 
     name: str
-    notes: tuple = ()
+    notes: Sequence[Note] = ()
     program: int = 0
     channel: int | None = None
 
@@ -112,7 +115,7 @@ class Track:
             fix(self, "channel", _whole("channel", self.channel, 0, 15))
 
     @property
-    def is_drums(self):
+    def is_drums(self) -> bool:
         """True if pitches name percussion instruments and not tones."""
         return self.channel == DRUM_CHANNEL
 
@@ -136,10 +139,10 @@ class Score:
     """
 
     ticks_per_beat: int
-    tracks: tuple = ()
-    tempos: tuple = ((0, 120.0),)
-    meters: tuple = ((0, 4, 4),)
-    keys: tuple = ()
+    tracks: Sequence[Track] = ()
+    tempos: Sequence[tuple[int, float]] = ((0, 120.0),)
+    meters: Sequence[tuple[int, int, int]] = ((0, 4, 4),)
+    keys: Sequence[tuple[int, str]] = ()
 
     def __post_init__(self):
         fix = object.__setattr__
@@ -159,14 +162,19 @@ class Score:
                 raise ValueError(f"{name} must be ordered by tick, one to a tick")
             fix(self, name, changes)
 
-    def notes(self):
+    def notes(self) -> list[Note]:
         """All notes of all tracks as a list, by start, then pitch."""
         return sorted(chain.from_iterable(track.notes for track in self.tracks), key=_in_order)
 
     @property
-    def end(self):
+    def end(self) -> int:
         """The tick at which the last note ends; 0 without notes."""
         return max((note.end for track in self.tracks for note in track.notes), default=0)
+
+    @overload
+    def seconds(self, tick: float) -> float: ...
+    @overload
+    def seconds(self, tick: NDArray[Any]) -> NDArray[np.float64]: ...
 
     def seconds(self, tick):
         """Time of a tick, or of an array of ticks, by the tempo map.
@@ -181,12 +189,12 @@ class Score:
         """
         ticks, tempos = np.array(self.tempos, dtype=np.float64).T
         per_tick = 60 / (tempos * self.ticks_per_beat)
-        begins = np.concatenate([[0.0], np.cumsum(np.diff(ticks) * per_tick[:-1])])  # when each tempo sets in
+        begins = np.concatenate([[0.0], np.cumsum(np.diff(ticks) * per_tick[:-1])])  # of each tempo
         at = np.maximum(np.searchsorted(ticks, tick, side="right") - 1, 0)
         result = begins[at] + (tick - ticks[at]) * per_tick[at]
         return float(result) if np.ndim(tick) == 0 else result
 
-    def bar_lines(self, end=None):
+    def bar_lines(self, end: int | None = None) -> list[int]:
         """The ticks at which bars begin, up to the line that closes the bar of the last tick before `end`.
 
         A change of meter begins a new bar. A piece without notes has one bar line, at 0.
@@ -212,8 +220,8 @@ class Score:
                 break
         return lines
 
-    def transpose(self, semitones, lowest=0, highest=127):
-        """A copy with every tone and key moved; drums stay.
+    def transpose(self, semitones: int, lowest: int = 0, highest: int = 127) -> "Score":
+        """A copy with every pitched note and key transposed; drums stay.
 
         Parameters
         ----------
@@ -243,14 +251,14 @@ class Score:
         return replace(self, tracks=tracks, keys=keys)
 
 
-def check_tempo(tempo):
+def check_tempo(tempo: float) -> float:
     """`tempo` (quarter notes per minute) as a float; a ValueError if it is not a positive finite number."""
     if not isinstance(tempo, Real) or not 0 < tempo < float("inf"):
         raise ValueError(f"tempo must be a positive number of quarter notes per minute, got {tempo!r}")
     return float(tempo)
 
 
-def check_meter(meter):
+def check_meter(meter: Sequence[int]) -> tuple[int, int]:
     """`meter` as (numerator, denominator); a ValueError unless 1..255 over a power of two up to 64."""
     numerator, denominator = meter
     numerator = _whole("meter numerator", numerator, 1, 255)
@@ -260,7 +268,7 @@ def check_meter(meter):
     return numerator, denominator
 
 
-def check_key(key):
+def check_key(key: str) -> str:
     """`key` itself; a ValueError if it is not a name in `MAJOR_KEYS` or `MINOR_KEYS`."""
     if key not in MAJOR_KEYS and key not in MINOR_KEYS:
         raise ValueError(f"key must be one like 'C', 'F#' or 'Bbm', got {key!r}")
@@ -268,7 +276,7 @@ def check_key(key):
 
 
 def _transpose_key(key, semitones):
-    """The key so many semitones up, spelled with at most six accidentals."""
+    """The key that many semitones up, spelled with at most six accidentals."""
     names = MAJOR_KEYS if key in MAJOR_KEYS else MINOR_KEYS
     if semitones % 12 == 0:
         return key

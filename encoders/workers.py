@@ -1,10 +1,10 @@
-"""Jobs in processes of their own, where one that hangs or kills its process is a failure among results.
+"""Jobs in worker processes, where one that hangs or kills its process is a failure among the results.
 
     for place, result, failure in in_workers(function, jobs, time_limit=60):
         ...
 
-The pools of the standard library give up altogether when a process dies, and cannot end a job that runs. Here
-a process has one job at a time, so that it is known whose job went wrong.
+The standard library's pools break altogether when a process dies, and cannot stop a running job. Here a
+process has one job at a time, so that it is known which job failed.
 """
 
 import contextlib
@@ -14,29 +14,35 @@ import signal
 import time
 import warnings
 from collections import deque
+from collections.abc import Callable, Generator, Iterable
 from multiprocessing.connection import wait
+from typing import Any
 
 START_LIMIT = 120.0  # seconds for a process to import what it needs
 
 
-def in_workers(function, jobs, workers=None, time_limit=60.0):
-    """Yield what comes of every job, in the order in which they end.
+def in_workers(
+    function: Callable[[Any], Any],
+    jobs: Iterable[Any],
+    workers: int | None = None,
+    time_limit: float = 60.0,
+) -> Generator[tuple[int, Any, str | None], None, None]:
+    """Yield the outcome of every job, in the order in which they finish.
 
-    Processes are spawned, not forked, and all end with the generator. An exception is a failure, too.
+    Processes are spawned, not forked, and all end with the generator. An exception counts as a failure.
+    Warnings that a job issues are issued here, too.
 
     Parameters
     ----------
-    function : function of one argument, of a module or otherwise such that it can be pickled
-    jobs : list of arguments
-    workers : int, number of processes; the number of cores if None; 0 to do the jobs in this process, where
-        there is no limit of time and none survives the death of the process
+    function : picklable function of one argument
+    jobs : iterable of arguments
+    workers : int, number of processes; the number of cores if None; 0 to do the jobs in this process, without
+        a time limit, and without surviving a job that kills it
     time_limit : float, in seconds, for each job
-
-    Warnings that a job issues are issued here, too.
 
     Yields
     ------
-    place : int, of the job in `jobs`
+    place : int, index of the job in `jobs`
     result : what the function returned, or None
     failure : str, why there is no result, or None
 
@@ -67,7 +73,7 @@ def in_workers(function, jobs, workers=None, time_limit=60.0):
 
 
 def _ready(staff):
-    """Those who have something to say, have died, or have had their time."""
+    """The workers that have answered, have died, or have run out of time."""
     busy = [worker for worker in staff if worker.deadline]
     first = min(worker.deadline for worker in busy)
     speaking = wait([worker.pipe for worker in busy], max(0.0, first - time.monotonic()))
@@ -76,7 +82,7 @@ def _ready(staff):
 
 
 class _Worker:
-    """A process, and the job that it has."""
+    """A process and its current job."""
 
     def __init__(self, function):
         context = multiprocessing.get_context("spawn")
@@ -86,18 +92,18 @@ class _Worker:
         theirs.close()
         self.place = None  # of its job; None while it starts
         self.time_limit = START_LIMIT
-        self.deadline = time.monotonic() + START_LIMIT  # None while there is nothing to wait for
+        self.deadline = time.monotonic() + START_LIMIT  # None while it has no job
 
     def give(self, place, job, time_limit):
         self.place, self.time_limit = place, time_limit
         self.deadline = time.monotonic() + time_limit
-        with contextlib.suppress(OSError):  # it has just died: `answer` will tell
+        with contextlib.suppress(OSError):  # it has just died, as `answer` will notice
             self.pipe.send(job)
 
     def answer(self):
-        """(result, failure) of its job, None from a process that has just started.
+        """(result, failure) of its job; None from a process that has just started.
 
-        One that has died or had its time is ended, and its pipe closed.
+        A process that has died or run out of time is ended, and its pipe closed.
         """
         starting, self.place, self.deadline = self.place is None, None, None
         try:
@@ -124,7 +130,7 @@ class _Worker:
     def end(self):
         if not self.pipe.closed:
             self.pipe.close()
-            self.process.join(0.05)  # which one that has nothing to do does of itself
+            self.process.join(0.05)  # an idle one ends by itself
             self.process.kill()
             self.process.join()
 
@@ -137,8 +143,8 @@ def _how(code):
 
 
 def _work(function, pipe):
-    """What a process does: jobs, until nobody asks any more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends them all
+    """The loop of a process: jobs, until the pipe is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends all workers
     with contextlib.suppress(EOFError, OSError):
         pipe.send(None)  # ready
         while True:
@@ -150,7 +156,7 @@ def _work(function, pipe):
             try:
                 pipe.send((result, failure, warned))
             except OSError:
-                raise  # nobody listens
+                raise  # the parent is gone
             except Exception as error:
                 pipe.send((None, f"its result cannot be handed over: {error}", []))
 

@@ -5,6 +5,8 @@ from fractions import Fraction
 from encoders.abc import read_tune, validate
 from encoders.abc.events import WHOLE
 
+C, D, E, F, G, A, B = 60, 62, 64, 65, 67, 69, 71
+LETTERS = dict(zip((C, D, E, F, G, A, B), "CDEFGAB", strict=True))
 HEAD = "X:1\nT:A tune\nM:4/4\nL:1/8\nK:C\n"
 
 
@@ -16,7 +18,13 @@ def notes(body, head=HEAD, repeats=True):
 
 
 def pitches(body, head=HEAD, repeats=True):
+    """The MIDI numbers of what sounds."""
     return [pitch for *_, pitch in notes(body, head, repeats)]
+
+
+def letters(body, head=HEAD, repeats=True):
+    """The same as letters, of notes from C to the B above."""
+    return "".join(LETTERS[pitch] for pitch in pitches(body, head, repeats))
 
 
 def lengths(body, head=HEAD):

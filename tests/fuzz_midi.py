@@ -1,29 +1,30 @@
 """Damages MIDI files and reads them, with limits of time and memory; not a test, but where tests come from.
 
-    python -m tests.fuzz_midi FOLDER ... [--files 100000] [--first 0]
+    python -m tests.fuzz_midi FOLDER ... [--files 20000] [--first 0]
 
-Damaged file number n is always the same, given the same folders. A child process with 500 MB of memory reads
-each, encodes what it read and writes it; what is neither read nor refused in time is printed with its number
-and kept in the folder `fuzzed`, and so is a file in which a damage changed what came before it.
+Damaged file number n is always the same, given the same folders. Each is read, encoded and written; what is
+neither read nor refused with the documented error, in time, is printed with its number and kept in the folder
+`fuzzed`, and so is a file in which damage changed what came before it.
 """
 
-import argparse
 import contextlib
-import multiprocessing
-import os
 import re
-import signal
 import struct
 import tempfile
-import time
 import warnings
 from collections import Counter
 from pathlib import Path
 
 import numpy as np
 
-MEGABYTES = 500
-SECONDS = 10  # for one file
+from encoders.midi import MidiError, MidiWarning, read_midi, write_midi
+from encoders.midi.chunks import Chunks
+from encoders.midi.events import META, clock
+from encoders.midi.findings import Findings
+from encoders.midi.reader import parse
+from encoders.midi.track import TrackEvents
+from encoders.tokens.note_duration import NoteDuration
+
 MOST_BYTES = 3000  # of a file to damage: of larger ones the beginning is taken
 TELLING = (0, 1, 0x3F, 0x40, 0x7F, 0x80, 0x81, 0x90, 0xB0, 0xC0, 0xF0, 0xF7, 0xFF, 0x51, 0x58, 0x59, 0x2F)
 
@@ -108,11 +109,6 @@ def notes_by_bytes(data):
     Without keys that are struck while they are down: which note-off belongs to which of these strikes may
     be told by what comes after.
     """
-    from encoders.midi.chunks import Chunks
-    from encoders.midi.events import META, clock
-    from encoders.midi.findings import Findings
-    from encoders.midi.track import TrackEvents
-
     found = []
     try:
         chunks = Chunks(data, Findings())
@@ -141,8 +137,6 @@ def notes_by_bytes(data):
 
 def examine_what_came_before(original, data, at):
     """Whether all notes that ended before a damage are there; an AssertionError if one is not."""
-    from encoders.midi.reader import parse
-
     before = Counter(note for end, note in notes_by_bytes(original) if end <= at)
     try:
         score, findings = parse(data)
@@ -193,13 +187,16 @@ def mutated(data, other, rng):
     return bytes(data)
 
 
-def examine(data, folder):
-    """What becomes of a file: "read", or why it is refused. Whatever else it raises is a fault of ours."""
-    from encoders.midi import MidiError, MidiWarning, read_midi, write_midi
-    from encoders.tokens.note_duration import NoteDuration
+def examine(data):
+    """What becomes of a file: "read", or why it is refused; any other exception is a fault."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "damaged.mid")
+        path.write_bytes(data)
+        return examine_file(path)
 
-    path = Path(folder, "damaged.mid")
-    path.write_bytes(data)
+
+def examine_file(path):
+    """The same of a file by its path; it is overwritten."""
     try:
         with warnings.catch_warnings(record=True) as mended:
             warnings.simplefilter("always", MidiWarning)
@@ -231,76 +228,7 @@ def examine(data, folder):
     return f"mended: {str(mended[0].message).partition('.mid: ')[2]}" if mended else "read"
 
 
-def alarm(number, frame):
-    raise TimeoutError(f"more than {SECONDS} seconds")
-
-
-def child(pipe, folders):
-    """Examine the damaged files whose numbers come, in little memory."""
-    import resource  # Unix only
-
-    resource.setrlimit(resource.RLIMIT_AS, (MEGABYTES * 2**20,) * 2)
-    signal.signal(signal.SIGALRM, alarm)
-    originals = sources(folders)
-    with tempfile.TemporaryDirectory() as folder:
-        for number in iter(pipe.recv, None):
-            signal.alarm(SECONDS)
-            try:
-                examine_what_came_before(*damaged_behind(originals, number))
-                outcome = examine(damaged(originals, number), folder)
-                fault = None
-            except BaseException as error:
-                outcome, fault = "FAULT", f"{type(error).__name__}: {error}"
-            signal.alarm(0)
-            pipe.send((outcome, fault))
-
-
-def begin(folders):
-    ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=child, args=(theirs, folders), daemon=True)
-    process.start()
-    theirs.close()
-    return process, ours
-
-
-def main(argv=None):
-    """Damage, examine, count."""
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz_midi", description=__doc__.splitlines()[0])
-    parser.add_argument("folders", nargs="+", metavar="FOLDER")
-    parser.add_argument("--files", type=int, default=100_000)
-    parser.add_argument("--first", type=int, default=0, help="number of the first damaged file")
-    options = parser.parse_args(argv)
-    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # whose threads would take the memory
-    originals, outcomes, faults, slowest = sources(options.folders), Counter(), 0, (0.0, 0)
-    process, pipe = begin(options.folders)
-    started = time.monotonic()
-    for number in range(options.first, options.first + options.files):
-        since = time.monotonic()
-        try:
-            pipe.send(number)
-            if not pipe.poll(3 * SECONDS):
-                raise EOFError
-            outcome, fault = pipe.recv()
-        except (EOFError, OSError):
-            process.kill()
-            process.join()
-            outcome, fault = "FAULT", f"the process died or hung ({process.exitcode})"
-            process, pipe = begin(options.folders)
-        slowest = max(slowest, (time.monotonic() - since, number))
-        outcomes["".join("." if c.isdigit() else c for c in outcome)[:60]] += 1
-        if fault:
-            faults += 1
-            print(f"{number}: {fault}", flush=True)
-            Path("fuzzed").mkdir(exist_ok=True)
-            Path("fuzzed", f"{number}.mid").write_bytes(damaged(originals, number))
-            Path("fuzzed", f"{number}-behind.mid").write_bytes(damaged_behind(originals, number)[1])
-    pipe.send(None)
-    for outcome, count in outcomes.most_common(25):
-        print(f"{count:8}  {outcome}")
-    minutes = (time.monotonic() - started) / 60
-    print(f"{options.files} files of {len(originals)}, {minutes:.1f} min, {faults} faults, slowest {slowest}")
-    return faults > 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    from tests.fuzzing import run
+
+    raise SystemExit(run("tests.fuzz_midi", __doc__.splitlines()[0]))

@@ -1,7 +1,9 @@
-"""Runs a fuzzer of files in a child process with limits of time and memory; fuzz_abc.py is one.
+"""Runs a fuzzer of files in a child process with limits of time and memory: fuzz_abc.py, fuzz_midi.py.
 
 A fuzzer is a module with `sources(folders)`, the originals; `damaged(originals, number)`, bytes that are
-always the same for a number; `examine(data)`, a word for what became of them, or an exception, a fault.
+always the same for a number; `examine(data)`, a word for what became of them, or an exception, a fault. It
+may have a second kind of damage, `damaged_behind(originals, number)`, which is (original, damaged, where the
+damage begins), and `examine_what_came_before` of these three.
 """
 
 import argparse
@@ -33,6 +35,8 @@ def child(pipe, name, folders):
     for number in iter(pipe.recv, None):
         signal.alarm(SECONDS)
         try:
+            if hasattr(fuzzer, "damaged_behind"):
+                fuzzer.examine_what_came_before(*fuzzer.damaged_behind(originals, number))
             outcome = fuzzer.examine(fuzzer.damaged(originals, number)), None
         except BaseException as error:
             outcome = "FAULT", f"{type(error).__name__}: {error}"
@@ -78,7 +82,10 @@ def run(name, description, argv=None):
             faults += 1
             print(f"{number}: {fault}", flush=True)
             FOLDER.mkdir(exist_ok=True)
-            (FOLDER / str(number)).write_bytes(fuzzer.damaged(fuzzer.sources(options.folders), number))
+            originals = fuzzer.sources(options.folders)
+            (FOLDER / str(number)).write_bytes(fuzzer.damaged(originals, number))
+            if hasattr(fuzzer, "damaged_behind"):
+                (FOLDER / f"{number}-behind").write_bytes(fuzzer.damaged_behind(originals, number)[1])
     pipe.send(None)
     for outcome, count in outcomes.most_common(25):
         print(f"{count:8}  {outcome}")

@@ -1,6 +1,22 @@
-"""MIDI files by hand."""
+"""MIDI files by hand, and a score of which a MIDI file can hold everything."""
 
 import struct
+
+from encoders.midi import read_midi
+from encoders.score import Note, Score, Track
+
+SCORE = Score(
+    480,
+    [
+        Track("小提琴", [Note(0, 480, 69, 100), Note(480, 240, 71, 1), Note(480, 960, 60)], 40, channel=0),
+        Track("drums", [Note(0, 10, 36, 127)], channel=9),
+        Track("", [Note(1920, 1, 0), Note(1920, 1, 127)], program=127, channel=5),
+        Track("silent", (), program=3, channel=6),
+    ],
+    tempos=((0, 120.0), (240, 60.0), (960, 200.0)),
+    meters=((0, 6, 8), (1440, 3, 4)),
+    keys=((0, "F#m"), (960, "Cb")),
+)
 
 END = bytes([0, 0xFF, 0x2F, 0])
 
@@ -31,6 +47,17 @@ def off(pitch, channel=0):
 
 def control(number, value, channel=0):
     return [0xB0 | channel, number, value]
+
+
+def meta(kind, *data):
+    return [0xFF, kind, len(data), *data]
+
+
+def read_bytes(folder, data, **options):
+    """What `read_midi` makes of these bytes."""
+    path = folder / "file.mid"
+    path.write_bytes(data)
+    return read_midi(path, **options)
 
 
 def times_and_pitches(score):

@@ -1,39 +1,21 @@
-"""Bars of a tune that was read: how long they are, and the order in which repeats let them sound."""
+"""Bars of a tune that was read: their lengths, and the order in which they sound with all repeats."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from .events import (
-    BOTH,
-    DOUBLE,
-    END,
-    MARK,
-    PLAIN,
-    START,
-    WHOLE,
-    AbcError,
-    Bar,
-    BarLine,
-    Change,
-    Part,
-    Sound,
-)
+from .events import BOTH, DOUBLE, END, MARK, PLAIN, START, WHOLE, AbcError, Bar, BarLine, Change, Part, Sound
 
 MOST_EVENTS = 100_000  # of a tune with all repeats
 
+Event = Sound | BarLine | Change | Part
 
-def bars_of(events):
+
+def bars_of(events: Iterable[Event]) -> list[Bar]:
     """The bars of a tune, and whether they fill their meter.
 
-    Too short a bar is right where a repeat, a double bar, an ending or an end of the tune cuts it, if what
-    stands at another such cut makes it whole; so is the tune's first bar, an upbeat.
-
-    Parameters
-    ----------
-    events : list of Sound, BarLine, Change and Part
-
-    Returns
-    -------
-    list of Bar
+    A bar may be too short where a repeat, a double bar, an ending or an end of the tune cuts it, if the bar
+    at another such cut completes it; so may the first bar of a tune, an upbeat.
     """
     found, meter, length, first, opened = [], None, 0, None, True
     for event in events:
@@ -76,22 +58,24 @@ class Section:
     parts : list of (numbers of the ending, state at its beginning, events); the first has no numbers
     """
 
-    explicit: bool  # whether |: stands at its beginning
-    parts: list = field(default_factory=list)
+    explicit: bool  # whether it begins with |:
+    parts: list[tuple[tuple[int, ...], dict[str, Change], list[Event]]] = field(default_factory=list)
     times: int = 1
     over: bool = False  # :| has been read, and no further ending since
 
-    def numbers(self):
+    def numbers(self) -> set[int]:
+        """The numbers of its endings."""
         return {number for numbers, _, _ in self.parts for number in numbers}
 
 
-def sections_of(events, state=()):
+def sections_of(events: Iterable[Event], state: Mapping[str, Change] | None = None) -> list[Section]:
     """A tune cut where repeats begin and end.
 
     A repeat without a beginning starts after the last repeat or double bar, or with the tune; the last ending
-    is over with the next double bar or repeat, or is as long as the first one. `state` is the key, meter and
-    tempo, Changes by name, in which they begin.
+    ends with the next double bar or repeat, or is as long as the first one. `state` is the key, meter and
+    tempo in which they begin, Changes by name.
     """
+    state = state or {}
     state, sections = dict(state), []
 
     def begin(explicit):
@@ -123,8 +107,8 @@ def sections_of(events, state=()):
     return sections
 
 
-def take_tail(section):
-    """Take from the last ending, and return, what is longer than the first one: it has no other end."""
+def take_tail(section: Section) -> list[Event]:
+    """Cut the last ending to the length of the first, for it has no other end, and return the rest."""
     first, last = section.parts[1][2], section.parts[-1][2]
     bars = sum(type(event) is BarLine for event in first)
     lines = [k for k, event in enumerate(last) if type(event) is BarLine]
@@ -134,10 +118,10 @@ def take_tail(section):
     return tail
 
 
-def unfold(events, order=None, line=1):
+def unfold(events: Sequence[Event], order: str | None = None, line: int = 1) -> list[Sound | Change]:
     """The events in the order in which they sound: repeats played, each time with its own ending.
 
-    Where a turn begins, key, meter and tempo are said again.
+    Key, meter and tempo are repeated at the beginning of each turn.
 
     Parameters
     ----------
@@ -148,7 +132,7 @@ def unfold(events, order=None, line=1):
     Raises
     ------
     AbcError
-        If they are more than MOST_EVENTS.
+        If there would be more than MOST_EVENTS.
     """
     parts = parts_of(events) if order else {}
     if not parts.keys() - {""}:
@@ -167,9 +151,11 @@ def unfold(events, order=None, line=1):
     return played
 
 
-def parts_of(events):
-    """Name -> [(state at its beginning, its events)]; without a name what stands before the first part."""
-    state, parts, part = {}, {}, []
+def parts_of(events: Iterable[Event]) -> dict[str, list[tuple[dict[str, Change], list[Event]]]]:
+    """Name -> [(state at its beginning, its events)]; "" is what precedes the first part."""
+    state: dict[str, Change] = {}
+    parts: dict[str, Any] = {}
+    part: list[Event] = []
     parts[""] = [({}, part)]
     for event in events:
         if type(event) is Part:

@@ -1,4 +1,4 @@
-"""Keys, meters, unit lengths and tempos, as the fields K:, M:, L: and Q: of ABC notation say them.
+"""Keys, meters, unit lengths and tempos, from the fields K:, M:, L: and Q: of ABC notation.
 
 Source: the ABC music standard 2.1, sections 3.1.6 to 3.1.8, 3.1.14 and 4.6.
 """
@@ -12,22 +12,11 @@ from ..score import MAJOR_KEYS, MINOR_KEYS
 from .events import quoted
 
 FIFTHS = "FCGDAEB"  # the order in which sharps come; flats come from the other end
-# How many sharps a mode has more than the major key on the same tonic, by its first three letters.
-MODES = {
-    "maj": 0,
-    "ion": 0,
-    "mix": -1,
-    "dor": -2,
-    "m": -3,
-    "min": -3,
-    "aeo": -3,
-    "phr": -4,
-    "loc": -5,
-    "lyd": 1,
-}
+# How many more sharps a mode has than the major key on the same tonic, by its first three letters.
+MODES = dict(maj=0, ion=0, mix=-1, dor=-2, m=-3, min=-3, aeo=-3, phr=-4, loc=-5, lyd=1)
 ACCIDENTALS = {"^^": 2, "^": 1, "=": 0, "_": -1, "__": -2}
 
-# German names of tones, as collections of German songs have them: H is B, Es is E flat, Fis is F sharp.
+# German names of notes, as in collections of German songs: H is B, Es is E flat, Fis is F sharp.
 _TONIC = r"(?P<tonic>[A-Ga-gH])(?P<sign>#|b|is\b|es\b|(?<=[EA])s\b)?"
 _KEY = re.compile(
     rf"(?:(?:exp\b\s*)?(?=[_=^])|{_TONIC}\s*(?P<mode>[A-Za-z]*)(?![A-Za-z]))(?P<rest>.*)",
@@ -52,22 +41,22 @@ class Key:
 
     Parameters
     ----------
-    name : str or None, as `Score.keys` has it: a major or minor key with this signature; None for no key
+    name : str or None, a major or minor key with this signature as in `Score.keys`; None for no key
     accidentals : dict, letter -> semitones, of the letters that the signature alters
     tonic : str, such as "A" or "F#"
     """
 
     name: str | None
-    accidentals: dict
+    accidentals: dict[str, int]
     tonic: str
 
 
-def parse_shift(text):
-    """By how many semitones the fields K: and V: let notes sound higher than written.
+def parse_shift(text: str) -> dict[str, int]:
+    """By how many semitones a field K: or V: makes notes sound higher than written.
 
     Returns
     -------
-    dict : "clef", "octave" and "transpose" -> semitones, of those that the text says
+    dict : "clef", "octave" and "transpose" -> semitones, of those that the text names
     """
     shifts = {name: int(n) * (12 if name == "octave" else 1) for name, n in _SHIFT.findall(text)}
     for clef in _CLEF.finditer(text):
@@ -77,13 +66,13 @@ def parse_shift(text):
 
 
 @lru_cache(maxsize=1024)
-def parse_key(text, liberal=False):
+def parse_key(text: str, liberal: bool = False) -> Key:
     """The key of a K: field, such as "A Dorian", "Em", "F#min", "D Phr ^f", "Dmix=c", "^f", "HP" or "none".
 
     Parameters
     ----------
-    text : str, what stands behind K:
-    liberal : whether German names, small letters and words that name no mode are read, too
+    text : str, what follows K:
+    liberal : whether German names, lower-case letters and words that name no mode are read, too
 
     Returns
     -------
@@ -97,7 +86,7 @@ def parse_key(text, liberal=False):
     rest = _OPTION.sub("", _CLEF.sub("", text)).strip()
     if rest in ("", "none"):
         return Key(None, {}, "C")
-    if rest in ("HP", "Hp"):  # Highland pipes: F and C sharp; HP only leaves the signs out
+    if rest in ("HP", "Hp"):  # Highland pipes: F and C sharp, which HP does not print
         return Key("D", {"F": 1, "C": 1}, "A")
     found = _KEY.fullmatch(rest)
     letter, sign, mode = (found["tonic"] or "C", found["sign"] or "", found["mode"] or "") if found else "C  "
@@ -118,8 +107,8 @@ def parse_key(text, liberal=False):
 
 
 @lru_cache(maxsize=1024)
-def parse_meter(text):
-    """The meter of a M: field, such as "6/8", "C|" or "(2+3)/8".
+def parse_meter(text: str) -> tuple[int, int] | None:
+    """The meter of an M: field, such as "6/8", "C|" or "(2+3)/8".
 
     Returns
     -------
@@ -129,7 +118,7 @@ def parse_meter(text):
     Raises
     ------
     ValueError
-        If it is no meter, or one that a `Score` cannot hold.
+        If it is not a meter, or one that a `Score` cannot hold.
     """
     text = text.strip()
     if text in ("", "none"):
@@ -143,14 +132,14 @@ def parse_meter(text):
     return numerator, int(found[2])
 
 
-def default_unit(meter):
-    """The unit length without a field L:, 1/16 if a bar is shorter than 3/4 of a whole note, else 1/8."""
+def default_unit(meter: tuple[int, int] | None) -> Fraction:
+    """The unit length without an L: field: 1/16 if a bar is shorter than 3/4 of a whole note, else 1/8."""
     return Fraction(1, 16) if meter and Fraction(*meter) < Fraction(3, 4) else Fraction(1, 8)
 
 
 @lru_cache(maxsize=256)
-def parse_unit(text):
-    """The unit length of a L: field as a Fraction of a whole note; ValueError if it is none."""
+def parse_unit(text: str) -> Fraction:
+    """The unit length of an L: field as a Fraction of a whole note; ValueError if it is none."""
     found = re.fullmatch(r"1(?:\s*/\s*([0-9]{1,3}))?", text.strip())
     length = int(found[1] or 1) if found else 0
     if length not in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512):
@@ -159,16 +148,16 @@ def parse_unit(text):
 
 
 @lru_cache(maxsize=256)
-def parse_tempo(text, unit):
+def parse_tempo(text: str, unit: Fraction) -> float | None:
     """The tempo of a Q: field in quarter notes per minute.
 
-    Forms: "1/4=120", "3/8=80", "1/4 3/8=40" (lengths are added), "C=100" and "C3=40" (unit lengths; the old
-    way), "120" (quarter notes), all also with a text in quotes; None if there is only a text.
+    Forms: "1/4=120", "3/8=80", "1/4 3/8=40" (lengths are added), "C=100" and "C3=40" (unit lengths, an old
+    form), "120" (quarter notes), each with or without a text in quotes; None if there is only a text.
 
     Raises
     ------
     ValueError
-        If it is no tempo, or not between 1 and 10000.
+        If it is not a tempo, or not between 1 and 10000.
     """
     bare = re.sub(r'"[^"]*"', "", text).strip()
     if not bare and text.strip():

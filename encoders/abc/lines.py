@@ -1,18 +1,19 @@
-"""The lines of an ABC tune: which are fields, which are music, and which are text that is neither.
+"""The lines of an ABC tune: which are fields, which are music, and which are neither.
 
-Collections hold all kinds of text: prose between tunes, blocks of it between directives, sources, verses. An
-empty line ends a tune, says the standard; but in many tunes music goes on behind one, and must not be lost.
+Collections hold all kinds of text: prose between tunes, blocks of it between directives, sources, verses. By
+the standard an empty line ends a tune; but in many tunes music goes on after one, and must not be lost.
 
 Source: the ABC music standard 2.1, sections 2.2, 3 and 11.4.
 """
 
 import re
 from bisect import bisect
+from collections.abc import Iterator, Sequence, Set
 
 from .scanner import TOKEN, Token, scan_music
 
-BODY_FIELDS = frozenset("IKLMNPQRTUVWmrsw+")  # that may stand in a tune's body, each on its line
-DEFINED = frozenset(".~HJLMOPRSTuvk")  # ornaments that are in use without a line U:
+BODY_FIELDS = frozenset("IKLMNPQRTUVWmrsw+")  # that may stand in a tune's body, each on a line of its own
+DEFINED = frozenset(".~HJLMOPRSTuvk")  # ornaments that have a meaning without a U: field
 
 _FIELD = re.compile(r"([A-Za-z+]):(.*)", re.DOTALL)
 _COMMENT = re.compile(r"(?<!\\)%.*", re.DOTALL)
@@ -21,7 +22,7 @@ _SIGNS = re.compile(r"[0-9|:^_=/<>\[\]{}]")
 _QUOTED = re.compile(r'"[^"]*"|![^!\s]*!|\+[^+\s]*\+')
 
 
-def scan(lines, first_line=1):
+def scan(lines: Sequence[str], first_line: int = 1) -> Iterator[Token]:
     """Tokens of the lines of a tune.
 
     Parameters
@@ -32,9 +33,9 @@ def scan(lines, first_line=1):
     Yields
     ------
     Token
-        Of the kinds in scanner.py, and "line", a field on a line of its own, text "K:D"; "directive",
-        without its %%; "stray", "words" and "prose", text in the header, in the music, after an empty line;
-        "gap", before music that an empty line parts from the tune; "end", of a line of music.
+        Of the kinds in scanner.py, and "line", a field on a line of its own such as "K:D"; "directive",
+        without its %%; "stray", "words" and "prose", text in the header, in the music and after an empty
+        line; "gap", before music that follows an empty line; "end", at the end of a line of music.
     """
     header, gap, sounded = True, False, False
     ornaments = set(DEFINED)
@@ -67,10 +68,10 @@ def scan(lines, first_line=1):
             yield Token("end", "", number, len(text) + 1)
 
 
-def field_of(line, header=False):
+def field_of(line: str, header: bool = False) -> tuple[str, str] | None:
     """(letter, value) of a line that is an information field, else None.
 
-    In the body a note or a rest may stand before a colon, as in "d:|"; a line that begins so is music.
+    In the body, a line that begins with a note or a rest before a colon, as in "d:|", is music.
     """
     found = _FIELD.match(line)
     if not found:
@@ -82,12 +83,13 @@ def field_of(line, header=False):
     return None if music else (letter, value)
 
 
-def text_blocks(lines):
-    """The places of lines that %%begintext and %%endtext, or others of that kind, say are no music.
+def text_blocks(lines: Sequence[str]) -> set[int]:
+    """The indices of lines that lie between %%begintext and %%endtext, or others of that kind.
 
-    A block without an end is none: better some strange notes than a lost tune.
+    A block without an end is ignored: better some strange notes than a lost tune.
     """
-    ends, begins, inside = {}, [], set()
+    ends: dict[str, list[int]] = {}
+    begins, inside = [], set()
     for place, line in enumerate(lines):
         found = line.startswith("%%") and _BLOCK.match(line)
         if found and found[1] == "end":
@@ -102,14 +104,14 @@ def text_blocks(lines):
     return inside
 
 
-def is_prose(line, gap, sounded, ornaments=DEFINED):
-    """Whether a line of a tune's body, without its comment, is text and no music.
+def is_prose(line: str, gap: bool, sounded: bool, ornaments: Set[str] = DEFINED) -> bool:
+    """Whether a line of a tune's body, without its comment, is text rather than music.
 
     Parameters
     ----------
     line : str
-    gap : bool, whether an empty line stands before it
-    sounded : bool, whether music stands before that
+    gap : bool, whether an empty line precedes it
+    sounded : bool, whether music precedes that
     ornaments : set of letters that may stand before notes
     """
     if not gap and "|" in line:
@@ -127,7 +129,7 @@ def is_prose(line, gap, sounded, ornaments=DEFINED):
 
 
 def _is_strange(word, ornaments):
-    """Whether a word has letters that no music has."""
+    """Whether a word has letters that music does not have."""
     place, ornament = 0, False
     while place < len(word):
         found = TOKEN.match(word, place)

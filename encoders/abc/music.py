@@ -1,70 +1,73 @@
-"""Sounds of an ABC tune: how high and how long, by what is written and by what stood before.
+"""Sounds of an ABC tune: pitch and length, from what is written and what came before.
 
-What notes mean depends on the key, on accidentals since the bar line (they hold for all octaves of a letter,
-as the standard has it, unless %%propagate-accidentals says otherwise), on tuplets, broken rhythm and ties.
+What a note means depends on the key, on tuplets, broken rhythm and ties, and on accidentals since the bar
+line, which hold for all octaves of a letter, as in the standard, unless %%propagate-accidentals differs.
 
 Source: the ABC music standard 2.1, section 4.
 """
 
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 from .events import WHOLE, Problem, Sound, exact, quoted
 from .keys import ACCIDENTALS
-from .scanner import STEPS, TOKEN, parse_length, parse_note
+from .scanner import STEPS, TOKEN, Token, parse_length, parse_note
 
 MIDDLE_C = 60
-NORMAL = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}  # the time of how many notes a tuplet takes, if nothing is said
+NORMAL = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}  # notes of a tuplet: in the time of how many, unless it says so
 LONGEST = 64 * WHOLE  # no note or rest is longer
-MOST_PROBLEMS = 200  # are told of one tune
+MOST_PROBLEMS = 200  # reported for one tune
 MOST_GRACES = 16  # before one note
+
+Place = tuple[tuple[str, int], int, int | None]  # (letter, octave), alteration, pitch of a note
 
 
 class Music:
     """Makes events of the tokens that sound; the base of reader.py's Reader."""
 
-    def __init__(self, first_line):
+    def __init__(self, first_line: int):
         self.line = self.first_line = first_line
         self.events, self.problems = [], []
         self.key, self.meter, self.unit = None, None, None
         self.shift = 0  # semitones by which everything sounds higher than written
         self.propagate = "pitch"
         self.accidentals = {}
-        self.tuplet, self.left = Fraction(1), 0  # factor, and how many sounds it still holds for
+        self.tuplet, self.left = Fraction(1), 0  # factor, and for how many more sounds
         self.tuplet_at = self.tied = None
         self.broken_at, self.broken = None, (1, 1)  # factors of the sounds before and after it
-        self.last = None  # index of the last sound, of which a broken rhythm may take
+        self.last = None  # index of the last sound, which a broken rhythm may change
         self.latest = 0  # index after the last sound
         self.graces = ()  # pitches before the next sound
         self.chord, self.chord_at = None, None  # notes of the chord that is open
-        self.known = {}  # notes by their text: what they are with this unit length
+        self.known = {}  # text of a note -> its meaning with this unit length
         self.said = set()
 
-    def problem(self, token, message):
-        """Note down an error."""
+    def problem(self, token: Token, message: str) -> None:
+        """Report an error."""
         self._note(token, message, "error", True)
 
-    def lost(self, token, message):
-        """Note down that something is left out or changed."""
+    def lost(self, token: Token, message: str) -> None:
+        """Report that something is left out or changed."""
         self._note(token, message, "warning", True)
 
-    def lost_once(self, token, message):
-        """The same where it would be said many times of one tune."""
+    def lost_once(self, token: Token, message: str) -> None:
+        """The same, but only once per tune."""
         if message not in self.said:
             self.said.add(message)
             self.lost(token, message)
 
-    def odd(self, token, message):
-        """Note down what is not as it should be, yet sounds as it is meant."""
+    def odd(self, token: Token, message: str) -> None:
+        """Report what is irregular, yet sounds as it is meant."""
         self._note(token, message, "warning", False)
 
-    def _note(self, token, *problem):
+    def _note(self, token: Token, message: str, severity: str, unheard: bool) -> None:
         if len(self.problems) < MOST_PROBLEMS:
-            self.problems.append(Problem(token.line, token.column, *problem))
+            self.problems.append(Problem(token.line, token.column, message, severity, unheard))
 
-    def pitch(self, letter, octave, sign):
-        """The MIDI number of a note, by its own accidental, one before it in the bar, or the key.
+    def pitch(self, letter: str, octave: int, sign: str | int) -> int:
+        """The MIDI number of a note, by its own accidental, one earlier in the bar, or the key.
 
-        `sign` is an accidental, or semitones, or empty.
+        `sign` is an accidental, a number of semitones, or empty.
         """
         place = (letter, octave) if self.propagate == "octave" else letter
         if sign != "":
@@ -80,8 +83,8 @@ class Music:
         self.alter = alter
         return MIDDLE_C + STEPS[letter] + 12 * octave + alter + self.shift
 
-    def note(self, token, text):
-        """((letter, octave), alteration, pitch) and length of a note; the pitch None if no such can sound."""
+    def note(self, token: Token, text: str) -> tuple[Place, int | Fraction]:
+        """((letter, octave), alteration, pitch) and length of a note; the pitch is None if out of range."""
         note = self.known.get(text)
         if note is None:
             *note, length, wrong = parse_note(text)
@@ -99,20 +102,20 @@ class Music:
             pitch = None
         return ((letter, octave), self.alter, pitch), length
 
-    def on_note(self, token):
+    def on_note(self, token: Token) -> None:
         note, length = self.note(token, token.text)
         if self.chord is None:
             self.sound(token, [note], length)
         else:
             self.chord.append((note, length))
 
-    def on_microtone(self, token):
-        """A note with an accidental of no whole number of semitones, ^/c; a half is rounded to none."""
+    def on_microtone(self, token: Token) -> None:
+        """A note whose accidental is a fraction of a semitone, ^/c; a half is rounded to none."""
         self.lost(token, f"a micro-tone, {quoted(token.text)}, is rounded to a semitone")
         self.on_note(token)
 
-    def on_grace(self, token):
-        """Grace notes, {ga} or {/g}: of the note that follows."""
+    def on_grace(self, token: Token) -> None:
+        """Grace notes, {ga} or {/g}, before the next note."""
         pitches = []
         for piece in TOKEN.finditer(token.text, 1, len(token.text) - 1):
             if piece.lastgroup in ("note", "microtone") and len(pitches) < MOST_GRACES:
@@ -120,7 +123,7 @@ class Music:
                 pitches += [] if pitch is None else [pitch]
         self.graces = tuple(pitches)
 
-    def on_rest(self, token):
+    def on_rest(self, token: Token) -> None:
         length = self.length(token, token.text[1:])
         if self.chord is not None:
             self.lost(token, "expected notes in a chord, got a rest")
@@ -134,19 +137,19 @@ class Music:
         else:
             self.sound(token, [], exact(length * self.unit * WHOLE))
 
-    def length(self, token, text):
-        """A length in unit lengths; 1 if the text, of a note, a rest or a chord, is none."""
+    def length(self, token: Token, text: str) -> Fraction:
+        """The length of a note, rest or chord in unit lengths; 1 if the text is not a length."""
         length, wrong = parse_length(text)
         if wrong:
             self.problem(token, wrong)
         return length
 
-    def on_chord(self, token):
+    def on_chord(self, token: Token) -> None:
         if self.chord is not None:
             self.problem(token, "expected the end of a chord before the next one")
         self.chord, self.chord_at, self.chord_ties = [], token, []
 
-    def on_close(self, token):
+    def on_close(self, token: Token) -> None:
         if self.chord is None:
             self.problem(token, "']' without a chord that it ends")
             return
@@ -161,8 +164,10 @@ class Music:
         if self.chord_ties:
             self.tie(token, self.chord_ties)
 
-    def sound(self, token, notes, length, whole=False):
-        """One sound, of the length that is written."""
+    def sound(
+        self, token: Token, notes: Sequence[Place], length: int | Fraction, whole: bool = False
+    ) -> None:
+        """One sound of the written length."""
         if self.left and not whole:
             length = exact(length * self.tuplet)
             self.left -= 1
@@ -179,7 +184,7 @@ class Music:
         self.events.append(Sound(pitches, (), length, token.line, token.column, self.graces))
         self.graces, self.latest = (), len(self.events)
 
-    def on_tie(self, token):
+    def on_tie(self, token: Token) -> None:
         if self.chord is not None and self.chord:
             self.chord_ties.append(self.chord[-1][0])
         elif self.last is None or not self.events[self.last].pitches:
@@ -187,17 +192,17 @@ class Music:
         else:
             self.tie(token, self.notes)
 
-    def tie(self, token, notes):
-        """The last sound's notes go on in the next one."""
+    def tie(self, token: Token, notes: Iterable[Place]) -> None:
+        """Tie the notes of the last sound to the next one."""
         self.tied = {}
-        for place, alter, _ in notes:  # two on one line, C and ^C: each has to say its accidental
+        for place, alter, _ in notes:  # two on one line, C and ^C: each must write its accidental
             self.tied[place] = None if place in self.tied else alter
         self.events[self.last] = self.events[self.last]._replace(
             ties=tuple(sorted({p for *_, p in notes if p is not None}))
         )
 
-    def on_broken(self, token):
-        """A > B: the first note gets a dot, the second loses half its length; more signs, more dots."""
+    def on_broken(self, token: Token) -> None:
+        """A > B: the first note is dotted, the second halved; more signs, more dots."""
         if self.last is None or self.broken_at:
             self.problem(token, "expected a note on each side of a broken rhythm")
             return
@@ -205,10 +210,10 @@ class Music:
         self.broken = (2 - short, short) if token.text[0] == ">" else (short, 2 - short)
         self.broken_at = token
 
-    def break_rhythm(self, length):
-        """The length of a sound after a broken rhythm, of which the one before gets its part, too.
+    def break_rhythm(self, length: int | Fraction) -> int | Fraction:
+        """The length of a sound after a broken rhythm; the sound before it is changed, too.
 
-        Between unlike lengths the standard says nothing; as in abc2midi, both stay as they are written.
+        The standard does not define it between unequal lengths; as in abc2midi, both stay as written.
         """
         token, self.broken_at = self.broken_at, None
         before = self.events[self.last]
@@ -218,7 +223,7 @@ class Music:
         self.events[self.last] = before._replace(length=exact(length * self.broken[0]))
         return exact(length * self.broken[1])
 
-    def on_tuplet(self, token):
+    def on_tuplet(self, token: Token) -> None:
         p, q, r = (int(number or 0) for number in (token.text[1:].split(":") + ["", ""])[:3])
         compound = self.meter is not None and self.meter[0] % 3 == 0 and self.meter[0] > 3
         q = q or NORMAL.get(p, 3 if compound else 2)

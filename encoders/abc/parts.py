@@ -7,11 +7,11 @@ import re
 
 from .events import quoted
 
-MOST_PARTS = 1000  # of an order, all repeats counted
+MOST_PARTS = 1000  # of an order, with all repeats
 _SIGN = re.compile(r"([A-Za-z()])([0-9]{1,4})?|[.\s]+|(.)", re.DOTALL)
 
 
-def parse_order(text):
+def parse_order(text: str) -> str:
     """The order in which parts sound.
 
     Parameters
@@ -25,7 +25,7 @@ def parse_order(text):
     Raises
     ------
     ValueError
-        If it is no such order, or one of more than MOST_PARTS.
+        If it is not such an order, or has more than MOST_PARTS parts.
     """
     wrong = ValueError(f"expected an order of parts like 'AAB' or '(AB)3', got {quoted(text)}")
     groups = [""]

@@ -1,17 +1,18 @@
 """One tune, token by token: fields and voices here, bar lines in bar_lines.py, notes in music.py.
 
-Ornaments, slurs and lyrics do not change what is played here, nor do jumps such as D.C.; of several voices
-the first one that has notes is read.
+Ornaments, slurs, lyrics, and jumps such as D.C. do not change what is played; of several voices, the first
+one that has notes is read.
 
 Source: the ABC music standard 2.1, sections 3, 4 and 7.
 """
 
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 
 from .bar_lines import BarLines
 from .events import Change, Part, quoted
-from .keys import default_unit, parse_key, parse_meter, parse_shift, parse_tempo, parse_unit
+from .keys import Key, default_unit, parse_key, parse_meter, parse_shift, parse_tempo, parse_unit
 from .lines import scan
 from .parts import parse_order
 from .scanner import Token, scan_music
@@ -21,25 +22,26 @@ _TRANSPOSE = re.compile(r"\s*(?:MIDI\s+)?transpose\s*=?\s*([+-]?[0-9]{1,3})\s*$"
 
 
 class Reader(BarLines):
-    """Reads one tune; see `read`. Attributes are what it has found."""
+    """Reads one tune with `read`; the attributes hold what it has found."""
 
-    def __init__(self, first_line):
+    def __init__(self, first_line: int):
         super().__init__(first_line)
-        self.fields, self.chord_symbols = {}, []
+        self.fields: dict[str, list[str]] = {}
+        self.chord_symbols: list[tuple[int, str]] = []
         self.tempo, self.order = None, None
-        self.voice, self.heard = None, True  # the voice that is read; whether it is the one that has the word
+        self.voice, self.heard = None, True  # the voice that is read; whether the tokens are of it
         self.shifts, self.own_shifts = {}, {}  # of the key's field and of the voice's
-        self.named = False  # whether a field V: has been in the body
+        self.named = False  # whether the body has had a V: field
         self.slurs = 0
 
-    def read_defaults(self, header):
-        """Meter and unit length of a file's header, which hold where a tune says nothing else."""
+    def read_defaults(self, header: str) -> None:
+        """Take meter and unit length from a file's header, unless the tune has its own."""
         for line in header.split("\n"):
             if line[:2] in ("L:", "M:"):
                 self.set(Token("line", line, self.line, 1), line[0], line[2:].split("%")[0])
 
-    def read(self, lines):
-        """Events of all lines, in `self.events`."""
+    def read(self, lines: Sequence[str]) -> None:
+        """Collect the events of all lines in `self.events`."""
         tokens = list(scan(lines, self.line))
         self.choose_voice(tokens)
         handlers = {name[3:]: getattr(self, name) for name in dir(self) if name.startswith("on_")}
@@ -53,8 +55,8 @@ class Reader(BarLines):
         self.finish()
         self.words = {token.line for token in tokens if token.kind in ("words", "prose")}
 
-    def choose_voice(self, tokens):
-        """Of the voices the first that has notes; music before the first V: is of the first voice."""
+    def choose_voice(self, tokens: Sequence[Token]) -> None:
+        """Choose the first voice that has notes; music before the first V: belongs to the first voice."""
         notes, voice, header = {}, None, True
         for token in tokens:
             if token.kind in ("line", "field"):
@@ -73,23 +75,23 @@ class Reader(BarLines):
 
     # ------------------------------------------------------------------------------------------ fields
 
-    def on_line(self, token):
-        """A field on a line of its own; what is glued to a K:, L: or M: field in the body is music."""
+    def on_line(self, token: Token) -> None:
+        """A field on a line of its own; in the body, music may follow on the line of a K:, L: or M: field."""
         letter, value = parts_of(token)
         if self.key is None:
             self.fields.setdefault(letter, []).append(value)
         self.field(token, letter, value)
 
-    def on_field(self, token):
+    def on_field(self, token: Token) -> None:
         """An inline field, [K:D]."""
         self.field(token, *parts_of(token))
 
-    def on_glued(self, token):
-        """A field in the middle of music, without its brackets."""
+    def on_glued(self, token: Token) -> None:
+        """A field in the middle of music, without brackets."""
         self.odd(token, f"expected a field on a line of its own or in brackets, got {quoted(token.text)}")
         self.field(token, token.text[0], token.text[2:])
 
-    def field(self, token, letter, value):
+    def field(self, token: Token, letter: str, value: str) -> None:
         if letter == "V":
             self.turn_to(token, value)
         elif letter == "P":
@@ -99,8 +101,8 @@ class Reader(BarLines):
         elif letter in "KLMQ" and (self.heard or not self.named):
             self.set(token, letter, value)
 
-    def turn_to(self, token, value):
-        """A field V:, in the header a description of the voice, in the body also a change to it."""
+    def turn_to(self, token: Token, value: str) -> None:
+        """A V: field, which describes the voice, and in the body also changes to it."""
         name = name_of(value)
         if name == self.voice:
             self.own_shifts |= parse_shift(value)
@@ -110,8 +112,8 @@ class Reader(BarLines):
             if not self.heard:
                 self.lost_once(token, f"expected one voice, got another: {quoted(name)}")
 
-    def part(self, token, value):
-        """A field P:, in the header the order of the parts, in the body the beginning of one."""
+    def part(self, token: Token, value: str) -> None:
+        """A P: field: in the header the order of the parts, in the body the beginning of one."""
         if self.key is not None:
             if value[:1].isalpha() and self.order:
                 self.open = None
@@ -122,8 +124,8 @@ class Reader(BarLines):
             except ValueError as error:
                 self.lost(token, str(error))
 
-    def set(self, token, letter, value):
-        """Key, unit length, meter or tempo."""
+    def set(self, token: Token, letter: str, value: str) -> None:
+        """Set key, unit length, meter or tempo."""
         body = self.key is not None
         try:
             if letter == "K":
@@ -154,31 +156,31 @@ class Reader(BarLines):
                 if letter == "K" and not body:
                     self.begin(parse_key("none"), token)
 
-    def understand_key(self, token, value):
-        """The key of a field, liberally read if need be, with a word about that."""
+    def understand_key(self, token: Token, value: str) -> Key:
+        """The key of a field, read liberally if need be, which is then reported."""
         try:
             return parse_key(value)
         except ValueError as error:
             if self.key is not None and len(value.split()) > 1:
-                raise  # music may stand behind it
+                raise  # music may follow it
             key = parse_key(value, liberal=True)
             self.lost(token, f"{error}: read as {key.name!r}")
             return key
 
     @staticmethod
-    def understands(letter, value):
+    def understands(letter: str, value: str) -> bool:
         try:
             {"K": parse_key, "L": parse_unit, "M": parse_meter}[letter](value)
         except ValueError:
             return False
         return True
 
-    def set_shift(self):
-        """What is said of the voice itself comes before what is said of the key."""
+    def set_shift(self) -> None:
+        """Combine the shifts of the key and of the voice; the voice's own come first."""
         self.shift = sum((self.shifts | self.own_shifts).values())
 
-    def begin(self, key, token):
-        """A key: the first one ends the header."""
+    def begin(self, key: Key, token: Token) -> None:
+        """Begin a key; the first one ends the header."""
         first, self.key = self.key is None, key
         self.accidentals = {}
         if first:
@@ -188,8 +190,8 @@ class Reader(BarLines):
                     self.events.append(Change(name, value, token.line, token.column))
         self.events.append(Change("key", key.name, token.line, token.column))
 
-    def on_directive(self, token):
-        """A line %%propagate-accidentals not | octave | pitch, or %%MIDI transpose, in semitones."""
+    def on_directive(self, token: Token) -> None:
+        """%%propagate-accidentals not | octave | pitch, %%MIDI transpose in semitones, %%MIDI nobarlines."""
         words, transpose = token.text.split(), _TRANSPOSE.match(token.text)
         if len(words) > 1 and words[0] == "propagate-accidentals" and words[1] in ("not", "octave", "pitch"):
             self.propagate = words[1]
@@ -201,52 +203,52 @@ class Reader(BarLines):
 
     # --------------------------------------------------------------------------------------------- others
 
-    def on_text(self, token):
+    def on_text(self, token: Token) -> None:
         """A chord symbol, "Am7", or an annotation, which begins with one of ^ _ < > @."""
         self.jump(token, token.text[1:-1].lstrip("^_<>@"))
         if token.text[1:2] not in ("^", "_", "<", ">", "@"):
             self.chord_symbols.append((len(self.events), token.text[1:-1]))
 
-    def on_decoration(self, token):
+    def on_decoration(self, token: Token) -> None:
         self.jump(token, token.text[1:])
 
-    def jump(self, token, text):
+    def jump(self, token: Token, text: str) -> None:
         if _JUMP.match(text):
             self.lost(token, f"a jump that is not played: {quoted(token.text)}")
 
-    def on_words(self, token):
+    def on_words(self, token: Token) -> None:
         self.problem(token, f"expected music, got words, which are left out: {quoted(token.text)}")
 
-    def on_prose(self, token):
+    def on_prose(self, token: Token) -> None:
         self.lost(token, f"text after an empty line is left out: {quoted(token.text)}")
 
-    def on_stray(self, token):
+    def on_stray(self, token: Token) -> None:
         self.problem(token, "expected a field such as 'T:' in the header, got text")
 
-    def on_gap(self, token):
+    def on_gap(self, token: Token) -> None:
         self.lost(token, "music after an empty line, which ends a tune, is read all the same")
 
-    def on_slur(self, token):
+    def on_slur(self, token: Token) -> None:
         self.slurs += 1
 
-    def on_unslur(self, token):
+    def on_unslur(self, token: Token) -> None:
         self.slurs -= 1
         if self.slurs < 0:
             self.odd(token, "')' without a slur that it ends")
             self.slurs = 0
 
-    def on_end(self, token):
+    def on_end(self, token: Token) -> None:
         self.line = token.line
         self.close_chord("expected the end of a chord before that of the line")
 
-    def close_chord(self, message):
-        """A chord that is open here has no end."""
+    def close_chord(self, message: str) -> None:
+        """Report a chord that is open here: it has no end."""
         if self.chord is not None:
             self.problem(self.chord_at, message)
             self.chord = None
 
-    def finish(self):
-        """What is still open at the end of the tune."""
+    def finish(self) -> None:
+        """Report what is still open at the end of the tune."""
         if self.broken_at:
             self.problem(self.broken_at, "expected a note on each side of a broken rhythm")
         if self.left:
@@ -256,12 +258,12 @@ class Reader(BarLines):
             self.odd(Token("end", "", self.line, 1), "a slur without an end")
 
 
-def parts_of(token):
+def parts_of(token: Token) -> tuple[str, str]:
     """(letter, value) of a field on a line of its own or in brackets."""
     text = token.text if token.kind == "line" else token.text[1:-1]
     return text[0], text[2:].strip()
 
 
-def name_of(value):
-    """The name of the voice of a field V:."""
+def name_of(value: str) -> str:
+    """The name of the voice in a V: field."""
     return value.split(None, 1)[0] if value else ""

@@ -1,12 +1,13 @@
-"""From a line of music in ABC to tokens: the smallest pieces that mean something.
+"""From a line of music in ABC to tokens, the smallest pieces with a meaning.
 
-One regular expression, tried from left to right, so that the time is linear in the length of a line. Which
-lines are music, lines.py says; which piece may stand where, and what it does to others, reader.py.
+One regular expression is matched from left to right, in time linear in the length of the line. lines.py knows
+which lines are music; reader.py knows which token may stand where, and what it does to others.
 
 Source: the ABC music standard 2.1, section 4 and section 9 ("outdated syntax").
 """
 
 import re
+from collections.abc import Iterator
 from fractions import Fraction
 from functools import lru_cache
 from math import ceil
@@ -15,9 +16,8 @@ from typing import NamedTuple
 from .events import quoted
 
 LENGTH = r"[0-9]{0,4}/{0,6}[0-9]{0,4}"
-_BLANK = r"(?:[ \t]+(?=[0-9/]))?"  # before a length, as folk-rnn writes it
+_BLANK = r"(?:[ \t]+(?=[0-9/]))?"  # before a length, as written by folk-rnn
 ORNAMENTS = ".~HIJKLMNOPQRSTUVWhijklmnopqrstuvw"  # of one letter, and those that U: may define
-
 
 TOKEN = re.compile(
     rf"""
@@ -49,8 +49,8 @@ TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-# Between two line breaks of the old kind there is music, between the marks of a decoration a name: one of
-# these, or one that cannot be music.
+# Old files end lines with "!". What stands between two of them is music unless it is one of these names of
+# decorations, or cannot be music.
 _NAMES = frozenset("f ff fff ffff D.C. > < <( <) >( >) 0 1 2 3 4 5".split())
 _MUSIC = re.compile(r"[A-Ga-gzxZ0-9,'/^_=<>():|.~-]*")
 _CHORD = re.compile(rf"\+(?:(?:\^\^?|__?|=)?[A-Ga-g][,']{{0,6}}{LENGTH})+\+")
@@ -60,7 +60,7 @@ STEPS = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
 class Token(NamedTuple):
-    """A piece of a tune: its kind, a name in `TOKEN`; the text; line and column, counted from 1."""
+    """A token: its kind, a name in `TOKEN` or `lines.scan`; the text; line and column, counted from 1."""
 
     kind: str
     text: str
@@ -68,8 +68,8 @@ class Token(NamedTuple):
     column: int
 
 
-def scan_music(text, line, column=1):
-    """Tokens of a line of music, which begins at this column."""
+def scan_music(text: str, line: int, column: int = 1) -> Iterator[Token]:
+    """Tokens of a line of music that begins at this column."""
     place, plus = 0, False
     while place < len(text):
         found = plus and _PLUS.match(text, place)
@@ -82,26 +82,26 @@ def scan_music(text, line, column=1):
         if name and name not in _NAMES and _MUSIC.fullmatch(name):
             kind, piece = "break", "!"
         elif kind == "decoration" and is_chord(piece):
-            kind, piece = "chord", "+"  # a chord of the old kind: its notes follow, and another +
+            kind, piece = "chord", "+"  # a chord in the old notation: its notes follow, and another +
             plus = True
         if kind != "space":
             yield Token(kind, piece, line, column + place)
         place += len(piece)
 
 
-def is_chord(decoration):
-    """Whether what looks like a decoration, +CEG+, is a chord of the old kind."""
+def is_chord(decoration: str) -> bool:
+    """Whether what looks like a decoration, +CEG+, is a chord in the old notation."""
     return decoration[1:-1] not in _NAMES and _CHORD.fullmatch(decoration) is not None
 
 
 @lru_cache(maxsize=4096)
-def parse_length(text):
+def parse_length(text: str) -> tuple[Fraction, str]:
     """A note's length in unit lengths: "" is 1, "3" is 3, "/" and "/2" a half, "3/4", "//" a quarter.
 
     Returns
     -------
-    length : Fraction, 1 if the text is no length
-    wrong : str, why it is none, or ""
+    length : Fraction, 1 if the text is not a length
+    wrong : str, why it is not one, or ""
     """
     numerator, slashes, denominator = re.fullmatch(r"\s*([0-9]*)(/*)([0-9]*)", text).groups()
     below = 2 ** (len(slashes) - 1) * int(denominator) if denominator else 2 ** len(slashes)
@@ -111,13 +111,13 @@ def parse_length(text):
 
 
 @lru_cache(maxsize=16384)
-def parse_note(text):
-    """A note, such as "^c'3/2"; of a micro-tone, "^3/2c", the sign is a whole number of semitones.
+def parse_note(text: str) -> tuple[str, int, str | int, Fraction, str]:
+    """A note, such as "^c'3/2"; the sign of a micro-tone, "^3/2c", becomes a whole number of semitones.
 
     Returns
     -------
     letter : str, "A" .. "G"
-    octave : int, 0 for the octave from middle C
+    octave : int, 0 for the octave above middle C
     sign : str, an accidental or "", or int, semitones
     length : Fraction, in unit lengths
     wrong : str, what is wrong with the length or the sign, or ""

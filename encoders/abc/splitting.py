@@ -1,4 +1,4 @@
-"""The text of an ABC file, and its tunes: where each begins and ends, in files of all kinds.
+"""The text of an ABC file, and where its tunes begin and end, in files of all kinds.
 
 Source: the ABC music standard 2.1, section 2.
 """
@@ -14,26 +14,26 @@ _MAILED = re.compile(r"=3D|=20$", re.MULTILINE)
 _SOFT_END = re.compile(r"(?:=20)?=?$", re.MULTILINE)
 
 
-def lines_of(text):
-    """The lines of a text, whose ends may be LF, CR LF or CR."""
+def lines_of(text: str) -> list[str]:
+    """The lines of a text, ended by LF, CR LF or CR."""
     return _LINE_END.sub("\n", text).split("\n")
 
 
-def unmailed(text):
+def unmailed(text: str) -> str:
     """The text without the encoding of mail, "quoted-printable", that some tunes still have: =3D for =, =20.
 
-    Only what cannot be music is taken for it; lines stay lines.
+    Only what cannot be music is decoded; lines stay lines.
     """
     if not _MAILED.search(text):
         return text
     return _SOFT_END.sub("", text).replace("=3D", "=")
 
 
-def split_tunes(text):
-    """The tunes of a file: a tune begins with a line X: and ends before the next one.
+def split_tunes(text: str) -> list[tuple[int, str]]:
+    """The tunes of a file: a tune begins with an X: line and ends before the next one.
 
-    What stands before the first one belongs to no tune. A file without any such line, but with keys, is taken
-    as tunes that empty lines part, as folk-rnn and other networks write them.
+    What precedes the first one belongs to no tune. A file without such lines, but with keys, is read as tunes
+    separated by empty lines, as folk-rnn and other networks write them.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def split_tunes(text):
 
     Returns
     -------
-    list of (line, text) : number of the first line, counted from 1; the tune without blank lines at its end
+    list of (line, text) : number of the first line, counted from 1; the tune without trailing blank lines
     """
     lines = lines_of(text)
     begins = _begins(lines) or _begins_without_numbers(lines)
@@ -49,8 +49,8 @@ def split_tunes(text):
     return [(begin + 1, "\n".join(lines[begin:end]).rstrip()) for begin, end in borders]
 
 
-def file_header(text):
-    """What stands before the first tune of a file, up to the first blank line: fields that hold for all."""
+def file_header(text: str) -> str:
+    """The lines before the first tune of a file, up to the first blank one: fields for all of its tunes."""
     lines = lines_of(text)
     begins = _begins(lines)
     before = "\n".join(lines[: begins[0]] if begins else []).lstrip("\n")
@@ -58,14 +58,14 @@ def file_header(text):
 
 
 def _begins(lines):
-    """The places of the lines X: that stand in no block of text."""
+    """The indices of the X: lines that are not in a block of text."""
     found = [place for place, line in enumerate(lines) if line.startswith("X:")]
     blocks = text_blocks(lines) if found else ()
     return [place for place in found if place not in blocks]
 
 
 def _begins_without_numbers(lines):
-    """The places of blocks of lines that have a key; blocks without one go on with the tune before."""
+    """The indices where blocks of lines with a key begin; a block without one continues the tune before."""
     found, begin = [], 0
     for place, line in enumerate([*lines, ""]):
         if not line.strip():
@@ -76,23 +76,31 @@ def _begins_without_numbers(lines):
     return found
 
 
-def decode(content):
-    """Text of the bytes of a file: UTF-8 or, where it is no such, Latin-1, the encoding of old ABC files.
+def decode(content: bytes) -> str:
+    """The text of a file: UTF-8, UTF-16 with or without a mark, or else Latin-1, as in old ABC files.
 
     Raises
     ------
     ValueError
-        If it is no text.
+        If it is not text.
     """
-    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        encoding = "utf-16"
-    else:
-        if b"\0" in content:
-            raise ValueError("not a text file")
-        encoding = "utf-8-sig"
+    encoding = _encoding(content)
     try:
-        return content.decode(encoding)
+        text = content.decode(encoding)
     except UnicodeDecodeError:
-        if encoding == "utf-16":
+        if encoding != "utf-8":
             raise ValueError("not a text file") from None
-        return content.decode("latin-1")
+        text = content.decode("latin-1")
+    if "\0" in text:
+        raise ValueError("not a text file")
+    return text.lstrip("\ufeff")  # the mark, which some programs write twice
+
+
+def _encoding(content):
+    """UTF-16 shows by its mark, or because every other byte of most texts is 0."""
+    if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return "utf-16"
+    first, second = content[::2].count(0), content[1::2].count(0)
+    if not first and 4 * second > len(content):
+        return "utf-16-le"
+    return "utf-16-be" if not second and 4 * first > len(content) else "utf-8"

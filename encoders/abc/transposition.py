@@ -1,7 +1,7 @@
-"""ABC tunes in another key, as text: everything but keys, notes and chord symbols stays as it is.
+"""ABC tunes in another key, as text: only keys, notes and chord symbols change.
 
 All letters move by the same number of steps on the staff, and all keys by the same number of fifths, so that
-accidentals stay where they were, only spelled anew: =c in A becomes _e in C.
+accidentals stay where they were, spelled anew: =c in A becomes _e in C.
 """
 
 import re
@@ -19,8 +19,8 @@ _KEY = re.compile(r"(\s*)([A-G][#b]?)(.*)", re.DOTALL)
 _CHORD = re.compile(r"([A-G][#b]?)((?:maj|min|dim|aug|sus|add|m|M|[0-9+-])*)(?:/([A-G][#b]?))?")
 
 
-def transpose_tune(text, semitones):
-    """A tune moved up (or down, if negative) by semitones.
+def transpose_tune(text: str, semitones: int) -> str:
+    """A tune transposed up (or down, if negative) by semitones.
 
     Parameters
     ----------
@@ -34,8 +34,8 @@ def transpose_tune(text, semitones):
     Raises
     ------
     ValueError
-        If a key has no tonic to move (none, HP), has accidentals of its own, or needs more than seven
-        signs; if a note would need three.
+        If a key has no tonic to move (none, HP), has accidentals of its own, or would need more than seven
+        signs, or a note would need three.
     """
     return _Transposer(text, semitones).text()
 
@@ -46,14 +46,14 @@ class _Transposer:
         self.key = None
         keys = re.findall(r"^K:(.*)$|\[K:([^\]]*)\]", source, re.MULTILINE)
         found = [_sharps(line.split("%")[0] or inline) for line, inline in keys]
-        # The keys on these many fifths sound the same, spelled differently.
+        # Moving by any of these numbers of fifths sounds the same, spelled differently.
         fifths = [n for n in range(-24, 25) if (n - 7 * semitones) % 12 == 0]
         fitting = [n for n in fifths if all(-7 <= sharps + n <= 7 for sharps in found)]
         if not fitting:
             raise ValueError(f"expected keys of at most seven signs after moving by {semitones}")
         # The fewest signs in the worst key.
         self.fifths = min(fitting, key=lambda n: (max((abs(s + n) for s in found), default=0), abs(n)))
-        steps = 4 * self.fifths  # a fifth is four steps; which octave, the semitones say
+        steps = 4 * self.fifths  # a fifth is four steps; the semitones give the octave
         self.steps = steps + 7 * round((semitones * 7 / 12 - steps) / 7)
 
     def text(self):
@@ -68,7 +68,7 @@ class _Transposer:
         return line if self.key is None else self.music(line)
 
     def field(self, letter, value):
-        """A field's value; in the body music may be glued to it (see reader.py)."""
+        """A field's value moved; in the body, music may be glued to it (see reader.py)."""
         parse = {"K": parse_key, "L": parse_unit, "M": parse_meter}.get(letter)
         if parse and self.key is not None and not _fits(parse, value):
             space = value[: len(value) - len(value.lstrip())]
@@ -129,16 +129,16 @@ class _Transposer:
         return sign + (new + "," * -octave if octave < 1 else new.lower() + "'" * (octave - 1)) + length
 
     def name(self, tone):
-        """A tone such as F#, so many fifths further."""
+        """A note name such as F#, moved by the fifths."""
         place = FIFTHS.index(tone[0]) + {"#": 7, "b": -7}.get(tone[1:], 0) + self.fifths
         octave, index = divmod(place, 7)
         if not -1 <= octave <= 1:
-            place = (place + 6) % 12 - 6  # the same key on the piano, with fewer signs
+            place = (place + 6) % 12 - 6  # the same on the piano, with fewer signs
             octave, index = divmod(place, 7)
         return FIFTHS[index] + {0: "", 1: "#", -1: "b"}[octave]
 
     def chord(self, text):
-        """A chord symbol moved; other texts stay."""
+        """A chord symbol moved; other texts stay as they are."""
         found = _CHORD.fullmatch(text)
         if not found:
             return text

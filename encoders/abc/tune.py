@@ -9,22 +9,23 @@
     read_collection(["folder", "file.abc"])     many files, none of them trusted (collection.py)
 
 Left out or changed, each with a problem that says so: voices beyond the first that sounds, overlays (&), text
-that is no music, micro-tones (rounded), jumps such as D.C. Passed over: ornaments, lyrics, typesetting.
+that is not music, micro-tones (rounded), jumps such as D.C. Ignored: ornaments, lyrics, typesetting.
 
-The way from text: splitting.py finds the tunes of a file, lines.py tells fields, music and text
-apart, scanner.py makes tokens, reader.py (with bar_lines.py and music.py below it) events
-(events.py: sounds, bar lines, changes), bars.py measures bars and unfolds repeats, by parts.py's
-order of parts; this file joins them. writer.py goes back.
+From text to music: splitting.py finds the tunes of a file, lines.py tells fields, music and text apart,
+scanner.py makes tokens, reader.py (with bar_lines.py and music.py below it) makes events (events.py), bars.py
+measures bars and unfolds repeats, in the order of parts of parts.py; this file joins them. writer.py goes
+back.
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
 
 from ..score import Note, Score, Track
 from .bars import bars_of, unfold
-from .events import WHOLE, AbcError, Change, Part, Problem, Sound
+from .events import WHOLE, AbcError, Bar, BarLine, Change, Part, Problem, Sound
 from .reader import Reader
 from .scanner import Token
 from .splitting import file_header, lines_of, split_tunes, unmailed
@@ -32,9 +33,9 @@ from .writer import write_tune
 
 __all__ = ["AbcError", "Problem", "Tune", "file_header", "read_tune", "split_tunes", "validate", "write_tune"]
 
-RESOLUTION = 480  # ticks to a quarter note, times what a tune needs for its shortest notes to be whole ticks
-MOST_TICKS = 32767  # to a quarter note: what a Score, and a MIDI file, can hold
-FINEST = RESOLUTION * 63  # where lengths have to be rounded
+RESOLUTION = 480  # ticks in a quarter note, times what makes all lengths of a tune whole numbers of ticks
+MOST_TICKS = 32767  # in a quarter note, as a Score and a MIDI file can hold
+FINEST = RESOLUTION * 63  # ticks in a quarter note where lengths have to be rounded
 
 
 @dataclass(frozen=True)
@@ -43,52 +44,53 @@ class Tune:
 
     Attributes
     ----------
-    text : str, as it was read, without lines that are no music
-    fields : dict of letter -> tuple of str, the header
+    text : str, as it was read, without lines that are not music
+    fields : dict, letter -> tuple of str, the header
     events : tuple of Sound, BarLine, Change and Part (events.py), as written
     bars : tuple of Bar
     problems : tuple of Problem, by line and column
     chord_symbols : tuple of (index of the event above which it stands, str)
+    first_line : int, number of its first line in the file
     order : str, a letter for each part that sounds, or None
     header : str, fields M: and L: of its file
     """
 
     text: str
-    fields: dict
-    events: tuple
-    bars: tuple
-    problems: tuple
-    chord_symbols: tuple
+    fields: Mapping[str, tuple[str, ...]]
+    events: tuple[Sound | BarLine | Change | Part, ...]
+    bars: tuple[Bar, ...]
+    problems: tuple[Problem, ...]
+    chord_symbols: tuple[tuple[int, str], ...]
     first_line: int = 1
     order: str | None = None
     header: str = ""
 
     @property
-    def title(self):
-        """The first T: field; empty without one."""
+    def title(self) -> str:
+        """The first T: field; empty if there is none."""
         return self.fields.get("T", ("",))[0]
 
     @property
-    def number(self):
+    def number(self) -> int | None:
         """The number of the X: field, or None."""
         digits = re.match(r"[0-9]{1,9}", self.fields.get("X", ("",))[0])
         return int(digits[0]) if digits else None
 
     @property
-    def valid(self):
+    def valid(self) -> bool:
         """Whether it can be played as it is written: no problem is an error."""
         return not any(problem.severity == "error" for problem in self.problems)
 
-    def score(self, repeats=True, ticks_per_beat=None, graces=True):
-        """The tune as music: one track, the ties joined.
+    def score(self, repeats: bool = True, ticks_per_beat: int | None = None, graces: bool = True) -> Score:
+        """The tune as music: one track, tied notes joined.
 
         Parameters
         ----------
-        repeats : whether repeats and endings are played, or everything once as it is written
-        ticks_per_beat : ticks to a quarter note; None for the smallest multiple of 480 that is exact, or, if
-            that is beyond MOST_TICKS, for FINEST, to which lengths are rounded
-        graces : whether grace notes are played; each takes the time of a 32nd from the note that it adorns,
-            all together at most half of it
+        repeats : bool, play repeats and endings, instead of everything once as it is written
+        ticks_per_beat : int, ticks in a quarter note; None for the smallest multiple of 480 that is exact or,
+            if that exceeds MOST_TICKS, for FINEST, to which lengths are rounded
+        graces : bool, play grace notes; each takes the time of a 32nd from the note that it adorns, together
+            at most half of it
 
         Returns
         -------
@@ -97,7 +99,7 @@ class Tune:
         Raises
         ------
         AbcError
-            If a length is no whole number of the ticks asked for, or the repeats are beyond all measure.
+            If a length is not a whole number of the ticks asked for, or the repeats are too long.
         """
         events = unfold(self.events, self.order, self.first_line) if repeats else self.events
         if ticks_per_beat is None:
@@ -108,15 +110,13 @@ class Tune:
         return _score(events, ticks_per_beat, graces)
 
 
-def read_tune(text, first_line=1, header=""):
-    """Read one tune.
-
-    Reads on where text in the wild is sloppy, and says so in `problems`.
+def read_tune(text: str, first_line: int = 1, header: str = "") -> Tune:
+    """Read one tune; where it is sloppy, read on and say so in its `problems`.
 
     Parameters
     ----------
     text : str, from X: on
-    first_line : number of its first line in the file, for messages
+    first_line : int, number of its first line in the file, for messages
     header : str, the `file_header` of its file, of which M: and L: are used
 
     Returns
@@ -126,7 +126,7 @@ def read_tune(text, first_line=1, header=""):
     Raises
     ------
     AbcError
-        If there is no key (K:) or nothing that sounds.
+        If there is no key (K:) or no note.
     """
     text, as_mailed = unmailed(text), text
     lines = lines_of(text)
@@ -156,7 +156,7 @@ def read_tune(text, first_line=1, header=""):
 
 
 def _problems_of_the_whole(lines, reader, bars):
-    """What is wrong, yet nowhere in particular; and bars."""
+    """Problems of the tune as a whole, and of its bars."""
 
     def warning(message, line=reader.first_line, column=1, unheard=False):
         return Problem(line, column, message, "warning", unheard)
@@ -181,24 +181,19 @@ def _problems_of_the_whole(lines, reader, bars):
 
 
 def _denominator(events):
-    """The smallest part of a whole note of which all lengths are whole multiples is 1 over this."""
+    """The smallest n for which all lengths are multiples of 1/n of a whole note."""
     lengths = {event.length for event in events if type(event) is Sound}
     return lcm(*(Fraction(length, WHOLE).denominator for length in lengths))
 
 
 def _ticks(events):
-    """Ticks to a quarter note in which all lengths are whole, None if those are beyond measure."""
+    """Ticks in a quarter note that make all lengths whole; None if there would be too many."""
     ticks = lcm(RESOLUTION * 4, _denominator(events)) // 4
     return ticks if ticks <= MOST_TICKS else None
 
 
-def validate(text, first_line=1):
-    """All that is wrong in one tune, by line and column; what cannot be read at all is one error.
-
-    Returns
-    -------
-    list of Problem
-    """
+def validate(text: str, first_line: int = 1) -> list[Problem]:
+    """All problems of one tune, by line and column; a tune that cannot be read at all is one error."""
     try:
         return list(read_tune(text, first_line).problems)
     except AbcError as error:
@@ -206,7 +201,7 @@ def validate(text, first_line=1):
 
 
 def _score(events, ticks_per_beat, graces):
-    """A Score of events that are in the order in which they sound."""
+    """A Score of events in the order in which they sound."""
     now, notes, tied, ticks = 0, [], {}, {}
     changes = {"key": {}, "meter": {0: (4, 4)}, "tempo": {0: 120.0}}
     for event in events:
@@ -245,7 +240,7 @@ def _score(events, ticks_per_beat, graces):
 
 
 def _steps(changes):
-    """[(tick, value)] by rising tick, without those that change nothing."""
+    """[(tick, value)] by rising tick, without repetitions."""
     steps = []
     for tick, value in sorted(changes.items()):
         if value is not None and (not steps or steps[-1][1] != value):

@@ -3,30 +3,30 @@
 from fractions import Fraction
 from itertools import groupby
 
-from ..score import check_key
+from ..score import Score, check_key
 from .keys import FIFTHS, parse_key
 from .scanner import STEPS
 
 UNIT = Fraction(1, 8)
 BARS_IN_LINE = 4
-LONGEST = 32  # whole notes; what is longer is written as several tied notes
-MOST = 9999  # above and below the line of a fraction
-TUPLETS = {3: 2, 5: 4, 7: 4, 9: 8}  # so many notes in the time of so many
+LONGEST = 32  # whole notes; longer notes are written as several tied ones
+MOST = 9999  # numerator or denominator of a length
+TUPLETS = {3: 2, 5: 4, 7: 4, 9: 8}  # notes: in the time of how many
 SIGNS = {2: "^^", 1: "^", 0: "=", -1: "_", -2: "__"}
 
 
-def write_tune(score, title="", number=1, key=None):
+def write_tune(score: Score, title: str = "", number: int = 1, key: str | None = None) -> str:
     """Write a score as ABC.
 
-    Notes that begin together must end together, and before the next ones begin. All that a Score holds is
-    kept but velocities, the names and programs of tracks, and silence at the end.
+    Notes that begin together must end together, and before the next ones begin. Everything in a Score is kept
+    but velocities, the names and programs of tracks, and silence at the end.
 
     Parameters
     ----------
     score : Score with one track that has notes
     title : str
-    number : int, of the X: field
-    key : str, to be written in this key, one of Score's names; None for the score's own
+    number : int, for the X: field
+    key : str, one of Score's names, the key to write it in; None for the score's own
 
     Returns
     -------
@@ -36,7 +36,7 @@ def write_tune(score, title="", number=1, key=None):
     Raises
     ------
     ValueError
-        If there are no notes, several voices or drums, or a number that ABC cannot write.
+        If there are no notes, several voices or drums, or a number that ABC cannot express.
     """
     voice = _voice(score)
     keys = {0: check_key(key)} if key else dict(score.keys)
@@ -67,7 +67,7 @@ def write_tune(score, title="", number=1, key=None):
 
 
 def _voice(score):
-    """[(start, end, pitches)] by rising start, rests left out; ValueError unless it is one voice."""
+    """[(start, end, pitches)] by rising start, without rests; ValueError unless it is one voice."""
     tracks = [track for track in score.tracks if track.notes]
     if len(tracks) != 1 or tracks[0].is_drums:
         raise ValueError(
@@ -85,18 +85,18 @@ def _voice(score):
 
 
 def _decimal(number):
-    """A float in digits that give it back, without an exponent."""
+    """A float in digits that restore it, without an exponent."""
     return f"{number:g}" if float(f"{number:g}") == number else repr(number)
 
 
 class _Writer:
-    """Writes bar after bar; remembers the key."""
+    """Writes bar after bar, remembering key, accidentals and ties."""
 
     def __init__(self, score, key):
         self.whole = 4 * score.ticks_per_beat
         self.meters = score.meters
         self.tied, self.sounding = {}, {}  # place -> accidental, of the notes before and of these
-        self.next = 0  # the first sound of the voice that is not over
+        self.next = 0  # index of the first sound of the voice that is not over
         self.set_key(key)
 
     def set_key(self, name):
@@ -109,7 +109,7 @@ class _Writer:
         self.accidentals = {}
         beat = self.beat(begin)
         marks = sorted({begin, end, *(tick for tick, *_ in changes)})
-        pieces = []  # (tick, text, odd part of the length, text of the length as it is, as in a tuplet)
+        pieces = []  # (tick, text, odd part of the length, the length as text, the same within a tuplet)
         for first, last in zip(marks, [*marks[1:], None], strict=True):
             for _, text, key in (change for change in changes if change[0] == first):
                 pieces.append((first, text, None, "", ""))
@@ -147,7 +147,7 @@ class _Writer:
         return names[0] if len(names) == 1 else f"[{''.join(names)}]"
 
     def note(self, pitch):
-        """The name of a pitch: a letter of the key, if one is, else with a sharp, or in flat keys a flat."""
+        """The name of a pitch: a note of the key, or else one with a sharp, in flat keys with a flat."""
         found = None
         for letter, step in STEPS.items():
             alter = self.key.accidentals.get(letter, 0)
@@ -159,7 +159,7 @@ class _Writer:
                     found = letter, alter
         letter, alter = found
         octave = (pitch - STEPS[letter] - alter) // 12 - 5
-        now = self.tied.get((letter, octave))  # as the reader finds it out
+        now = self.tied.get((letter, octave))  # as the reader sees it
         if now is None:
             now = self.accidentals.get(letter, self.key.accidentals.get(letter, 0))
         sign = "" if now == alter else SIGNS[alter]
@@ -170,14 +170,14 @@ class _Writer:
         return sign + (letter + "," * -octave if octave < 1 else letter.lower() + "'" * (octave - 1))
 
     def beat(self, tick):
-        """Ticks of a beat: notes of one beat stand without a space between."""
+        """Ticks of a beat; notes of one beat are written without spaces."""
         numerator, denominator = [meter[1:] for meter in self.meters if meter[0] <= tick][-1]
         compound = numerator % 3 == 0 and numerator > 3 and denominator >= 8
         return max(1, self.whole * 3 // denominator if compound else self.whole // max(4, denominator // 2))
 
     @staticmethod
     def join(pieces, begin, beat):
-        """The pieces as text: neighbours with the same odd part in their lengths make one tuplet."""
+        """The pieces as text; neighbours with the same odd part in their lengths make one tuplet."""
         text, before = "", None
         for odd, group in groupby(pieces, key=lambda piece: piece[2]):
             group = list(group)
@@ -193,7 +193,7 @@ class _Writer:
 
 
 def _length(length):
-    """A Fraction of unit lengths as ABC writes it: 1 is nothing, a half "/"."""
+    """A Fraction of unit lengths as ABC writes it: 1 is "", a half "/"."""
     if max(length.numerator, length.denominator) > MOST:
         raise ValueError(f"expected lengths that ABC can write, got {length} eighths")
     above = "" if length.numerator == 1 else str(length.numerator)

@@ -1,4 +1,4 @@
-"""Scores -> sound. Nothing is read back from sound."""
+"""Scores -> sound. Sound is never converted back."""
 
 from .rendering import ENGINES, render_midi, sampled_engine, write_wav
 

@@ -1,7 +1,7 @@
-"""Sound: notes to a WAV file, with no soundfont, no other program and no network.
+"""Sound: notes to a WAV file, without a soundfont, another program or a network.
 
 `write_wav` plays a score on the built-in instrument, a struck string (synthesiser.py); `render_midi` plays a
-MIDI file, and prefers a sampled instrument where one is installed: FluidSynth, or symusic with a font.
+MIDI file, and prefers a sampled instrument if one is installed: FluidSynth, or symusic with a soundfont.
 """
 
 import importlib.util
@@ -16,6 +16,8 @@ import numpy as np
 from scratchnet.files import atomic_open, temporary_folder
 
 from ..midi.files import read_midi
+from ..score import Score
+from ..sources import StrPath
 from .synthesiser import BLOCK, CEILING, WAV_BYTES, WavWriter, struck_string, wave_file
 
 __all__ = [
@@ -33,7 +35,7 @@ MAX_FONT_MINUTES = 20  # symusic renders in memory
 ENGINES = ("auto", "fluidsynth", "symusic", "built-in")
 
 
-def write_wav(score, path, sample_rate=44100):
+def write_wav(score: Score, path: StrPath, sample_rate: int = 44100) -> None:
     """Play a score on the built-in instrument into a WAV file. Drum tracks are left out.
 
     Parameters
@@ -53,7 +55,7 @@ def write_wav(score, path, sample_rate=44100):
         wav.add(played, score.seconds(score.end))
 
 
-def sampled_engine(soundfont=None):
+def sampled_engine(soundfont: StrPath | None = None) -> tuple[str, Path] | None:
     """The sampled instrument that `render_midi` would use.
 
     Parameters
@@ -68,7 +70,7 @@ def sampled_engine(soundfont=None):
     Raises
     ------
     ValueError
-        If the soundfont named, here or in $SCRATCHNET_SOUNDFONT, is none.
+        If the file named, here or in $SCRATCHNET_SOUNDFONT, is not a soundfont.
     """
     engine = "fluidsynth" if shutil.which("fluidsynth") else "symusic" if _package_folder("symusic") else None
     font = _find_soundfont(soundfont)
@@ -81,7 +83,7 @@ def _find_soundfont(soundfont):
         named = Path(named)
         with open(named, "rb") if named.is_file() else io.BytesIO() as file:
             head = file.read(12)
-        if head[:4] != b"RIFF" or head[8:] != b"sfbk":  # with a bad font FluidSynth would quietly use another
+        if head[:4] != b"RIFF" or head[8:] != b"sfbk":  # FluidSynth would silently use another
             raise ValueError(f"no soundfont {named}: expected an .sf2 or .sf3 file")
         return named
     fonts = sorted(Path("/usr/share/sounds/sf2").glob("*.sf2"))
@@ -91,21 +93,23 @@ def _find_soundfont(soundfont):
 
 
 def _package_folder(name):
-    """The folder of an installed package, without importing it; None if it is not there."""
+    """The folder of a package, without importing it; None if it is not installed."""
     spec = importlib.util.find_spec(name)
     return Path(spec.submodule_search_locations[0]) if spec and spec.submodule_search_locations else None
 
 
-def render_midi(midi_path, wav_path, engine="auto", soundfont=None):
+def render_midi(
+    midi_path: StrPath, wav_path: StrPath, engine: str = "auto", soundfont: StrPath | None = None
+) -> str:
     """Play a MIDI file into a 44.1 kHz stereo WAV file.
 
-    A sampled engine plays all that the file holds, pedal and bends too, and is then brought to -1 dBFS.
+    A sampled engine plays everything in the file, pedal and bends included; its sound is scaled to -1 dBFS.
 
     Parameters
     ----------
     midi_path, wav_path : path-like
     engine : "auto", "fluidsynth", "symusic" or "built-in"
-        "auto" takes what `sampled_engine` finds, else the built-in instrument.
+        "auto" takes what `sampled_engine` finds, or else the built-in instrument.
     soundfont : path-like, an .sf2 or .sf3 file for the sampled engines
 
     Returns
@@ -117,7 +121,7 @@ def render_midi(midi_path, wav_path, engine="auto", soundfont=None):
     MidiError
         If the file cannot be read as MIDI.
     ValueError
-        If the engine is unknown, the soundfont is none, the piece is too long, or the engine fails.
+        If the engine is unknown, the soundfont is not one, the piece is too long, or the engine fails.
     ImportError
         If "symusic" is asked for and not installed.
     """
@@ -151,25 +155,9 @@ def _render_with_fluidsynth(midi_path, wav_path, font, seconds):
         raise ValueError(f"{midi_path} lasts {seconds / 3600:.1f} hours, more than a WAV file can hold")
     with temporary_folder(Path(wav_path).absolute()) as folder:
         raw = folder / "sound.raw"
-        timeout = 60 + seconds  # it plays ten times faster than the music or better
-        command = [
-            program,
-            "-niq",
-            "-g",
-            "0.4",
-            "-r",
-            "44100",
-            "-T",
-            "raw",
-            "-O",
-            "s32",
-            "-E",
-            "little",
-            "-F",
-            raw,
-            Path(font).absolute(),
-            Path(midi_path).absolute(),
-        ]
+        timeout = 60 + seconds  # it renders at ten times the speed of the music or better
+        command = [program, *"-niq -g 0.4 -r 44100 -T raw -O s32 -E little -F".split(), raw]
+        command += [Path(font).absolute(), Path(midi_path).absolute()]
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout)
         except subprocess.TimeoutExpired:

@@ -5,31 +5,36 @@ It is a struck string. A string of fundamental f sounds at the partials
     f_k = k f sqrt(1 + B k^2)              stiffness B makes high partials sharp
     a_k = sin(k pi / 8) / k exp(-f_k / c)  struck at an eighth of its length; a hard blow raises the cutoff c
 
-and each partial decays twice: first fast, while both polarisations of the string move the bridge, then slowly
-(Weinreich 1977). Sums of decaying sines over a grid of blocks are one matrix product, which makes it cheap.
-A small room (convolved, decaying noise) gives it air; a soft limiter keeps loud textures below full scale.
+and each partial decays at two rates: first fast, while both polarisations of the string move the bridge, then
+slowly (Weinreich 1977). Sums of decaying sines over a grid of blocks are one matrix product, which is cheap.
+A small room (convolution with decaying noise) adds air; a soft limiter keeps loud textures below full scale.
 """
 
 import contextlib
 import functools
 import wave
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import fft, signal
 
 from scratchnet.files import atomic_open
 
+from ..sources import StrPath
+
 BLOCK = 2**16  # samples synthesised at a time, about 1.5 s
 CEILING = 0.89  # -1 dBFS, never exceeded
-KNEE = 0.6  # the limiter leaves quieter samples alone
+KNEE = 0.6  # quieter samples are not limited
 ROOM_SECONDS = 0.9
 WAV_BYTES = 2**32 - 1024  # the format counts bytes in 32 bits
 
 
 @functools.lru_cache(maxsize=96)  # about 1 MB each
-def struck_string(pitch, hardness, sample_rate):
-    """The sound of one free string, until it has died away.
+def struck_string(pitch: int, hardness: int, sample_rate: int) -> NDArray[np.float32]:
+    """The sound of one undamped string until it has died away.
 
     Parameters
     ----------
@@ -39,7 +44,7 @@ def struck_string(pitch, hardness, sample_rate):
 
     Returns
     -------
-    float32 array (samples,), read-only, of loudness 1 (root mean square of its first fifth of a second)
+    float32 array (samples,), read-only, of loudness 1 (root mean square of the first fifth of a second)
     """
     f = 440 * 2 ** ((pitch - 69) / 12)
     B = 1.5e-4 * 2 ** ((pitch - 21) / 18)
@@ -49,14 +54,14 @@ def struck_string(pitch, hardness, sample_rate):
     k, partials = k[audible], partials[audible]
     cutoff = 350 + 1.6 * f + 180 * hardness
     strength = (np.abs(np.sin(k * np.pi / 8)) + 0.05) / k * np.exp(-partials / cutoff)
-    phase = np.exp(1j * np.pi * k**2 / 12)  # Schroeder (1970): spread in time, they add up to no sharp peak
+    phase = np.exp(1j * np.pi * k**2 / 12)  # Schroeder (1970): spread in time, without a sharp peak
 
     ring = 30 * 2 ** ((21 - pitch) / 20)  # seconds in which the slow part of the fundamental falls by 60 dB
     slow = np.log(1000) / ring * (1 + 0.1 * (k - 1) + (partials / 6000) ** 2)  # (K,) decay rates, 1/s
-    # Two strings a hair apart, one decaying fast and one slowly, beat. Then the knock of the key bed.
+    # Two slightly detuned strings, one decaying fast and one slowly, beat. Then the knock of the key bed.
     frequencies = np.concatenate([partials, partials * 2 ** (0.7 / 1200), [82.0, 145.0, 263.0]])
     decays = np.concatenate([2.8 * slow, slow, [45.0, 60.0, 80.0]])
-    knock = -1j * np.array([0.05, 0.03, 0.02]) * audible.any()  # -1j: a sine, it begins at zero
+    knock = -1j * np.array([0.05, 0.03, 0.02]) * audible.any()  # -1j: a sine, which begins at zero
     amplitudes = np.concatenate([strength * phase, 0.4 * strength * phase, knock])
 
     seconds = min(0.7 * ring, 7.0) + 0.1
@@ -102,7 +107,7 @@ def _room(sample_rate):
 class WavWriter:
     """A stereo 16-bit WAV file written in pieces by the built-in instrument, in memory that does not grow.
 
-    The file appears under its name when the `with` block ends; if by an exception, nothing remains.
+    The file appears under its name when the `with` block ends; if it ends with an exception, nothing remains.
 
     Parameters
     ----------
@@ -120,42 +125,43 @@ class WavWriter:
     ...     wav.add([(0.0, 1.0, 60, 80), (0.5, 1.0, 64, 80)], until=2.0)
     """
 
-    def __init__(self, path, sample_rate=44100):
+    def __init__(self, path: StrPath, sample_rate: int = 44100):
         if not 8000 <= sample_rate <= 192000:
             raise ValueError(f"sample_rate must be between 8000 and 192000 Hz, got {sample_rate}")
         self.path, self.sample_rate = Path(path), int(sample_rate)
-        self._wave = None  # the file, inside the `with` block
+        self._wave: wave.Wave_write | None = None  # the file, inside the `with` block
         self._until = 0.0
         self._position = 0  # samples written
-        self._waiting = []  # notes of blocks not yet begun, by start
-        self._dry = np.zeros((2, BLOCK), np.float32)  # from `_position` on: notes begun
-        self._echo = np.zeros((2, 0), np.float32)  # from `_position` on: the room's answer to blocks written
+        self._waiting: list[tuple] = []  # notes of blocks not yet begun, by start
+        self._dry = np.zeros((2, BLOCK), np.float32)  # from `_position` on: the notes that have begun
+        self._echo = np.zeros((2, 0), np.float32)  # from `_position` on: the echo of the blocks written
         self._no_dc = signal.butter(2, 20, "highpass", fs=self.sample_rate, output="sos")
         self._no_dc_state = np.zeros((1, 2, 2))
 
-    def __enter__(self):
+    def __enter__(self) -> "WavWriter":
         with contextlib.ExitStack() as stack:
             file = stack.enter_context(atomic_open(self.path, "wb"))
             self._wave = stack.enter_context(wave_file(file, self.sample_rate))
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, *exception):
+    def __exit__(self, *exception: Any) -> bool | None:
         if exception[0] is not None:
             return self._stack.__exit__(*exception)  # which deletes what there is
         with self._stack:
             self._finish()
+        return None
 
-    def add(self, notes, until):
+    def add(self, notes: Iterable[Sequence[float]], until: float) -> None:
         """Add notes, and write what is complete.
 
         Parameters
         ----------
         notes : iterable of (start, duration, pitch, velocity) or (start, duration, pitch, velocity, pan)
-            Seconds, seconds, MIDI number in 0..127, 1..127, and -1 (left) to 1 (right). Without pan, low
-            notes come from the left and high ones from the right, as to a pianist. They start before `until`,
-            not before the previous `until`.
-        until : float, in seconds; every note that starts before it has now been given
+            In seconds, seconds, MIDI number in 0..127, 1..127, and -1 (left) to 1 (right). Without pan, low
+            notes come from the left and high ones from the right, as a pianist hears them. They start before
+            `until`, and not before the previous `until`.
+        until : float, in seconds; every note that starts before it has now been added
 
         Raises
         ------
@@ -165,7 +171,7 @@ class WavWriter:
         if self._wave is None:
             raise ValueError(f"{self.path} is not open: a WavWriter writes inside its `with` block")
         if not self._until <= until < float("inf"):
-            raise ValueError(f"until must not fall: {until} after {self._until}")
+            raise ValueError(f"until must not decrease: {until} after {self._until}")
         if 4 * until * self.sample_rate > WAV_BYTES:
             hours = WAV_BYTES / 4 / self.sample_rate / 3600
             raise ValueError(f"{self.path}: a WAV file ends at 4 GiB, here {hours:.1f} hours")
@@ -219,7 +225,7 @@ class WavWriter:
             self._dry[side, offset : offset + sound.size] += np.float32(loudness * share) * sound
 
     def _emit(self, block):
-        """Write float samples (2, n): without direct current, softly limited, as 16-bit numbers."""
+        """Write float samples (2, n) as 16-bit integers, without direct current, softly limited."""
         block, self._no_dc_state = signal.sosfilt(self._no_dc, block, zi=self._no_dc_state)
         loud = np.abs(block) > KNEE
         if loud.any():
@@ -232,7 +238,7 @@ class WavWriter:
         self._position += block.shape[1]
 
     def _finish(self):
-        """Write what still sounds, to the end of the last echo."""
+        """Write what still sounds, until the last echo has died away."""
         end = self._until * self.sample_rate
         while self._position < end or self._dry.any() or np.abs(self._echo).max(initial=0) > 1e-5:
             self._write_block()
@@ -252,8 +258,8 @@ def _checked(note):
 
 
 @contextlib.contextmanager
-def wave_file(file, sample_rate):
-    """The `wave` module's writer of 16-bit stereo on an open file."""
+def wave_file(file: BinaryIO, sample_rate: int) -> Iterator[wave.Wave_write]:
+    """The `wave` module's writer of 16-bit stereo to an open file."""
     with wave.open(file, "wb") as out:
         out.setnchannels(2)
         out.setsampwidth(2)

@@ -1,18 +1,20 @@
-"""The bytes of a MIDI file as chunks, also where names and lengths lie. The layout is in files.py.
+"""The bytes of a MIDI file as chunks, even where names and lengths are wrong. The layout is in files.py.
 
-Where a length leads to another chunk or to the end of the file, it is believed. Otherwise the events of a
-track are read until they end of themselves, or until the letters MTrk, and what comes next is found there.
+A length is believed if it leads to another chunk or to the end of the file. Otherwise the events of a track
+are read to its end of track, or to the letters MTrk, and the next chunk is found there.
 """
 
 import struct
 from collections import deque
 
+from .findings import Findings
+
 _END_OF_TRACK = b"\xff\x2f\x00"
-_SEARCHED = 4096  # bytes in which a header may stand behind others, of a mail or of an old Macintosh
+_SEARCHED = 4096  # bytes in which the header is looked for, behind those of a mail or an old Macintosh
 
 
-def unwrap(data, findings):
-    """The bytes of a file without a RIFF wrapper ("RMID") and without what stands before the header.
+def unwrap(data: bytes, findings: Findings) -> bytes:
+    """The bytes of a file from its header on, without a RIFF wrapper ("RMID").
 
     Raises
     ------
@@ -33,7 +35,7 @@ def unwrap(data, findings):
 
 
 def _riff_content(data):
-    """What follows the head of the chunk "data", to the end of the file: the length is of no use here."""
+    """What follows the head of the chunk "data", to the end of the file: its length may be wrong."""
     at = 12
     while at + 8 <= len(data):
         name, length = struct.unpack_from("<4sL", data, at)
@@ -44,15 +46,15 @@ def _riff_content(data):
 
 
 class Chunks:
-    """Walks over the tracks of a file.
+    """Iterates over the tracks of a file.
 
         while chunks.next_track():
             read the events in data[chunks.start : chunks.end]
-            chunks.go_on(position)      after the last event
+            chunks.go_on(position, ended)      after the last event
 
     Parameters
     ----------
-    data : bytes, from the letters MThd on
+    data : bytes, beginning with the letters MThd
     findings : Findings
 
     Raises
@@ -61,7 +63,7 @@ class Chunks:
         If the header is cut short.
     """
 
-    def __init__(self, data, findings):
+    def __init__(self, data: bytes, findings: Findings):
         self._data, self._findings = data, findings
         first = data.find(b"MTrk", 4, 18)
         if len(data) < 14 or 0 <= first < 14:
@@ -72,12 +74,12 @@ class Chunks:
         if length < 6 or length != 6 and not self._is_boundary(8 + length):
             findings.add(f"its header promises {length} bytes, expected 6")
             self._position = 14
-        self._misnamed = deque()  # (start, end) of chunks that end like tracks
+        self._misnamed: deque[tuple[int, int]] = deque()  # (start, end) of chunks that end like tracks
         self.start = self.end = self._length = 0
         self._trusted = True
 
-    def next_track(self):
-        """Find the next track; whether there is one."""
+    def next_track(self) -> bool:
+        """Find the next track; False if there is none."""
         data = self._data
         while len(data) - self._position >= 8:
             at = self._position
@@ -88,7 +90,7 @@ class Chunks:
             if name == b"MThd":
                 self._findings.add("another file follows in it")
                 return False
-            if self._is_chunk(at):  # of another kind, which holds no music
+            if self._is_chunk(at):  # of another kind, without music
                 self._position += 8 + length
                 if data.endswith(_END_OF_TRACK, at + 8, self._position):
                     self._misnamed.append((at + 8, self._position))
@@ -100,8 +102,8 @@ class Chunks:
                 self._position = following
         return False
 
-    def next_misnamed(self):
-        """Find the next chunk that reads like a track and has another name, once the others are done."""
+    def next_misnamed(self) -> bool:
+        """Once all tracks are read, find the next chunk that ends like one under another name."""
         if not self._misnamed:
             return False
         self.start, self.end = self._misnamed.popleft()
@@ -109,7 +111,7 @@ class Chunks:
         return True
 
     def _open(self, start, length):
-        """A track whose events begin here: say where they end at the latest."""
+        """Set where the events of a track begin, and where they end at the latest."""
         data, end = self._data, start + length
         self.start, self._length = start, length
         self._trusted = end <= len(data) and (
@@ -122,13 +124,13 @@ class Chunks:
             end = len(data) if following < 0 else following
         self.end = end
 
-    def go_on(self, position, ended):
-        """Take up what follows the track.
+    def go_on(self, position: int, ended: bool) -> None:
+        """Go on behind the track.
 
         Parameters
         ----------
         position : int, after the last event that was read
-        ended : bool, whether that was an end of track
+        ended : bool, whether that event was an end of track
         """
         data, start, end = self._data, self.start, self.end
         if self._trusted:
@@ -151,7 +153,7 @@ class Chunks:
         return at == len(self._data) or self._is_chunk(at)
 
     def _is_chunk(self, at):
-        """Whether a chunk of any name begins here: one whose length leads somewhere."""
+        """Whether a chunk of any name begins here, whose length leads to another or to the end."""
         data = self._data
         if data[at : at + 4] in (b"MTrk", b"MThd"):
             return True

@@ -4,86 +4,73 @@
     collection.kept                    [Kept(path, music), ...]
     print(collection.table())          how many were kept, mended, dropped and skipped, and why
 
-Each file is read in one of several processes, and what was read may be kept in a folder, by a hash of the
-file's bytes: a file that is renamed is not read again, one that is changed is. The folder's name holds a hash
-of the reader's own source, so that nothing outlives a change of the reader.
+Files are read by several processes, and the results may be cached in a folder (caching.py) under a hash of
+the file's bytes: a file that was renamed is not read again, one that was changed is.
 """
 
 import contextlib
 import hashlib
-import os
-import time
-import warnings
 from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from scratchnet.files import atomic_open, is_regular
-
-from .. import reasons, score, score_bytes
-from ..reasons import kind_of
+from .. import caching, reasons, score, score_bytes, sources
+from ..reasons import counted, kind_of
+from ..score import Score
 from ..score_bytes import pack, unpack
+from ..sources import StrPath
 from ..workers import in_workers
 from .reader import MAX_BYTES, parse
 
 SUFFIXES = (".mid", ".midi", ".kar", ".rmi", ".smf")  # of files in folders, in small letters or capitals
-MAX_CACHED = 64 * 2**20  # bytes; a score with the most notes and changes has fewer
-OLD = 24 * 3600  # seconds: no process writes a file of the cache for so long
 SHOWN = 3  # names of files that are skipped
 
 
 class Kept(NamedTuple):
-    """A file, and the Score that it holds or what `convert` has made of it."""
+    """A file, and its Score or what `convert` made of it."""
 
     path: Path
-    music: object
+    music: Any
 
 
 class Dropped(NamedTuple):
-    """A file that is left out, and why."""
+    """A file that was left out, and why."""
 
     path: Path
     reason: str
 
 
 class Mended(NamedTuple):
-    """A file that is kept, and a line about what in it was mended or left out; see `read_midi`."""
+    """A file that was kept, and a line about what was mended or left out in it; see `read_midi`."""
 
     path: Path
     line: str
 
 
 class Collection(NamedTuple):
-    """Lists of Kept, Dropped and Mended, in the order of the files, and of paths that are skipped."""
+    """What became of the files, in their order; `skipped` are paths that no suffix names as MIDI."""
 
-    kept: list
-    dropped: list
-    mended: list
-    skipped: list
+    kept: list[Kept]
+    dropped: list[Dropped]
+    mended: list[Mended]
+    skipped: list[Path]
 
-    def table(self):
-        """How many files were kept, mended, dropped and skipped; a line for each kind of reason.
-
-        Returns
-        -------
-        str, several lines
-        """
-        lines = [f"{len(self.kept):6,} kept"]
-        mended = len({path for path, _ in self.mended})
-        for word, count, rows in (
-            ("of them mended", mended, self.mended),
-            ("dropped", len(self.dropped), self.dropped),
-        ):
-            if count or word == "dropped":
-                lines += [f"{count:6,} {word}", *(f"    {line}" for line in by_kind(rows))]
+    def table(self) -> str:
+        """How many files were kept, mended, dropped and skipped; a line for each kind of reason."""
+        lines = counted(len(self.kept), "kept")
+        if self.mended:
+            mended = len({path for path, _ in self.mended})
+            lines += counted(mended, "of them mended", _kinds(self.mended))
+        lines += counted(len(self.dropped), "dropped", _kinds(self.dropped))
         if self.skipped:
-            lines.append(f"{len(self.skipped):6,} skipped: {names_of(self.skipped)}")
+            lines += counted(len(self.skipped), f"skipped: {names_of(self.skipped)}")
         return "\n".join(lines)
 
 
-def by_kind(rows):
-    """A line for each kind of reason: how often it came, and the first file for which it did.
+def by_kind(rows: Iterable[tuple[Path, str]]) -> list[str]:
+    """A line for each kind of reason: how often it occurred, and the first file for which it did.
 
     Parameters
     ----------
@@ -93,6 +80,11 @@ def by_kind(rows):
     -------
     list of str, the most frequent first
     """
+    return [f"{count:6,}  {line}" for count, line in _kinds(rows)]
+
+
+def _kinds(rows):
+    """[(count, the reason or its kind: the first file), ...], the most frequent first."""
     first, counts = {}, Counter()
     for path, reason in rows:
         kind = kind_of(reason)
@@ -101,40 +93,47 @@ def by_kind(rows):
     lines = []
     for kind, count in counts.most_common():
         path, reason = first[kind]
-        lines.append(f"{count:6,}  {reason if count == 1 else kind}: {path}{' ..' if count > 1 else ''}")
+        lines.append((count, f"{kind}: {path} .." if count > 1 else f"{reason}: {path}"))
     return lines
 
 
-def names_of(paths):
-    """The names of the first few files, as a text."""
+def names_of(paths: Sequence[Path]) -> str:
+    """The names of the first few files."""
     names = [path.name for path in paths[:SHOWN]]
     return ", ".join(names) + (" .." if len(paths) > SHOWN else "")
 
 
 def read_collection(
-    paths, pedal=False, convert=None, cache=None, workers=None, time_limit=60.0, progress=None, strict=False
-):
+    paths: Iterable[StrPath],
+    pedal: bool = False,
+    convert: Callable[[Score], Any] | None = None,
+    cache: StrPath | None = None,
+    workers: int | None = None,
+    time_limit: float = 60.0,
+    progress: Callable[[int, int], object] | None = None,
+    strict: bool = False,
+) -> Collection:
     """Read MIDI files.
 
-    Nothing in a file is an error of the whole: a file that cannot be read or converted, has no notes, is the
-    same as one before, takes too long, or even ends the process that reads it, is reported in `dropped`. What
-    `read_midi` warns of is in `mended`.
+    No file can stop the others: one that cannot be read or converted, has no notes, equals an earlier one,
+    takes too long, or even kills the process that reads it, is reported in `dropped`. What `read_midi` would
+    warn about is in `mended`.
 
     Parameters
     ----------
     paths : iterable of path-like: files, and folders whose files with SUFFIXES are taken, at any depth
     pedal : bool, let the sustain pedal lengthen notes; see `read_midi`
     convert : function of a Score, or None to keep scores
-        Called where the file was read, and so of a module or a method, and with a result that can be pickled.
-        Scores of a large collection fill a gigabyte; what a network is to learn is far smaller. A ValueError
-        drops the file, with its text as the reason.
-    cache : path-like, a folder for what was read; None for none. It is made if it is not there. Several may
-        use it at once; what is damaged in it is read again and replaced. If it cannot be made or written, a
-        RuntimeWarning names it, and nothing is kept.
+        Called in the process that read the file, so it must be a function of a module or a method, and its
+        result must be picklable. The Scores of a large collection fill a gigabyte; what a network learns
+        from is far smaller. A ValueError drops the file, with its text as the reason.
+    cache : path-like, a folder for what was read; None for none
+        It is created if missing, and several processes may share it; damaged entries are read again and
+        replaced. If it cannot be created or written, a RuntimeWarning names it, and nothing is cached.
     workers : int, number of processes; the number of cores if None, 0 for this one, one file after the other
-    time_limit : float, in seconds, for a file; not watched with 0 workers
+    time_limit : float, in seconds, for a file; not enforced with 0 workers
     progress : function of two numbers, called after each file: how many are done, and how many there are
-    strict : bool, drop a file of which anything would be mended
+    strict : bool, drop a file in which anything would be mended
 
     Returns
     -------
@@ -142,8 +141,8 @@ def read_collection(
     """
     found = [find_files(path) for path in paths]
     files = [row for rows, _ in found for row in rows]
-    folder, unkept = _cache_folder(cache, pedal) if cache else (None, None)
-    job = partial(_read, pedal=pedal, convert=convert, cache=folder, strict=strict)
+    folder, unkept = _open_folder(cache, pedal) if cache else (None, None)
+    job = partial(_read, pedal=pedal, convert=convert, folder=folder, strict=strict)
     todo = [place for place, (_, reason) in enumerate(files) if reason is None]
     jobs = [files[place][0] for place in todo]
     outcomes = [_Outcome(reason=reason) for _, reason in files]
@@ -154,18 +153,18 @@ def read_collection(
             if progress is not None:
                 progress(done, len(jobs))
     if unkept:
-        warnings.warn(f"{cache}: what was read cannot be kept here ({unkept})", RuntimeWarning, stacklevel=2)
+        caching.warn_not_kept(cache, unkept)
     return _collected(files, outcomes, convert, [path for _, skipped in found for path in skipped])
 
 
 class _Outcome(NamedTuple):
     """What came of a file."""
 
-    digest: str = None  # of its bytes
-    music: object = None  # a packed score, or what `convert` has made of it
-    mended: tuple = ()
-    reason: str = None  # why there is no music
-    unkept: str = None  # why it is not in the cache
+    digest: str | None = None  # of its bytes
+    music: Any = None  # a packed score, or what `convert` made of it
+    mended: tuple[str, ...] = ()
+    reason: str | None = None  # why there is no music
+    unkept: str | None = None  # why it is not in the cache
 
 
 def _collected(files, outcomes, convert, skipped):
@@ -185,46 +184,17 @@ def _collected(files, outcomes, convert, skipped):
     return collection
 
 
-def find_files(path):
-    """What a path stands for: itself, or the MIDI files below a folder.
-
-    Parameters
-    ----------
-    path : path-like
-
-    Returns
-    -------
-    files : list of (path, reason why it is no MIDI file or None)
-    skipped : list of paths in the folder that have other names
-    """
-    path = Path(path)
-    try:
-        if not path.is_dir():
-            return [(path, None)], []
-        found, skipped, errors = [], [], []
-        # links to folders are not followed, they might go round
-        for folder, folders, names in os.walk(path, onerror=errors.append):
-            folders.sort()
-            for name in sorted(names):
-                known = name.lower().endswith(SUFFIXES)
-                (found if known else skipped).append(Path(folder, name))
-        rows = [(file, None) for file in found] + [(Path(error.filename), _why(error)) for error in errors]
-        *most, last = (f"*{suffix}" for suffix in SUFFIXES)
-        return rows or [(path, f"no file {', '.join(most)} or {last} in this folder")], skipped
-    except OSError as error:
-        return [(path, _why(error))], []
+def find_files(path: StrPath) -> tuple[list[tuple[Path, str | None]], list[Path]]:
+    """What a path stands for: itself, or the MIDI files below a folder; see `sources.find_files`."""
+    return sources.find_files(path, SUFFIXES)
 
 
-def _why(error):
-    return f"cannot be read ({error.strerror})"
-
-
-def _read(path, pedal, convert, cache, strict):
+def _read(path, pedal, convert, folder, strict):
     """The _Outcome of a file."""
     try:
-        content = _content(path, MAX_BYTES + 1)
+        content = sources.read_bytes(path, MAX_BYTES + 1)
         digest = hashlib.sha256(content).hexdigest()
-        score, mended, unkept = _score(content, pedal, cache and Path(cache, f"{digest}.score"))
+        score, mended, unkept = _score(content, pedal, folder and folder / f"{digest}.score")
         if strict and mended:
             raise ValueError(mended[0])
         if not any(track.notes for track in score.tracks):
@@ -235,55 +205,21 @@ def _read(path, pedal, convert, cache, strict):
         return _Outcome(reason=str(error))
 
 
-def _content(path, most):
-    """So many bytes of a file; ValueError says why there are none."""
-    try:
-        if not is_regular(path):
-            raise ValueError("not a file")
-        with open(path, "rb") as file:
-            return file.read(most)
-    except (FileNotFoundError, NotADirectoryError):
-        raise ValueError("no such file") from None
-    except OSError as error:
-        raise ValueError(_why(error)) from None
-
-
 def _score(content, pedal, cached):
-    """(score, what was mended, why it is not kept) of these bytes, from the file `cached` if that has them.
+    """(score, what was mended, why it is not kept) of these bytes, from the entry `cached` if there is one.
 
     If not, it is put there.
     """
     if cached is None:
         return *parse(content, pedal), None
     with contextlib.suppress(ValueError):  # not there, or damaged
-        return *unpack(_content(cached, MAX_CACHED)), None
+        return *unpack(caching.load(cached)), None
     score, mended = parse(content, pedal)
-    try:
-        with atomic_open(cached, "wb") as file:
-            file.write(pack(score, mended))
-    except OSError as error:  # which only costs time
-        return score, mended, error.strerror or str(error)
-    return score, mended, None
+    return score, mended, caching.store(cached, pack(score, mended))
 
 
-def _cache_folder(cache, pedal):
-    """(folder in the cache for this reader with these settings, None), or (None, why it cannot be made)."""
-    version = hashlib.sha256(repr(pedal).encode())
-    others = (Path(module.__file__) for module in (reasons, score, score_bytes))
-    for source in [*sorted(Path(__file__).parent.glob("*.py")), *others]:
-        version.update(source.read_bytes())
-    folder = Path(cache, f"midi-{version.hexdigest()[:16]}")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(folder)
-    except OSError as error:
-        return None, error.strerror or str(error)
-    return folder, None
-
-
-def _remove_leftovers(folder):
-    """Remove what processes that were killed while they wrote left behind."""
-    for path in folder.glob(".*.score"):
-        with contextlib.suppress(OSError):  # another process removes it, too
-            if path.stat().st_mtime < time.time() - OLD:
-                path.unlink()
+def _open_folder(folder, pedal):
+    """The cache's folder for this reader with these settings."""
+    others = (module.__file__ for module in (caching, reasons, score, score_bytes))
+    code = [*sorted(Path(__file__).parent.glob("*.py")), *others]
+    return caching.open_folder(folder, "midi", repr(pedal), code)

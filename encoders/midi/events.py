@@ -1,22 +1,27 @@
-"""The bytes of one event of a MIDI file, and what its header says of time. The layout is in files.py."""
+"""The bytes of one event of a MIDI file, and how its header counts time. The layout is in files.py."""
+
+from typing import Any
 
 META, SYSEX, SYSEX_END, END = 0xFF, 0xF0, 0xF7, 0x2F  # END is a kind of meta event
 
 DATA_BYTES = {0x80: 2, 0x90: 2, 0xA0: 2, 0xB0: 2, 0xC0: 1, 0xD0: 1, 0xE0: 2}  # of channel messages
-_STRAY_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1}  # of messages meant for cables, not files; the others have none
+_STRAY_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1}  # of messages for cables, not files; the others have none
 META_BYTES = {0x2F: 0, 0x51: 3, 0x54: 5, 0x58: 4, 0x59: 2}  # of the kinds whose length is fixed
-_FRAMES = (24, 25, 29, 30)  # a second, in SMPTE time; 29 stands for 30000/1001
-_LONG_BYTES = 8  # of a number, if it may be too long
-_SYSEX_BYTES = 1024  # of a system exclusive message, if its end is looked for
-_CONVINCING = 4  # whole events one after the other are music
+_FRAMES = (24, 25, 29, 30)  # per second, in SMPTE time; 29 stands for 30000/1001
+_LONG_BYTES = 8  # of a number that may be too long
+_SYSEX_BYTES = 1024  # in which the end of a system exclusive message is looked for
+_CONVINCING = 4  # so many whole events in a row are music
+
+Bytes = bytes | memoryview
+Event = tuple[int, int, Any, Any, int]  # see `event_at`
 
 
-def clock(division):
-    """What the header says of time.
+def clock(division: int) -> tuple[int, float | None, int]:
+    """The unit of time in a header.
 
     A file that counts film frames (SMPTE) has no beats: its time is real time, and no tempo changes it. A
     quarter note is taken to last half a second, as in a file that names no tempo, and so has half as many
-    ticks as a second; to keep them whole, a tick of the file becomes two.
+    ticks as a second; to keep their number whole, a tick of the file becomes two.
 
     Parameters
     ----------
@@ -25,8 +30,13 @@ def clock(division):
     Returns
     -------
     ticks_per_beat : int
-    tempo : float, quarter notes per minute, or None if the file is to say it
-    scale : int, ticks of ours to one of the file
+    tempo : float, quarter notes per minute, or None if the file's tempos hold
+    scale : int, ticks of the Score per tick of the file
+
+    Raises
+    ------
+    ValueError
+        If it has no ticks, or an unknown frame rate.
     """
     if division < 0x8000:
         if division == 0:
@@ -42,7 +52,7 @@ def clock(division):
     return (30 * ticks, 60e6 / 500_500, 2) if frames == 29 else (frames * ticks, 120.0, 2)
 
 
-def event_at(data, position, running=None, lenient=False):
+def event_at(data: Bytes, position: int, running: int | None = None, lenient: bool = False) -> Event:
     """The event that begins here.
 
     Parameters
@@ -50,12 +60,12 @@ def event_at(data, position, running=None, lenient=False):
     data : bytes-like, of a track
     position : int
     running : int, the status of the message before; None if there is none
-    lenient : bool, take numbers of more than four bytes, and let a meta event be as long as its kind is and a
-        system exclusive message end with the byte that says so
+    lenient : bool, accept numbers of more than four bytes, and let a meta event be as long as its kind is and
+        a system exclusive message end at its end byte
 
     Returns
     -------
-    ticks : int, since the event before
+    ticks : int, since the previous event
     status : int
     first, second : a message's data bytes, or a meta event's kind and content; None for other events
     position : int, after it
@@ -74,7 +84,7 @@ def event_at(data, position, running=None, lenient=False):
     status = data[position]
     if status > 0x7F:
         position += 1
-    elif running is not None:  # the status is left out where it repeats
+    elif running is not None:  # a repeated status may be left out
         status = running
     else:
         raise ValueError(f"data byte {status:#04x} where an event should begin")
@@ -99,8 +109,16 @@ def event_at(data, position, running=None, lenient=False):
     return ticks, status, None, None, position + _STRAY_BYTES.get(status, 0)
 
 
-def variable_int(data, position, lenient=False):
-    """(value, next position) of a number stored seven bits to a byte: up to four, or zeros before them."""
+def variable_int(data: Bytes, position: int, lenient: bool = False) -> tuple[int, int]:
+    """(value, next position) of a number stored seven bits to a byte, in up to four bytes.
+
+    Raises
+    ------
+    ValueError
+        If it takes more than four bytes; if `lenient`, more than 28 bits or eight bytes.
+    IndexError
+        If the data ends within it.
+    """
     value = 0
     for _ in range(_LONG_BYTES if lenient else 4):
         byte = data[position]
@@ -113,7 +131,7 @@ def variable_int(data, position, lenient=False):
     raise ValueError("a number takes more than four bytes")
 
 
-def reads_well(data, position):
+def reads_well(data: Bytes, position: int) -> bool:
     """Whether music goes on here: several whole events, the first with its status, or fewer up to the end."""
     running = None
     try:

@@ -1,9 +1,9 @@
-"""MIDI files: `read_midi` makes a Score, `write_midi` stores one, `MidiWriter` stores music while it is made.
+"""MIDI files: `read_midi` makes a Score, `write_midi` stores one, `MidiWriter` stores music as it is made.
 
-The reader takes files of any origin. It walks the bytes itself, so that a damaged file cannot hang it or fill
-the memory, keeps what a `Score` holds, and reads what is whole: what is damaged is mended or left out, with a
-warning, and changes nothing that came before it. The writer puts tempo, meter and key in a first track and
-each instrument in a track of its own (a "type 1" file).
+The reader accepts files of any origin. It parses the bytes itself, so that a damaged file can neither hang it
+nor fill the memory, and keeps what a `Score` holds. Damage is repaired or left out, with a warning, and
+changes nothing that came before it. The writer puts tempo, meter and key in a first track and each instrument
+in a track of its own (a "type 1" file).
 
     MThd  type, number of tracks, ticks in a quarter note
     MTrk  (ticks since the last event, event) (ticks, event) ... end of track
@@ -13,6 +13,8 @@ The bytes are read in chunks.py, track.py and reader.py, and written in writer.p
 
 import warnings
 
+from ..score import Score
+from ..sources import StrPath
 from .reader import MAX_BYTES, parse
 from .writer import MidiWriter
 
@@ -20,48 +22,49 @@ __all__ = ["MAX_BYTES", "MidiError", "MidiWarning", "MidiWriter", "read_midi", "
 
 
 class MidiError(ValueError):
-    """A file that cannot be read as MIDI; the message names it and says why."""
+    """A file that cannot be read as MIDI; the message names the file and the reason."""
 
 
 class MidiWarning(RuntimeWarning):
-    """A file of which something was mended or left out; the message names it and says what."""
+    """A file in which something was mended or left out; the message names both."""
 
 
-def read_midi(path, pedal=False, strict=False):
-    """Read a MIDI file, with a RIFF wrapper ("RMID") or without.
+def read_midi(path: StrPath, pedal: bool = False, strict: bool = False) -> Score:
+    """Read a MIDI file, with or without a RIFF wrapper ("RMID").
 
     A track of the result is one instrument: the notes of one track of the file with the same channel and
-    program. Notes of one pitch that overlap end in the order in which they began; a note of no length is
-    dropped. The patterns of a type 2 file follow one another. Where time is counted in film frames (SMPTE) a
+    program. Overlapping notes of one pitch end in the order in which they began; notes of zero length are
+    dropped. The patterns of a type 2 file follow one another. Where time is counted in film frames (SMPTE), a
     quarter note is taken to last half a second, see events.py.
 
-    What is damaged is read as far as it is whole, with a `MidiWarning` for each kind of damage:
+    A damaged file is read as far as possible, with a `MidiWarning` for each kind of damage:
 
-    - bytes before the header, between chunks and after a track's end are passed over; a header or a track of
-      another name is known by what it holds, and a file of unknown type is read as one of type 1
-    - tracks are read to their end, whatever their lengths and the header's number of them say
-    - an event that makes no sense is left out, up to the next bytes that read as several whole events;
-      without such, or cut off at its end, a track ends with the last whole event
-    - a meta event or system exclusive message is as long as it says or as its kind is, depending on after
-      which the music goes on; a number may have up to eight bytes; a data byte above 127 counts as 127, or
-      begins the next event
-    - a tempo, meter or key that means nothing (0 beats a bar, nine sharps) is passed over
+    - bytes before the header, between chunks and after a track's end are skipped; a header or a track with
+      another name is recognised by its content, and a file of unknown type is read as type 1
+    - tracks are read to their end, whatever their lengths and the header's track count say
+    - an event that makes no sense is left out, up to the next bytes that read as several whole events; if
+      there are none, or the track breaks off, it ends with the last whole event
+    - a meta event or system exclusive message is as long as it says or as its kind is, whichever lets the
+      music go on; a number may have up to eight bytes; a data byte above 127 counts as 127, or begins the
+      next event
+    - a message may leave out its status where a meta event or system exclusive message has cancelled it
+    - a tempo, meter or key without a meaning (0 beats a bar, nine sharps) is skipped
     - a note whose note-off is missing ends when its key is struck again, or else with its track
-    - in a damaged file, what lies beyond 100,000 quarter notes, a day, or ten minutes and ten more seconds a
+    - in a damaged file, what lies beyond 100,000 quarter notes, a day, or ten minutes plus ten seconds per
       note is left out
 
-    A damage changes no note that ended before it, unless a note-off is missing among notes of one pitch that
-    overlap: which of them it belongs to cannot be known.
+    Damage changes no note that ended before it, unless a note-off is missing among overlapping notes of one
+    pitch: which of them it belongs to cannot be known.
 
     Parameters
     ----------
     path : path-like
     pedal : bool
-        Let the sustain pedal (controller 64, down from the value 64 on) lengthen the notes of its channel: a
-        note sounds until the pedal is up or its key is struck again. Otherwise notes last as long as keys
-        are held.
+        Let the sustain pedal (controller 64, down from value 64) lengthen the notes of its channel: a note
+        sounds until the pedal goes up or its key is struck again. Otherwise notes last as long as keys are
+        held.
     strict : bool
-        Refuse a file of which anything would be mended or left out.
+        Refuse a file in which anything would be mended or left out.
 
     Returns
     -------
@@ -70,9 +73,9 @@ def read_midi(path, pedal=False, strict=False):
     Raises
     ------
     MidiError
-        If it is no MIDI file, or no note of it is whole, or it is absurdly large: more than 16 MB, 500,000
-        notes, 500,000 movements of a pedal, or 100,000 changes of tempo, meter and key; or if it is whole and
-        lasts longer than is said above.
+        If it is not a MIDI file, is damaged and has no whole note, or is absurdly large: more than 16 MB,
+        500,000 notes, 500,000 movements of a pedal, or 100,000 changes of tempo, meter and key; or if it is
+        undamaged and lasts longer than the limits above.
     OSError
         If there is no such file or it cannot be opened.
     """
@@ -89,7 +92,7 @@ def read_midi(path, pedal=False, strict=False):
     return score
 
 
-def write_midi(score, path):
+def write_midi(score: Score, path: StrPath) -> None:
     """Write a score as a MIDI file of type 1; the file appears whole or not at all.
 
     Parameters
@@ -100,7 +103,7 @@ def write_midi(score, path):
     Raises
     ------
     ValueError
-        If a tempo does not fit into MIDI (below 3.6 quarter notes a minute) or a silence is too long.
+        If a tempo does not fit into MIDI (below 3.6 quarter notes per minute) or a silence is too long.
     OSError
         If the file cannot be written.
     """

@@ -3,12 +3,14 @@
     strikes and releases   A  B  b  C  c  D  d     of one key, one release too few
     notes                  |--|--|  |--|  |--|
 
-Notes of one key that overlap end in the order in which they began. That needs as many releases as strikes:
-where one is missing, a note would end with the release of the next, that one with that of its next, and on.
-So a strike that no release is left for, if each belongs to the strike before it, ends with the next strike.
+Overlapping notes of one key end in the order in which they began. That takes as many releases as strikes: if
+one is missing, a note would end with the release of the next, that one with the release of its next, and so
+on. So each release is matched with the strike before it, and a strike that is left without one ends with the
+next strike.
 """
 
 from collections import defaultdict
+from typing import Any
 
 
 class Keys:
@@ -16,20 +18,21 @@ class Keys:
 
     Parameters
     ----------
-    keep_empty : bool, keep notes of no length
+    keep_empty : bool, keep notes of zero length
 
     Attributes
     ----------
-    missing : int, releases that were not there
+    missing : int, how many releases were missing
     """
 
-    def __init__(self, keep_empty):
+    def __init__(self, keep_empty: bool):
         self.missing = 0
         self._keep_empty = keep_empty
-        self._down = defaultdict(dict)  # channel -> pitch -> (strikes, releases) since the key was last up
+        # channel -> pitch -> (strikes, releases) since the key was last up
+        self._down: defaultdict[int, dict[int, Any]] = defaultdict(dict)
 
-    def strike(self, channel, pitch, tick, velocity, notes):
-        """Begin a note; once it ends it is added to `notes` as (start, end, pitch, velocity)."""
+    def strike(self, channel: int, pitch: int, tick: int, velocity: int, notes: list) -> None:
+        """Begin a note; when it ends it is added to `notes` as (start, end, pitch, velocity)."""
         begun = tick, velocity, notes
         held = self._down[channel].get(pitch)
         if held is None:
@@ -37,8 +40,8 @@ class Keys:
         else:
             held[0].append(begun)
 
-    def release(self, channel, pitch, tick):
-        """Let a key go; one that is not down stays as it is."""
+    def release(self, channel: int, pitch: int, tick: int) -> None:
+        """Release a key; nothing happens if it is not down."""
         held = self._down[channel].get(pitch)
         if held is None:
             return
@@ -48,15 +51,15 @@ class Keys:
             self._settle(pitch, strikes, releases)
             del self._down[channel][pitch]
 
-    def release_all(self, channel, tick):
-        """Let all keys of a channel go."""
+    def release_all(self, channel: int, tick: int) -> None:
+        """Release all keys of a channel."""
         for pitch, held in self._down.pop(channel, {}).items():
             last = self._end_all_but_last(pitch, *held)
             if last:
                 self._add(pitch, last, tick)
 
-    def settle(self):
-        """What has ended so far, has ended for good: here bytes are missing, and releases with them."""
+    def settle(self) -> None:
+        """End for good what has ended so far: bytes are missing here, and maybe releases with them."""
         for channel, keys in self._down.items():
             left = {}
             for pitch, (strikes, releases) in keys.items():
@@ -69,8 +72,8 @@ class Keys:
                     left[pitch] = [last], []
             self._down[channel] = left
 
-    def finish(self, tick):
-        """End what still sounds with the track."""
+    def finish(self, tick: int) -> None:
+        """End what still sounds at the end of the track."""
         for keys in self._down.values():
             for pitch, held in keys.items():
                 last = self._end_all_but_last(pitch, *held)
@@ -84,7 +87,7 @@ class Keys:
             self._add(pitch, begun, tick)
 
     def _end_all_but_last(self, pitch, strikes, releases):
-        """End the notes of a key, without release with the next strike; return the last if it has none."""
+        """End the notes of a key, without a release at the next strike; return the last if it has none."""
         left = _without_release(strikes, releases)
         lost = set(left)
         self._settle(pitch, [begun for k, begun in enumerate(strikes) if k not in lost], releases)

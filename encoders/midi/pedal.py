@@ -4,19 +4,22 @@
     pedal      |-------------------|
     sounds  |###############|######|     |####|
 
-Which is what a piano does. A note that ends at the very moment at which the pedal goes down is caught by it;
-one that ends as it goes up is not.
+This is what a piano does. A note that ends at the very tick at which the pedal goes down is held by it; one
+that ends as it goes up is not.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
+from numpy.typing import NDArray
 
 
-def pedal_times(moves, end):
+def pedal_times(moves: Iterable[tuple[int, bool]], end: int) -> NDArray[np.int64]:
     """When a pedal is down.
 
     Parameters
     ----------
-    moves : list of (tick, is down), by rising tick; may repeat what already is
+    moves : list of (tick, is down), by rising tick; may repeat a state
     end : int, the tick at which a pedal that is still down goes up
 
     Returns
@@ -34,12 +37,18 @@ def pedal_times(moves, end):
     return np.array(times, np.int64).reshape(-1, 2).T
 
 
-def held_ends(starts, ends, pitches, down, up):
+def held_ends(
+    starts: NDArray[np.int64],
+    ends: NDArray[np.int64],
+    pitches: NDArray[np.int64],
+    down: NDArray[np.int64],
+    up: NDArray[np.int64],
+) -> NDArray[np.int64]:
     """When notes stop sounding.
 
     Parameters
     ----------
-    starts, ends, pitches : int64 arrays (N,) of one instrument's notes: ticks of the key, MIDI numbers
+    starts, ends, pitches : int64 arrays (N,), of the notes of one instrument: ticks of the key, MIDI numbers
     down, up : int64 arrays (n,), see `pedal_times`
 
     Returns
@@ -48,7 +57,7 @@ def held_ends(starts, ends, pitches, down, up):
     """
     if not len(down):
         return ends
-    caught = np.searchsorted(down, ends, side="right") - 1  # the last time that the pedal went down before
+    caught = np.searchsorted(down, ends, side="right") - 1  # the last time the pedal went down before
     held = (caught >= 0) & (ends < up[caught])
     strikes = np.unique(pitches << 40 | starts)  # in order of pitch, then time
     after = np.searchsorted(strikes, pitches << 40 | starts, side="right")

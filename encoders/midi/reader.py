@@ -1,6 +1,6 @@
-"""The bytes of a MIDI file to a Score: what chunks.py and events.py find, as notes and changes.
+"""The bytes of a MIDI file as a Score: what chunks.py and track.py find, as notes and changes.
 
-`read_midi` in files.py is what to call.
+Users call `read_midi` in files.py.
 """
 
 from collections import defaultdict
@@ -16,23 +16,24 @@ from .keys import Keys
 from .pedal import held_ends, pedal_times
 from .track import DAMAGE, TOO_LONG, TrackEvents
 
-# What a file may hold. All far beyond real music, and small enough for any machine.
+# What a file may hold: far more than real music does, and little enough for any machine.
 MAX_BYTES = 16 * 2**20
-MAX_TRACKS = 65_535  # as many as a header can promise
+MAX_TRACKS = 65_535  # the most a header can promise
 MAX_NOTES = 500_000
 MAX_PEDALS = 500_000  # movements of pedals
 MAX_CHANGES = 100_000  # of tempo, meter and key together
 MAX_SECONDS = 24 * 3600
-# Nor may a few notes last for hours, or a hundred bytes would become gigabytes of sound: a piece may last
-FEW_SECONDS, NOTE_SECONDS = 600, 10  # so long, and so much more for each note
-MAX_WAIT = 256  # quarter notes from a track's last event to where its notes end that nothing else ends
+# A piece may last FEW_SECONDS, and NOTE_SECONDS more for each note: otherwise a few notes could last for
+# hours, and a hundred bytes become gigabytes of sound.
+FEW_SECONDS, NOTE_SECONDS = 600, 10
+MAX_WAIT = 256  # quarter notes from a track's last event to the end of notes that nothing else ends
 
 _PEDAL, _SOUND_OFF, _RESET, _NOTES_OFF = 64, 120, 121, 123  # controllers
-_DOWN = 64  # a pedal's value from here on
+_DOWN = 64  # the lowest value of a pedal that is down
 _NAME, _TEMPO, _METER, _KEY = 0x03, 0x51, 0x58, 0x59  # kinds of meta event
 
 
-def parse(data, pedal=False):
+def parse(data: bytes, pedal: bool = False) -> tuple[Score, tuple[str, ...]]:
     """The Score in the bytes of a file.
 
     Parameters
@@ -48,7 +49,7 @@ def parse(data, pedal=False):
     Raises
     ------
     ValueError
-        If there is no music in it, or too much; the message says why.
+        If there is no music in it, or too much; the message gives the reason.
     """
     if len(data) > MAX_BYTES:
         raise ValueError(f"it is larger than {MAX_BYTES // 2**20} MB")
@@ -93,13 +94,13 @@ class _Reader:
         self._begin()
 
     def _begin(self):
-        """The tempo and meter of what does not name any."""
+        """Set the tempo and meter that hold until the file names others."""
         self.tempos[self.offset], self.meters[self.offset] = (self.tempo or 120.0,), (4, 4)
 
     def read_track(self, data, sequential):
-        """Add the notes and changes of one track of the file; its events as TrackEvents."""
+        """Add the notes and changes of one track of the file; returns its TrackEvents."""
         name, programs_set = "", []
-        keys = Keys(keep_empty=self.pedal)  # which may lengthen a note yet
+        keys = Keys(keep_empty=self.pedal)  # the pedal may lengthen an empty note
         parts = {}  # (channel, program) -> notes
         if sequential:
             self._begin()
@@ -161,7 +162,7 @@ class _Reader:
         moves.append((tick, is_down))
 
     def _change(self, tick, kind, data):
-        """Note a tempo, meter or key; pass over one that is nonsense."""
+        """Record a tempo, meter or key; skip one that is nonsense."""
         if len(self.tempos) + len(self.meters) + len(self.keys) > MAX_CHANGES:
             raise ValueError(f"it has more than {MAX_CHANGES} changes of tempo, meter and key")
         try:
@@ -178,7 +179,7 @@ class _Reader:
             self.findings.add("a tempo, meter or key means nothing")
 
     def score(self):
-        """What was read, as a Score."""
+        """Everything that was read, as a Score."""
         if self.pedal:
             self._hold()
         if self.clipped:
@@ -194,11 +195,11 @@ class _Reader:
         for name, program, channel, notes in self.parts:
             sounding = (Note(start, end - start, *rest) for start, end, *rest in notes if start < end <= last)
             tracks.append(Track(name, sounding, program, channel))
-            notes.clear()  # which may be many
+            notes.clear()  # there may be many
         return Score(self.ticks_per_beat, tracks, *changes)
 
     def _last_end(self, score):
-        """The tick by which notes must end: infinite, but for a piece that is far too long."""
+        """The tick by which notes must end: infinity, unless the piece is far too long."""
         ends = np.sort([end for *_, notes in self.parts for start, end, *_ in notes if start < end])
         seconds = score.seconds(ends)
         limits = FEW_SECONDS + NOTE_SECONDS * np.arange(1, len(ends) + 1)
@@ -214,7 +215,7 @@ class _Reader:
         return ends[fits][-1] if fits.any() else 0
 
     def _hold(self):
-        """Let the pedals lengthen the notes of their channels, whichever track these are in."""
+        """Let the pedals lengthen the notes of their channels, in whichever track they are."""
         for pedal, moves in self.pedals.items():
             moves.sort(key=itemgetter(0))  # moves of one tick stay in order
             lists = [notes for _, _, channel, notes in self.parts if channel == pedal]
@@ -225,7 +226,7 @@ class _Reader:
 
 
 def _text(data):
-    """A name from a file: UTF-8 if it is that, else Latin-1, and not longer than a line."""
+    """A name from a file: UTF-8 if valid, else Latin-1; no longer than a line."""
     data = bytes(data[:200])
     try:
         return data.decode()

@@ -1,10 +1,12 @@
-"""The bytes of a track of a MIDI file as events, also where some of them make none.
+"""The bytes of a track of a MIDI file as events, even where some of them make none.
 
-Where an event makes no sense, the track goes on at the next bytes that read as several whole events; where
-there are none, or these were looked for too often in this file, it ends with the last whole event.
+After an event that makes no sense, the track goes on at the next bytes that read as several whole events; if
+there are none, or the search was made too often in this file, it ends with the last whole event.
 """
 
 import contextlib
+from collections.abc import Iterator
+from typing import Any
 
 from .events import (
     DATA_BYTES,
@@ -13,17 +15,20 @@ from .events import (
     META_BYTES,
     SYSEX,
     SYSEX_END,
+    Bytes,
     event_at,
     reads_well,
     variable_int,
 )
+from .findings import Findings
 
-MAX_BEATS = 100_000  # of a file: 13 hours at 120 quarter notes a minute
-MAX_REPAIRS = 100  # of a file: so often bytes are left out
+MAX_BEATS = 100_000  # of a file: 13 hours at 120 quarter notes per minute
+MAX_REPAIRS = 100  # of a file: searches for the next whole event
 TOO_LONG = "it lasts longer than"  # how such a finding begins
 DAMAGE = 0  # in place of a status
-_SEARCHED = 256  # bytes in which it is looked for
-_SOON = 4  # quarter notes: of two ways to read the same bytes, one with a longer time is not the right one
+_CANCELLED = "a message leaves out the status that a meta or system exclusive event has cancelled"
+_SEARCHED = 256  # bytes in which the next whole event is looked for
+_SOON = 4  # quarter notes: of two ways to read the same bytes, one with a longer time is the wrong one
 
 
 class TrackEvents:
@@ -33,7 +38,7 @@ class TrackEvents:
     ----------
     data : bytes-like
     beat : int, ticks in a quarter note
-    before : int, ticks that went by before the track; it ends where the file would be too long
+    before : int, ticks of the file before the track; it ends where the file would be too long
     findings : Findings
 
     Attributes
@@ -45,19 +50,19 @@ class TrackEvents:
     clipped : int, data bytes that were too large
     """
 
-    def __init__(self, data, beat, before, findings):
+    def __init__(self, data: Bytes, beat: int, before: int, findings: Findings):
         self._data, self._beat, self._findings = data, beat, findings
         self._limit = MAX_BEATS * beat - before
         self.position = self.tick = self.clipped = 0
         self.ended, self.whole = False, True
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[tuple[int, int, Any, Any]]:
         """Yield (tick, status, first, second): a message's data bytes, or a meta event's kind and content.
 
-        The status is DAMAGE where bytes were left out. The end of track is not among them.
+        The status is DAMAGE where bytes were left out. The end of track is not yielded.
         """
         data, limit = self._data, self._limit
-        position, size, running = 0, len(data), None
+        position, size, running, cancelled = 0, len(data), None, False
         while position < size:
             try:
                 ticks, status, first, second, after = event_at(data, position, running)
@@ -69,7 +74,9 @@ class TrackEvents:
                 if first > 0x7F or second > 0x7F:
                     message = ticks, status, first, second, after
                     ticks, status, first, second, after = self._small(position, *message)
-                running = status or None
+                if cancelled and status and data[after - DATA_BYTES[status & 0xF0] - 1] < 0x80:
+                    self._findings.add(_CANCELLED)
+                running, cancelled = status or None, False
             elif status == META and len(second) != META_BYTES.get(first, len(second)):
                 self._findings.add(
                     f"meta event {first:#04x} has {len(second)} bytes, expected {META_BYTES[first]}"
@@ -77,6 +84,7 @@ class TrackEvents:
                 second, after = self._measured(position, running, second, after)
             elif status == SYSEX and (not second or second[-1] != SYSEX_END):
                 second, after = self._measured(position, running, second, after)
+            cancelled = status >= 0xF0
             tick = self.tick + ticks
             if status == META and first == END:
                 self.tick, self.position, self.ended = tick, after, True
@@ -91,9 +99,9 @@ class TrackEvents:
             yield tick, status, first, second
 
     def _mended(self, position, running, error):
-        """What to take for an event that is none: what it was meant to be, or the bytes up to the next event.
+        """The event that was meant where one makes no sense, or DAMAGE up to the next event.
 
-        If there is nothing to go on with, the track is no longer whole.
+        If there is no next event, the track is no longer whole.
         """
         with contextlib.suppress(IndexError, ValueError):
             event = event_at(self._data, position, running, lenient=True)
@@ -109,7 +117,7 @@ class TrackEvents:
         return self._left_out(position, following, error)
 
     def _next_event(self, position):
-        """Where the next whole event begins; None if that is not found, or was looked for too often."""
+        """Where the next whole event begins; None if there is none, or too many were looked for."""
         self._findings.repairs += 1
         if self._findings.repairs > MAX_REPAIRS:
             return None
@@ -117,7 +125,7 @@ class TrackEvents:
         return next((at for at in range(position + 1, last) if reads_well(self._data, at)), None)
 
     def _left_out(self, position, following, error):
-        """In place of the bytes between: the time of a message whose status or data is missing, or none."""
+        """DAMAGE for the bytes between, with the time of a message whose status or data is missing."""
         self._findings.add(f"{error}; {following - position} bytes are left out")
         with contextlib.suppress(IndexError, ValueError):
             ticks, after = variable_int(self._data, position)
@@ -126,7 +134,7 @@ class TrackEvents:
         return 0, DAMAGE, 0, 0, following
 
     def _small(self, position, *message):
-        """A message with a data byte above 127: this counts as 127, unless the next event begins with it."""
+        """A message with a data byte above 127, which counts as 127 unless the next event begins with it."""
         ticks, status, first, second, after = message
         high = after - (1 if first <= 0x7F else DATA_BYTES[status & 0xF0])
         with contextlib.suppress(IndexError, ValueError):
@@ -141,7 +149,7 @@ class TrackEvents:
     def _measured(self, position, running, content, after):
         """(content, position after it) of an event whose length may be wrong.
 
-        It is as long as it says or as it should be, depending on after which the music goes on.
+        It is as long as it says or as it should be, whichever lets the music go on.
         """
         if not reads_well(self._data, after):
             with contextlib.suppress(IndexError, ValueError):

@@ -1,1 +1,1 @@
-"""Scores <-> tokens or arrays that a network hears. Reading and writing files is left to midi/ and abc/."""
+"""Scores <-> tokens or arrays for a network. Reading and writing files is left to midi/ and abc/."""

@@ -1,16 +1,18 @@
 """Tunes as characters: the alphabet of a corpus, and a number for each character.
 
     letters = Characters.of(texts)                  sorted, each once; 83 of them in the Irish set
-    tokens = letters.encode(stream(texts))          whole numbers (L,)
+    tokens = letters.encode(stream(texts))          integers (L,)
     letters.decode(tokens) == stream(texts)
 
-A network hears token t and says token t + 1: inputs tokens[:-1], targets tokens[1:]. Two line ends end a
-tune. Source: the character model of MIT's course 6.S191, lab 1.
+From token t a network predicts token t + 1: inputs tokens[:-1], targets tokens[1:]. Two line ends end a tune.
+Source: the character model of MIT's course 6.S191, lab 1.
 """
 
 import re
+from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 END = "\n\n"  # of a tune
 
@@ -20,40 +22,40 @@ class Characters:
 
     Parameters
     ----------
-    characters : str, each character once; its place is its number
+    characters : str, each character once; its index is its token
 
     Attributes
     ----------
-    characters : str, number -> character
-    numbers : dict, character -> number
+    characters : str, token -> character
+    numbers : dict, character -> token
 
     Raises
     ------
     ValueError
-        If there is no character, or one twice.
+        If there is no character, or one occurs twice.
     """
 
-    def __init__(self, characters):
+    def __init__(self, characters: str):
         if not isinstance(characters, str) or not characters or len(set(characters)) < len(characters):
             raise ValueError(f"expected a text of different characters, got {characters!r:.60}")
         self.characters = characters
         self.numbers = {character: number for number, character in enumerate(characters)}
 
     @classmethod
-    def of(cls, texts):
-        """The alphabet of these texts, in the order of Unicode, the line end always among it."""
+    def of(cls, texts: Iterable[str]) -> "Characters":
+        """The alphabet of these texts in Unicode order; it always has the line end."""
         return cls("".join(sorted(set().union("\n", *texts))))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.characters)
 
-    def encode(self, text):
-        """Text -> numbers (L,), int32.
+    def encode(self, text: str) -> NDArray[np.int32]:
+        """Text -> tokens (L,), int32.
 
         Raises
         ------
         ValueError
-            If a character is not in the alphabet; all such are named.
+            If characters are not in the alphabet; the message names them.
         """
         numbers = self.numbers
         try:
@@ -66,13 +68,13 @@ class Characters:
                 f"expected characters that were learned, got {named}, first at character {first + 1}"
             ) from None
 
-    def decode(self, tokens):
-        """Numbers (L,) -> text.
+    def decode(self, tokens: ArrayLike) -> str:
+        """Tokens (L,) -> text.
 
         Raises
         ------
         ValueError
-            If a number is not in 0 .. len - 1.
+            If a token is not in 0 .. len - 1.
         """
         tokens = np.asarray(tokens)
         if tokens.size and not 0 <= tokens.min() <= tokens.max() < len(self):
@@ -80,24 +82,24 @@ class Characters:
         return "".join(self.characters[token] for token in tokens)
 
 
-def normal(text):
-    """A tune as it is learned: line ends of one kind, no blanks at ends of lines, no empty lines."""
+def normal(text: str) -> str:
+    """A tune as it is learned: line ends of one kind, no trailing blanks, no empty lines."""
     lines = (line.rstrip() for line in re.split(r"\r\n?|\n", text))
     return "\n".join(line for line in lines if line)
 
 
-def stream(texts):
-    """Tunes one after the other, each with its end."""
+def stream(texts: Iterable[str]) -> str:
+    """Tunes one after the other, each followed by END."""
     return "".join(normal(text) + END for text in texts)
 
 
-def cut(text):
+def cut(text: str) -> tuple[list[str], str]:
     """The inverse of `stream`, for a text that may break off.
 
     Returns
     -------
     tunes : list of str, those that are complete
-    rest : str, what follows the last end
+    rest : str, what follows the last END
     """
     *tunes, rest = text.split(END)
     return [tune.strip("\n") for tune in tunes if tune.strip()], rest

@@ -1,34 +1,35 @@
-"""Piano music as a row of symbols: what starts together is one symbol, with the type of its duration.
+"""Piano music as a sequence of symbols: notes that start together are one symbol with a duration type.
 
     E5_eighth        a note, by pitch name
     0.4.7_quarter    notes that start together: their pitch classes in normal order (C E G)
     C3.E5_quarter    the same as exact pitches, from the lowest to the highest (chords="exact")
-    E5               without durations, as the earlier project had it (durations="none")
+    E5               without durations, as in the earlier project (durations="none")
 
     score --symbols--> names --score--> score         (vocabulary.py: names <-> tokens)
 
 After a student paper on classical piano (Stanford CS230, 2018) and S. Skuli's project before it. Pitch names:
 60 is C4, the black keys are C# Eb F# G# Bb.
 
-Normal order: of the rotations of a chord's pitch classes, in rising order, the one that spans the fewest
-semitones from its first to its last; of equals the one with the smallest distance from the first to the last
-but one, then to the last but two, and so on; of the symmetric ones that are still equal (the diminished
-seventh) the one that begins with the lowest pitch class. {C, E, G, Bb} is 4.7.10.0.
+Normal order: among the rotations of a chord's pitch classes, in rising order, the one that spans the fewest
+semitones from first to last; among equals, the one with the smallest distance from the first to the last but
+one, then to the last but two, and so on; among symmetric ones that are still equal (the diminished seventh),
+the one that begins with the lowest pitch class. {C, E, G, Bb} is 4.7.10.0.
 
-Duration types: 32nd, 16th, eighth, quarter, half, whole, breve; the nearest in ratio, so that notes played a
-bit short count as what was written, a dotted quarter as a half, an eighth of a triplet as a 16th.
+Duration types: 32nd, 16th, eighth, quarter, half, whole, breve; the nearest in ratio, so that a note played
+slightly short counts as what was written, a dotted quarter as a half, a triplet eighth as a 16th.
 
 What gets lost (`losses` measures it):
 
-- Time. A symbol follows when the one before is over: with "length" (the paper) after the length of that one's
-  shortest note. Rests, and notes that sound on beneath others, have no symbol. With "onset" a symbol carries
-  the type of the time until the next symbol, in the place of its length, and so the rhythm of the beginnings
-  is kept, as far as types go. With "none" all symbols last an eighth.
+- Time. A symbol follows when the previous one is over: with "length" (the paper), after the length of its
+  shortest note. Rests, and notes that are held beneath others, have no symbol. With "onset", the type is that
+  of the time until the next symbol, which keeps the rhythm of the onsets as far as types go. With "none" all
+  symbols last an eighth.
 - With normal order, the octave and doublings of all notes in chords. A decoded chord rises from octave 4;
-  notes of one class only, as in octaves, have its number alone, and come back as one octave.
-- Differences of length within a chord; loudness, tempo, meter, pedal; drums.
+  notes of a single class, as in octaves, have its number alone, and come back as one octave.
+- Different lengths within a chord; loudness, tempo, meter, pedal; drums.
 """
 
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -44,20 +45,20 @@ NAMES = "C C# D Eb E F F# G G# A Bb B".split()
 TYPES = {"32nd": 0.125, "16th": 0.25, "eighth": 0.5, "quarter": 1.0, "half": 2.0, "whole": 4.0, "breve": 8.0}
 PITCHES = {f"{NAMES[pitch % 12]}{pitch // 12 - 1}": pitch for pitch in range(128)}
 PITCH_NAMES = tuple(PITCHES)
-TICKS = 480  # a quarter note of decoded scores
+TICKS = 480  # in a quarter note of decoded scores
 MIDDLE = 60  # a chord in normal order is played upwards from this octave
 EIGHTH = "eighth"
 TOGETHER = 1 / 16  # quarter notes: half of the shortest duration type
 
 
 class Losses(NamedTuple):
-    """What `symbols` keeps of a score, of all notes but drums.
+    """What `symbols` keeps of a score, drums aside.
 
     notes : how many notes there are
     symbols : how many symbols they make
     pitches : share of the notes that come back at their exact pitch
-    onsets : how far, in quarter notes, the time between neighbouring symbols is off, in the mean
-    exact : share of the times between neighbouring symbols that are off by less than a 64th note
+    onsets : mean error of the time between successive symbols, in quarter notes
+    exact : share of the times between successive symbols with an error below a 64th note
     """
 
     notes: int
@@ -75,12 +76,12 @@ class NoteChords(StoredSettings):
     ----------
     chords : "normal" (pitch classes in normal order) or "exact" (pitches)
     durations : "length" (as the paper), "onset" (time until the next symbol) or "none"
-    together : notes that start within so many quarter notes of the first of them are one symbol, in [0, 4]
+    together : float in [0, 4], notes that start within this many quarter notes of the first are one symbol
 
     Raises
     ------
     ValueError
-        If a setting is another.
+        If a setting is none of these.
 
     Examples
     --------
@@ -103,7 +104,7 @@ class NoteChords(StoredSettings):
             raise ValueError(f"together must be in 0..4, got {self.together!r}")
         object.__setattr__(self, "together", float(self.together))
 
-    def symbols(self, score):
+    def symbols(self, score: Score) -> list[str]:
         """The names of a score's symbols, in order of time.
 
         Parameters
@@ -112,7 +113,7 @@ class NoteChords(StoredSettings):
 
         Returns
         -------
-        list of str, empty for a score without tones
+        list of str, empty for a score without pitched notes
         """
         groups = self._groups(score)
         starts = [group[0][0] for group in groups]
@@ -125,13 +126,13 @@ class NoteChords(StoredSettings):
             names.append(self._sound({pitch for _, _, pitch in group}) + kind)
         return names
 
-    def score(self, symbols, bpm=120.0, program=0):
-        """The score that symbols say: one after the other, without rests, all struck alike.
+    def score(self, symbols: Iterable[str], bpm: float = 120.0, program: int = 0) -> Score:
+        """The score of a sequence of symbols: one after the other, without rests, all with one velocity.
 
         Parameters
         ----------
-        symbols : iterable of str; `UNKNOWN` is a silence of an eighth
-        bpm : float, quarter notes a minute
+        symbols : iterable of str; `UNKNOWN` is an eighth of silence
+        bpm : float, quarter notes per minute
         program : int in 0..127, General MIDI instrument
 
         Returns
@@ -142,7 +143,7 @@ class NoteChords(StoredSettings):
         Raises
         ------
         ValueError
-            If a name is no symbol of these settings.
+            If a name is not a symbol of these settings.
         """
         notes, now = [], 0
         for name in symbols:
@@ -152,13 +153,13 @@ class NoteChords(StoredSettings):
             now += ticks
         return Score(TICKS, [Track("piano", notes, program)], ((0, bpm),))
 
-    def parse(self, name):
-        """Pitches and length of a symbol: a tuple of MIDI numbers, rising, and a float in quarter notes.
+    def parse(self, name: str) -> tuple[tuple[int, ...], float]:
+        """Pitches and length of a symbol: a rising tuple of MIDI numbers, and a float in quarter notes.
 
         Raises
         ------
         ValueError
-            If it is no symbol of these settings.
+            If it is not a symbol of these settings.
         """
         if name == UNKNOWN:
             return (), TYPES[EIGHTH]
@@ -180,13 +181,13 @@ class NoteChords(StoredSettings):
             raise ValueError(f"expected a symbol like {self._example()}, got {name!r:.40}")
         return pitches, TYPES[kind if timed else EIGHTH]
 
-    def transpose(self, name, semitones):
-        """A symbol moved by semitones; None if a pitch would leave 0..127.
+    def transpose(self, name: str, semitones: int) -> str | None:
+        """A symbol transposed by semitones; None if a pitch would leave 0..127.
 
         Raises
         ------
         ValueError
-            If it is no symbol of these settings.
+            If it is not a symbol of these settings.
         """
         pitches, _ = self.parse(name)
         sound, mark, kind = name.partition("_")
@@ -199,17 +200,13 @@ class NoteChords(StoredSettings):
             return None
         return self._sound(moved) + mark + kind
 
-    def losses(self, score):
+    def losses(self, score: Score) -> Losses:
         """What `symbols` keeps of a score.
-
-        Returns
-        -------
-        Losses
 
         Raises
         ------
         ValueError
-            If there is no tone.
+            If there is no pitched note.
         """
         groups = self._groups(score)
         if not groups:
@@ -253,8 +250,8 @@ class NoteChords(StoredSettings):
         return f"C4 or {chord}" if self.durations == "none" else f"C4_quarter or {chord}_half"
 
 
-def normal_order(classes):
-    """The name of pitch classes, whole numbers in 0..11: "4.7.10.0". The rule stands above."""
+def normal_order(classes: Collection[int]) -> str:
+    """The name of pitch classes, integers in 0..11: "4.7.10.0". The rule is in the header."""
     ordered = sorted(classes)
     rotations = [ordered[k:] + ordered[:k] for k in range(len(ordered))]
     best = min(
@@ -264,8 +261,8 @@ def normal_order(classes):
     return ".".join(map(str, best))
 
 
-def rising(classes):
-    """Pitches of pitch classes, each above the one before, the first in octave 4; of one class, an octave."""
+def rising(classes: Sequence[int]) -> tuple[int, ...]:
+    """Pitches of pitch classes, each above the previous one, from octave 4; of a single class, an octave."""
     if len(classes) == 1:
         return MIDDLE + classes[0], MIDDLE + classes[0] + 12
     pitches = [MIDDLE + classes[0]]
@@ -274,8 +271,8 @@ def rising(classes):
     return tuple(pitches)
 
 
-def duration_type(quarters):
-    """The name of the type nearest to a length in quarter notes, in ratio; above 0."""
+def duration_type(quarters: float) -> str:
+    """The type nearest, in ratio, to a length in quarter notes above 0."""
     exponent = int(np.clip(np.rint(np.log2(quarters)), -3, 3))
     return list(TYPES)[exponent + 3]
 

@@ -3,18 +3,18 @@
     xxbos xxpad  n72 d2  n52 d16  xxsep d2  n74 d2 ...  xxeos
     opening      a note, an eighth long, with one a bar long; two steps later the next; end
 
-`n60` is middle C, `d1` one step of the grid, and `xxsep d4` goes on by four steps. Notes of one step stand
-from the highest to the lowest. A piece begins at step 0, with its first rest; a last rest is left out.
+`n60` is middle C, `d1` one step of the grid, and `xxsep d4` advances by four steps. Notes on the same step
+are ordered from highest to lowest. A piece begins at step 0, with its first rest; a final rest is left out.
 
     score --encode--> tokens --decode--> score == quantise(score)
 
-The format and its 312 tokens are musicautobot's; its 38 numbers for the bar that the paper prints come out. A
-step is a sixteenth of a bar of 4/4, `d16` a bar, `d2` an eighth note (the paper calls it a 16th). In four
-points this encoder differs, each of which would lose music or play it wrong:
+The format and its 312 tokens are musicautobot's, and so are the 38 numbers for the bar that the paper prints.
+A step is a sixteenth of a bar of 4/4, `d16` a bar, `d2` an eighth note (the paper calls it a 16th). This
+encoder differs in four points, where musicautobot loses music or plays it wrong:
 
-- A note of less than half a step lasts one step; there it vanishes, as more than a quarter of the notes in
-  MAESTRO would that no pedal lengthens.
-- All of the 128 pitches are kept unless asked otherwise; there 21 to 107, without the piano's top key.
+- A note of less than half a step lasts one step; there it vanishes, as would more than a quarter of the notes
+  of MAESTRO without the pedal.
+- All 128 pitches are kept unless asked otherwise; there 21 to 107, without the piano's top key.
 - A rest of more than 160 steps is several `xxsep` in a row; there such a file is refused.
 - A pitch struck twice on one step, as two parts may do, is one note, the longer; there it is two.
 
@@ -27,6 +27,7 @@ from operator import index
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from ..score import Note, Score, Track
 from .note_duration_tokens import (
@@ -44,17 +45,17 @@ from .note_duration_tokens import (
     text,
 )
 from .stored_settings import StoredSettings
-from .time_grid import TimeGrid, tones
+from .time_grid import TimeGrid, TimingError, tones
 
-TICKS = 480  # a quarter note of decoded scores, nearly: a whole number to a step
+TICKS = 480  # in a quarter note of decoded scores, or a little less: a whole number in a step
 
 
 class GridNotes(NamedTuple):
-    """Notes on the grid, by step, then from the highest to the lowest: int64 arrays (N,)."""
+    """Notes on the grid, by step, then from highest to lowest: int64 arrays (N,)."""
 
-    steps: np.ndarray
-    pitches: np.ndarray
-    durations: np.ndarray
+    steps: NDArray[np.int64]
+    pitches: NDArray[np.int64]
+    durations: NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,13 @@ class NoteDuration(StoredSettings):
     Parameters
     ----------
     lowest, highest : int in 0..127, the pitches that a piece may have; a piano has 21 to 108
-    longest : int in 1..160, in steps: longer notes are cut. 128 are eight bars
-    steps_per_beat : int in 1..48, steps of the grid to a quarter note; 4 are sixteenth notes
-    bpm : float in 1..1000, quarter notes a minute, or None
+    longest : int in 1..160, in steps: longer notes are cut; 128 steps are eight bars
+    steps_per_beat : int in 1..48, grid steps in a quarter note; 4 make sixteenth notes
+    bpm : float in 1..1000, quarter notes per minute, or None
         None: the grid follows the beats of the score. That is right for scores, and for performances whose
         tempo map follows the player.
-        A number: the grid is one of time, 60 / bpm / steps_per_beat seconds a step, whatever the tempos of
-        the score. For performances whose beats mean nothing.
+        A number: the grid is one of real time, with 60 / bpm / steps_per_beat seconds per step, whatever the
+        tempos of the score: for performances whose beats mean nothing.
 
     Raises
     ------
@@ -91,7 +92,7 @@ class NoteDuration(StoredSettings):
     steps_per_beat: int = 4
     bpm: float | None = None
 
-    vocabulary = VOCABULARY  # names of the tokens; a token is a place in it
+    vocabulary = VOCABULARY  # names of the tokens; a token is an index into it
     bos, pad, end, sep = BOS, PAD, END, SEP
 
     def __post_init__(self):
@@ -111,18 +112,18 @@ class NoteDuration(StoredSettings):
                 raise ValueError(f"bpm must be a number in 1..1000 or None, got {self.bpm!r}")
             object.__setattr__(self, "bpm", float(self.bpm))
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(VOCABULARY)
 
     # Onto the grid
 
-    def encode(self, score, end=False):
-        """Tokens of a score. What of it is kept is said at `quantise`.
+    def encode(self, score: Score, end: bool = False) -> NDArray[np.int64]:
+        """Tokens of a score; `quantise` describes what is kept of it.
 
         Parameters
         ----------
         score : Score
-        end : bool, close with xxeos
+        end : bool, end with xxeos
 
         Returns
         -------
@@ -145,13 +146,13 @@ class NoteDuration(StoredSettings):
         closing = np.full(int(end), END)
         return np.concatenate([[BOS, PAD], pairs.ravel(), closing]).astype(np.int64)
 
-    def quantise(self, score):
-        """The score as the encoder hears it: what `decode(encode(score))` gives.
+    def quantise(self, score: Score) -> Score:
+        """The score on the grid: what `decode(encode(score))` returns.
 
-        Onsets and durations are rounded to whole steps, each for itself, halves to the even number. A note
-        lasts at least one step, and at most `longest`. Of one pitch on one step the longest note stays; a
-        pitch may be struck again while it sounds. All tracks become one; drums, dynamics, tempo, meter and
-        key are left out.
+        Onsets and durations are rounded to whole steps, each by itself, halves to the even number. A note
+        lasts at least one step, and at most `longest`. Of several notes of one pitch on one step the longest
+        stays; a pitch may be struck again while it sounds. All tracks become one; drums, dynamics, tempo,
+        meter and key are left out.
 
         Raises
         ------
@@ -160,13 +161,8 @@ class NoteDuration(StoredSettings):
         """
         return self._score(self._on_grid(score))
 
-    def timing_error(self, score):
-        """By how much `quantise` moves and lengthens notes, the cut of long ones included.
-
-        Returns
-        -------
-        TimingError
-        """
+    def timing_error(self, score: Score) -> TimingError:
+        """By how much `quantise` moves and lengthens notes, including the cut of long ones."""
         return self._grid.timing_error(score)
 
     @property
@@ -186,38 +182,33 @@ class NoteDuration(StoredSettings):
 
     # From the grid
 
-    def decode(self, tokens, bpm=None, program=0):
-        """The score that tokens say.
+    def decode(self, tokens: ArrayLike, bpm: float | None = None, program: int = 0) -> Score:
+        """The score of a sequence of tokens.
 
-        The opening may be missing, as from what a network adds to a primer. What follows the end is not
-        looked at, nor is half a pair at the end of tokens that break off.
+        The opening may be missing, as in what a network adds to a primer. What follows the end is ignored,
+        and so is half a pair where the tokens break off.
 
         Parameters
         ----------
-        tokens : array of whole numbers (L,)
-        bpm : float, quarter notes a minute; None for that of the grid, and if it has none for 120
+        tokens : array of integers (L,)
+        bpm : float, quarter notes per minute; None for that of the grid or, if it has none, for 120
         program : int in 0..127, General MIDI instrument
 
         Returns
         -------
         Score
-            With one track, in 4/4 time; every note is struck alike.
+            With one track, in 4/4 time; all notes have one velocity.
 
         Raises
         ------
         ValueError
-            If a token stands where `allowed` does not allow it; the message names it and its place. Or if the
+            If a token is not `allowed` after the previous one; the message names it and its index. Or if the
             tempo or the instrument is out of range.
         """
         return self._score(self.notes(tokens), bpm, program)
 
-    def notes(self, tokens):
-        """The notes that tokens say, as `decode`, on the grid.
-
-        Returns
-        -------
-        GridNotes
-        """
+    def notes(self, tokens: ArrayLike) -> GridNotes:
+        """The notes of a sequence of tokens as in `decode`, but on the grid."""
         tokens = self._checked(tokens)
         opening = 2 if len(tokens) and tokens[0] == BOS else 0
         ends = np.flatnonzero(tokens == END)
@@ -227,12 +218,12 @@ class NoteDuration(StoredSettings):
         steps = np.cumsum(np.where(is_note, 0, durations))
         return _in_order(steps[is_note], durations[is_note], first[is_note] - N0)
 
-    def positions(self, tokens):
-        """The step of the grid at which each token stands; a separator stands where it sets out.
+    def positions(self, tokens: ArrayLike) -> NDArray[np.int64]:
+        """The grid step of each token; that of a separator is where its rest begins.
 
         Parameters
         ----------
-        tokens : array of whole numbers (L,), as for `decode`
+        tokens : array of integers (L,), as for `decode`
 
         Returns
         -------
@@ -255,7 +246,7 @@ class NoteDuration(StoredSettings):
         return Score(per_step * self.steps_per_beat, [Track("piano", track, program)], ((0, bpm),))
 
     def _checked(self, tokens):
-        """Tokens as an array, of which all that `notes` looks at are allowed; a ValueError if not."""
+        """Tokens as an array; a ValueError unless all that `notes` looks at are allowed."""
         tokens = np.asarray(tokens)
         if tokens.ndim != 1 or (tokens.dtype.kind not in "iu" and tokens.size):
             raise ValueError(f"expected whole numbers (L,), got {tokens.dtype} {tokens.shape}")
@@ -265,7 +256,7 @@ class NoteDuration(StoredSettings):
             raise ValueError(
                 f"expected tokens in 0..{len(VOCABULARY) - 1}, got {tokens[wrong[0]]} at place {wrong[0]}"
             )
-        # Before the first token anything stands that lets a piece begin.
+        # The first token may be any that can begin a piece: it counts as following PAD.
         before = np.concatenate([[PAD], tokens[:-1]])
         allowed = self.allowed[before, tokens]
         allowed[:1] |= tokens[:1] == BOS
@@ -280,16 +271,16 @@ class NoteDuration(StoredSettings):
     # The grammar
 
     @cached_property
-    def allowed(self):
+    def allowed(self) -> NDArray[np.bool_]:
         """Whether a token (row) may be followed by another (column): `may_follow` with these settings."""
         return may_follow(self.lowest, self.highest, self.longest)
 
-    def transpose(self, tokens, semitones):
-        """Tokens with every note moved.
+    def transpose(self, tokens: ArrayLike, semitones: int) -> NDArray[np.int64]:
+        """Tokens with every note transposed.
 
         Parameters
         ----------
-        tokens : array of whole numbers, of any shape
+        tokens : array of integers, of any shape
         semitones : int, upwards if positive
 
         Returns
@@ -313,14 +304,14 @@ class NoteDuration(StoredSettings):
         tokens[is_note] = N0 + pitches
         return tokens
 
-    # For the eye
+    # As text
 
     text = staticmethod(text)
     parse = staticmethod(parse)
 
 
 def _in_order(steps, durations, pitches):
-    """GridNotes: the longest of each pitch on each step."""
+    """GridNotes with the longest note of each pitch on each step."""
     order = np.lexsort((-durations, -pitches, steps))
     steps, durations, pitches = steps[order], durations[order], pitches[order]
     again = (np.diff(steps, prepend=-1) == 0) & (np.diff(pitches, prepend=-1) == 0)

@@ -1,10 +1,11 @@
 """The 312 tokens of note_duration.py: their names, their numbers, and which may follow which.
 
-The names and numbers are musicautobot's (A. Shaw, 2019). Of the special ones pieces have xxbos, xxpad, xxsep
-and xxeos; of the durations all but d0; tempos (mt) and dummies never.
+The names and numbers are musicautobot's (A. Shaw, 2019). Of the special ones, pieces use xxbos, xxpad, xxsep
+and xxeos; of the durations, all but d0; tempos (mt) and dummies never.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 LONGEST_DURATION = 160  # d0 to d160 are in the vocabulary; d0 is never used
 PITCHES = 128
@@ -22,17 +23,17 @@ BOS, PAD, END, SEP = (NUMBERS[name] for name in ("xxbos", "xxpad", "xxeos", "xxs
 N0, D0 = NUMBERS["n0"], NUMBERS["d0"]
 
 
-def may_follow(lowest, highest, longest):
+def may_follow(lowest: int, highest: int, longest: int) -> NDArray[np.bool_]:
     """Whether a token (row) may be followed by another (column): array of bool (V, V), read-only.
 
     A note is followed by its duration, a separator by one of 1 to 160 steps; the opening and a duration by a
-    note, a separator or the end. After the end comes filling. Rows of tokens that no piece has (xxmask, d0,
-    pitches out of range) are empty. Whatever keeps to it can be decoded.
+    note, a separator or the end; the end by padding. Rows of tokens that no piece has (xxmask, d0, pitches
+    out of range) are empty. Every sequence that keeps to it can be decoded.
 
     Parameters
     ----------
-    lowest, highest : pitches that there may be
-    longest : duration of a note at most, in steps
+    lowest, highest : int, range of the pitches
+    longest : int, longest duration of a note, in steps
     """
     allowed = np.zeros((len(VOCABULARY), len(VOCABULARY)), bool)
     notes = slice(N0 + lowest, N0 + highest + 1)
@@ -47,18 +48,18 @@ def may_follow(lowest, highest, longest):
     return allowed
 
 
-def text(tokens):
-    """Tokens by name, with a space between: "xxbos xxpad n72 d2"."""
+def text(tokens: ArrayLike) -> str:
+    """The names of tokens, separated by spaces: "xxbos xxpad n72 d2"."""
     return " ".join(VOCABULARY[token] for token in np.asarray(tokens, np.int64))
 
 
-def parse(text):
-    """The inverse of `text`: names, with space of any kind between, to tokens (L,).
+def parse(text: str) -> NDArray[np.int64]:
+    """The inverse of `text`: names, separated by white space, to tokens (L,).
 
     Raises
     ------
     ValueError
-        If a word is no name; the message says which and where.
+        If a word is not a name; the message says which and where.
     """
     words = text.split()
     for place, word in enumerate(words, 1):

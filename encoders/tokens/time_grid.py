@@ -1,29 +1,32 @@
-"""A grid of equal steps in time, on which encoders hear music, and by how much it moves the notes."""
+"""A grid of equal time steps to which encoders round notes, and by how much it moves them."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+
+from ..score import Score
 
 
 class Tones(NamedTuple):
     """The notes of a score without its drums, by start, then pitch: int64 arrays (N,), times in ticks."""
 
-    starts: np.ndarray
-    ends: np.ndarray
-    pitches: np.ndarray
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+    pitches: NDArray[np.int64]
 
 
 class TimingError(NamedTuple):
     """By how many milliseconds a grid moves and lengthens each of the `tones` of a score: float64 (N,).
 
-    Positive numbers are later, and longer.
+    Positive means later, and longer.
     """
 
-    onsets: np.ndarray
-    durations: np.ndarray
+    onsets: NDArray[np.float64]
+    durations: NDArray[np.float64]
 
-    def __str__(self):
+    def __str__(self) -> str:
         if not len(self.onsets):
             return "no notes"
         onsets, durations = np.abs(self.onsets), np.abs(self.durations)
@@ -35,14 +38,14 @@ class TimingError(NamedTuple):
 
 @dataclass(frozen=True)
 class TimeGrid:
-    """Steps of time.
+    """A grid of time steps.
 
     Parameters
     ----------
-    steps_per_beat : int, steps to a quarter note
-    bpm : float, quarter notes a minute, or None
-        None: the grid follows the beats of the score. A number: it is one of real time, of
-        60 / bpm / steps_per_beat seconds a step, whatever the tempos of the score.
+    steps_per_beat : int, steps in a quarter note
+    bpm : float, quarter notes per minute, or None
+        None: the grid follows the beats of the score. A number: it is a grid of real time, with
+        60 / bpm / steps_per_beat seconds per step, whatever the tempos of the score.
     longest : int, in steps; longer durations are cut
     """
 
@@ -50,10 +53,10 @@ class TimeGrid:
     bpm: float | None
     longest: int
 
-    def round(self, score, tones):
+    def round(self, score: Score, tones: Tones) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Onsets and durations in steps: int64 arrays (N,).
 
-        Each is rounded for itself, halves to the even number; no duration is less than one step.
+        Each is rounded by itself, halves to the even number; no duration is less than one step.
         """
         if self.bpm is None:
             per_tick = self.steps_per_beat
@@ -66,14 +69,14 @@ class TimeGrid:
         durations = np.clip(np.rint(durations), 1, self.longest)
         return np.rint(onsets).astype(np.int64), durations.astype(np.int64)
 
-    def seconds(self, score, steps):
-        """When steps begin, in the time of the score; float64 of the shape of `steps`."""
+    def seconds(self, score: Score, steps: NDArray[np.int64]) -> NDArray[np.float64]:
+        """When steps begin, in seconds of the score; float64 with the shape of `steps`."""
         if self.bpm is None:
             return score.seconds(steps * score.ticks_per_beat / self.steps_per_beat)
         return steps * 60 / (self.bpm * self.steps_per_beat)
 
-    def timing_error(self, score):
-        """TimingError of the `tones` of a score."""
+    def timing_error(self, score: Score) -> TimingError:
+        """By how much rounding moves and lengthens the `tones` of a score."""
         notes = tones(score)
         onsets, durations = self.round(score, notes)
         starts, ends = score.seconds(notes.starts), score.seconds(notes.ends)
@@ -81,8 +84,8 @@ class TimeGrid:
         return TimingError(1000 * (begin - starts), 1000 * ((end - begin) - (ends - starts)))
 
 
-def tones(score):
-    """The notes of a score, without its drums, as Tones."""
+def tones(score: Score) -> Tones:
+    """The notes of a score, without its drums, as arrays."""
     notes = [note for track in score.tracks if not track.is_drums for note in track.notes]
     rows = [(note.start, note.start + note.duration, note.pitch) for note in notes]
     starts, ends, pitches = np.array(rows, np.int64).reshape(-1, 3).T

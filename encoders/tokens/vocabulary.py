@@ -1,26 +1,29 @@
-"""Symbols by name and their tokens: those of training pieces, and one token for all others."""
+"""Symbols by name, and their tokens: those of the training pieces, and one token for all others."""
+
+from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 UNKNOWN = "?"
 
 
 class SymbolVocabulary:
-    """Symbols and their tokens. Token 0 is for all symbols that are not in it.
+    """Symbols and their tokens. Token 0 stands for all symbols that are not in it.
 
     Parameters
     ----------
-    names : iterable of str, the symbols of the training pieces; kept sorted, each once
+    names : iterable of str, the symbols of the training pieces; stored sorted, each once
 
     Raises
     ------
     ValueError
-        If there is none, or one is no text.
+        If there is none, or one is not a str.
     """
 
     unknown = 0
 
-    def __init__(self, names):
+    def __init__(self, names: Iterable[str]):
         names = list(names)
         if any(not isinstance(name, str) for name in names):
             raise ValueError("expected symbols as text")
@@ -30,15 +33,15 @@ class SymbolVocabulary:
         self.names = (UNKNOWN, *found)
         self.tokens = {name: token for token, name in enumerate(self.names)}
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.names)
 
-    def encode(self, symbols):
-        """Tokens (L,), int32, of symbols; 0 for those that are not in it."""
+    def encode(self, symbols: Iterable[str]) -> NDArray[np.int32]:
+        """Symbols -> tokens (L,), int32; 0 for symbols that are not in it."""
         return np.array([self.tokens.get(name, self.unknown) for name in symbols], np.int32)
 
-    def decode(self, tokens):
-        """Symbols of tokens (L,).
+    def decode(self, tokens: ArrayLike) -> list[str]:
+        """Tokens (L,) -> symbols.
 
         Raises
         ------

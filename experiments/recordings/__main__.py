@@ -37,7 +37,7 @@ class Compress:
 @program.command(default=True)
 def compress(config: Compress):
     """Write each WAV file anew, compressed, under its own name."""
-    from encoders.compression import compress as write
+    from encoders.audio.compression import compress as write
 
     pairs = [(wav, (config.out or wav.parent) / f"{wav.stem}.{config.kind}") for wav in config.wav]
     expect_possible(pairs, config.overwrite)

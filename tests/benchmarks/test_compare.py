@@ -194,7 +194,7 @@ def test_the_table():
     row = dict.fromkeys(KEYS) | {"case": "small", "ours_ms": 0.8123, "torch_ms": 1234.5, "sgemm_share": 0.834}
     row |= {"ratio_torch": 2.5, "tokens_per_s": 1234567.0, "per": "token"}
     assert table.format_table([row]).splitlines()[2] == (
-        "| small, a token | 0.812 | 1,234 |  |  |  | 2.50 |  | 1,234,567 | 83% |  |  |"
+        "| small, per token | 0.812 | 1,234 |  |  |  | 2.50 |  | 1,234,567 | 83% |  |  |"
     )
 
 

@@ -46,9 +46,8 @@ def test_there_and_back(texts):
 
 
 @pytest.mark.data
-def test_the_irish_set_has_83_characters(data_folder):
-    text = (data_folder / "irish_mit" / "irish.abc").read_text(encoding="utf-8")
-    tunes = [tune for _, tune in split_tunes(text)]
+def test_the_irish_set_has_83_characters(irish):
+    tunes = [tune for _, tune in split_tunes(irish)]
     letters = Characters.of(tunes)
     assert len(letters) == 83
     assert letters.decode(letters.encode(stream(tunes))) == stream(tunes)

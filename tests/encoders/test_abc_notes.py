@@ -1,50 +1,43 @@
-"""ABC notation, note by note: pitches, keys, lengths."""
+"""ABC note by note: pitches, lengths, chords, ties."""
 
 from fractions import Fraction
 
 import pytest
-from abc_text import HEAD, lengths, messages, notes, pitches
+from abc_text import HEAD, A, B, D, E, lengths, messages, notes, pitches
 
-from encoders.abc import read_tune
+from encoders.abc import AbcError, read_tune
 
-# ------------------------------------------------------------------------------------------------- pitch
+
+def test_micro_tones_are_rounded_and_take_their_time():
+    assert notes("^/c2 _/B ^3/2c _3/4d c") == [(0, 2, 72), (2, 1, 71), (3, 1, 73), (4, 1, 73), (5, 1, 73)]
+    assert pitches("{^/c}d")[-1] == 74
+
+
+def test_no_time_is_lost_by_what_cannot_sound():
+    assert notes("A0 B") == [(0, 1, A), (1, 1, B)] and notes("A//2 B/0 A") == [
+        (0, 0.25, A),
+        (0.25, 1, B),
+        (1.25, 1, A),
+    ]
+    assert notes("C,,,,,, D") == [(1, 1, D)] and notes("[C,,,,,,D] E") == [(0, 1, D), (1, 1, E)]
+
+
+def test_a_length_that_ticks_cannot_hold():
+    tune = read_tune(HEAD + "(3ABC (7ABCDEFG (5ABCDE")
+    score = tune.score()
+    assert score.ticks_per_beat % (480 * 7) == 0
+    with pytest.raises(AbcError, match="expected lengths in ticks of 1/480"):
+        tune.score(ticks_per_beat=480)
+    with pytest.raises(AbcError, match="expected lengths in ticks"):
+        read_tune(HEAD + "A/9973").score(ticks_per_beat=480)
+    notes = read_tune(HEAD + "A/9973 B4 | (11ABcdefgABcd A").score().notes()  # rounded, no time lost
+    assert [note.start for note in notes[:2]] == [0, 2] and abs(notes[-1].start - 90722) < 6
 
 
 def test_letters_and_octaves():
     assert pitches("C,, C, C c c' c''") == [36, 48, 60, 72, 84, 96]
     assert pitches("C D E F G A B c") == [60, 62, 64, 65, 67, 69, 71, 72]
     assert pitches("c,' C', c,,") == [72, 60, 48]
-
-
-@pytest.mark.parametrize(
-    "key, expected",
-    [
-        ("C", [60, 62, 64, 65, 67, 69, 71]),
-        ("G", [60, 62, 64, 66, 67, 69, 71]),
-        ("A Dorian", [60, 62, 64, 66, 67, 69, 71]),
-        ("C treble-8", [48, 50, 52, 53, 55, 57, 59]),
-        ("C clef=treble+8 middle=d", [72, 74, 76, 77, 79, 81, 83]),
-        ("ADOR", [60, 62, 64, 66, 67, 69, 71]),
-        ("D Mixolydian", [60, 62, 64, 66, 67, 69, 71]),
-        ("Em", [60, 62, 64, 66, 67, 69, 71]),
-        ("E minor", [60, 62, 64, 66, 67, 69, 71]),
-        ("F Lydian", [60, 62, 64, 65, 67, 69, 71]),
-        ("B Locrian", [60, 62, 64, 65, 67, 69, 71]),
-        ("EPhr", [60, 62, 64, 65, 67, 69, 71]),
-        ("Bb", [60, 62, 63, 65, 67, 69, 70]),
-        ("F#m", [61, 62, 64, 66, 68, 69, 71]),
-        ("HP", [61, 62, 64, 66, 67, 69, 71]),
-        ("none", [60, 62, 64, 65, 67, 69, 71]),
-        ("D Phr ^f", [60, 62, 63, 66, 67, 69, 70]),
-        ("C exp _B", [60, 62, 64, 65, 67, 69, 70]),
-        ("G clef=bass", [60, 62, 64, 66, 67, 69, 71]),
-        ("G treble", [60, 62, 64, 66, 67, 69, 71]),
-        ("C octave=-1", [48, 50, 52, 53, 55, 57, 59]),
-        ("C transpose=2", [62, 64, 66, 67, 69, 71, 73]),
-    ],
-)
-def test_keys_and_modes(key, expected):
-    assert pitches("CDEFGAB", HEAD.replace("K:C", f"K:{key}")) == expected
 
 
 def test_accidentals_hold_to_the_bar_in_all_octaves():
@@ -62,9 +55,6 @@ def test_an_accidental_goes_on_with_a_tie_over_the_bar_line():
 def test_a_new_key_ends_accidentals():
     assert pitches("^C C [K:G] C F") == [61, 61, 60, 66]
     assert pitches("F |\nK:G\nF | [K:F] B") == [65, 66, 70]
-
-
-# ---------------------------------------------------------------------------------------------- duration
 
 
 def test_lengths():

@@ -27,7 +27,7 @@ HEAD = "X:1\nT:Abc in D\nM:4/4\nL:1/8\n"
         ("C", "C", 12, ("C", "c")),
         ("F#", "F", 1, ("G", "G")),
     ],
-)  # fmt: skip
+)
 def test_what_moves_and_what_stays(key, body, semitones, expected):
     moved = transpose_tune(f"{HEAD}K:{key}\n{body}", semitones)
     assert moved == f"{HEAD}K:{expected[0]}\n{expected[1]}"
@@ -57,9 +57,8 @@ def test_too_many_signs():
 
 
 @pytest.mark.data
-def test_the_irish_tunes(data_folder):
-    text = (data_folder / "irish_mit" / "irish.abc").read_text(encoding="utf-8")
-    for number, (_, tune) in enumerate(split_tunes(text)[::6]):
+def test_the_irish_tunes(irish):
+    for number, (_, tune) in enumerate(split_tunes(irish)[::6]):
         semitones = number % 12 - 5
         assert sounds(transpose_tune(tune, semitones)) == sounds(tune, semitones)
         assert transpose_tune(tune, 0) == tune

@@ -1,78 +1,9 @@
-"""ABC notation, tune by tune: repeats, fields, bars, messages."""
+"""ABC tune by tune: header, voices, messages."""
 
 import pytest
-from abc_text import HEAD, pitches
+from abc_text import HEAD, C, D, E, F, messages, pitches
 
-from encoders.abc import AbcError, file_header, read_tune, split_tunes, validate
-from encoders.abc.events import WHOLE
-
-# ----------------------------------------------------------------------------------------------- repeats
-
-
-@pytest.mark.parametrize(
-    "body, order",
-    [
-        ("A :| B", "AAB"),
-        ("|: A :| B", "AAB"),
-        ("A |: B :| C", "ABBC"),
-        ("A || B :| C", "ABBC"),
-        ("|: A || B :| C", "ABABC"),
-        ("A :: B :|", "AABB"),
-        ("A :|: B :|", "AABB"),
-        ("|: A ::| B", "AAAB"),
-        ("|: A |1 B :|2 C || D", "ABACD"),
-        ("|: A |1 B :| [2 C || D :| E", "ABACDDE"),
-        ("|: A [1 B :| [2 C |] D", "ABACD"),
-        ("|: A |1,3 B :|2 C :|4 D |]", "ABACABAD"),
-        ("|: A |1-2 B :|3 C |]", "ABABAC"),
-        ("|: A |1 B :|2 C :| D", "ABACD"),
-        ("A |1 B :|2 C | D |1 E :|2 F |]", "ABACDEDF"),
-        ("|: A || B", "AB"),
-        ("A | B |: C", "ABC"),
-        ("A |[1 B :|[2 C ||", "ABAC"),
-        ("|:: A ::| B", "AAAB"),
-        ("A |] B :|", "ABB"),
-    ],
-)
-def test_repeats(body, order):
-    letters = [chr(ord("A") + "C D E F G A B".split().index(name)) for name in "CDEFGAB"]
-    assert letters[:7] == list("ABCDEFG")
-    want = [{"A": 69, "B": 71, "C": 60, "D": 62, "E": 64, "F": 65}[letter] for letter in order]
-    assert pitches(body) == want
-    assert pitches(body, repeats=False) == [
-        {"A": 69, "B": 71, "C": 60, "D": 62, "E": 64, "F": 65}[c] for c in body if c.isalpha()
-    ]
-
-
-def test_a_repeat_says_key_and_meter_again():
-    score = read_tune(HEAD + "|: C8 | [K:G] [M:3/4] F6 :| A6 |]").score()
-    assert score.keys == ((0, "C"), (1920, "G"), (3360, "C"), (5280, "G"))
-    assert score.meters == ((0, 4, 4), (1920, 3, 4), (3360, 4, 4), (5280, 3, 4))
-
-
-def test_repeats_beyond_all_measure():
-    with pytest.raises(AbcError, match="at most 100000"):
-        read_tune(HEAD + "|:" + "A" * 3000 + "|1-99 B :|").score()
-
-
-# ------------------------------------------------------------------------------------------ fields, bars
-
-
-@pytest.mark.parametrize(
-    "field, tempo",
-    [
-        ("1/4=100", 100),
-        ("3/8=80", 120),
-        ("1/4 3/8=40", 100),
-        ("100", 100),
-        ("C=100", 50),
-        ("C3=40", 60),
-        ('"Allegro" 1/4=96.5', 96.5),
-        ('"Slow"', 120),
-    ],
-)
-def test_tempo(field, tempo):
-    assert read_tune(HEAD.replace("K:", f"Q:{field}\nK:") + "A").score().tempos == ((0, tempo),)
+from encoders.abc import AbcError, read_tune, validate
 
 
 def test_header():
@@ -84,17 +15,6 @@ def test_header():
         ("Trad.",),
     )
     assert read_tune("X:\nK:C\nA").number is None
-
-
-def test_bars_are_measured():
-    bars = read_tune(HEAD + "A2 | A8 | A7 | A9 | A6 |]").bars
-    assert [bar.length * 8 // WHOLE for bar in bars] == [2, 8, 7, 9, 6]
-    assert [bar.fills for bar in bars] == [True, True, False, False, True]
-    # a bar that a repeat cuts in two, and an ending
-    assert all(bar.fills for bar in read_tune(HEAD + "|: A2 | A8 | A6 :|: A2 | A8 | A6 :|").bars)
-    assert all(bar.fills for bar in read_tune(HEAD + "A8 | A4 :| A4 | A8 |]").bars)
-    assert [bar.fills for bar in read_tune(HEAD + "A8 | A4 | A8 |]").bars] == [True, False, True]
-    assert all(bar.fills for bar in read_tune(HEAD.replace("4/4", "none") + "A7 | A3 | A |]").bars)
 
 
 @pytest.mark.parametrize(
@@ -160,6 +80,15 @@ def test_of_several_voices_the_first_is_read():
     assert pitches("V:1\nA B |\nV:2\nC D |\nV:1\nA |[V:2] E [V:1] B") == [69, 71, 69, 71]
 
 
+def test_the_first_voice_that_sounds_is_read():
+    assert pitches("V:1\nz4|\nV:2\nC D|\nV:3\nE|\nV:1\nz4|\nV:2\nE F|") == [C, D, E, F]
+    assert pitches("[V:T1] z4 | [V:B] C D |") == [C, D]
+    assert pitches("C|\nV:2\nD|\nV:1\nE|") == [C, E]  # music without a voice is the first one's
+    head = HEAD.replace("K:C", "V:T\nV:B\nK:C")
+    assert pitches("C|\nV:B\nD|\nV:T\nE|", head) == [C, E]
+    assert sum("one voice" in message for message in messages(HEAD + "V:1\nC\nV:2\nD\nV:1\nC\nV:2\nD")) == 1
+
+
 def test_music_glued_to_a_meter_is_heard():
     tune = read_tune(HEAD + "A8 |\nM:3/4 egdB A2| M:4/4 e8 |")
     assert [note.pitch for note in tune.score().notes()] == [69, 76, 79, 74, 71, 69, 76]
@@ -171,32 +100,3 @@ def test_no_tune(text):
     with pytest.raises(AbcError, match="^line 7, column 1: expected"):
         read_tune(text, 7)
     assert [problem.severity for problem in validate(text)] == ["error"]
-
-
-def test_a_length_that_ticks_cannot_hold():
-    tune = read_tune(HEAD + "(3ABC (7ABCDEFG (5ABCDE")
-    score = tune.score()
-    assert score.ticks_per_beat % (480 * 7) == 0
-    with pytest.raises(AbcError, match="expected lengths in ticks of 1/480"):
-        tune.score(ticks_per_beat=480)
-    with pytest.raises(AbcError, match="expected lengths in ticks"):
-        read_tune(HEAD + "A/9973").score(ticks_per_beat=480)
-    notes = read_tune(HEAD + "A/9973 B4 | (11ABcdefgABcd A").score().notes()  # rounded, no time lost
-    assert [note.start for note in notes[:2]] == [0, 2] and abs(notes[-1].start - 90722) < 6
-
-
-def test_fields_of_the_file():
-    text = "%abc-2.1\nM:6/8\nL:1/16 % short\n\nL:1/2\nX:1\nT:one\nK:C\nA\nX:2\nL:1/4\nK:C\nA"
-    header = file_header(text)
-    assert header == "%abc-2.1\nM:6/8\nL:1/16 % short"
-    first, second = (read_tune(tune, line, header).score() for line, tune in split_tunes(text))
-    assert first.meters == second.meters == ((0, 6, 8),)
-    assert (4 * first.end, second.end) == (first.ticks_per_beat, second.ticks_per_beat)
-    assert file_header("X:1\nK:C\nA") == file_header("") == ""
-
-
-def test_splitting():
-    text = "free text\n\nX:1\nT:a\nK:C\nA\n\n\nX:2\nK:C\nB\nX:3\n\nK:C\n\nC"
-    assert split_tunes(text) == [(3, "X:1\nT:a\nK:C\nA"), (9, "X:2\nK:C\nB"), (12, "X:3\n\nK:C\n\nC")]
-    assert split_tunes("no tunes\n X:1") == []
-    assert all(read_tune(tune, line) for line, tune in split_tunes(text))

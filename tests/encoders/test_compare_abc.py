@@ -47,10 +47,9 @@ def test_each_way_keeps_what_is_plain():
 
 @needs_abc2midi
 @pytest.mark.data
-def test_the_irish_tunes(data_folder):
+def test_the_irish_tunes(irish):
     """The same notes, but where a repeat has no beginning: the standard lets it begin at a double bar."""
-    text = (data_folder / "irish_mit" / "irish.abc").read_text(encoding="utf-8")
-    kinds = [reason((tune, line, "")) for line, tune in split_tunes(text)[::16]]
+    kinds = [reason((tune, line, "")) for line, tune in split_tunes(irish)[::16]]
     assert kinds.count(None) >= 0.93 * len(kinds)
     assert set(kinds) <= {None, "repeats without a beginning"}
 

@@ -1,11 +1,13 @@
+"""WAV files as MP3, Ogg Vorbis and FLAC."""
+
 import sys
-import wave
 
 import numpy as np
 import pytest
+from wav_files import samples
 
+from encoders.audio.compression import FORMATS, compress
 from encoders.audio.synthesiser import WavWriter
-from encoders.compression import FORMATS, compress
 
 KINDS = sorted(FORMATS)
 
@@ -17,11 +19,6 @@ def wav(tmp_path_factory):
     with WavWriter(path, 44100) as file:
         file.add([(0.5 * k, 0.5, 60 + 4 * k, 90) for k in range(4)], 2.0)
     return path
-
-
-def samples(path):
-    with wave.open(str(path)) as file:
-        return np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2) / 32768
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,7 +9,7 @@ TUNES = [
     "V:2\nd8|\nP:B\nV:1\n^/c2 _B2 A4-|A8:|\n",
     "M:4/4\nK:Cmaj\n|: C 2 G E D E F E | G C G A G 2 G F :|\n\nM:6/8\nK:Cdor\n|: C E G c 2 B :|\n",
     'X:4\nT:Odd\nL:1/16\nK:HP\n"Am"+CE+2 !fine!A2 .B2 ~c2 | (10:6:4ABcd [M:3/4] e12 "D.C."|]\n\nText behind.',
-]  # fmt: skip
+]
 
 
 def test_damaged_tunes_are_read_or_refused():

@@ -44,18 +44,18 @@ def kinds(outcomes):
     return read, mended, len(outcomes) - read - mended
 
 
-def test_damaged_files_are_read_or_refused(own, tmp_path):
-    outcomes = [examine(damaged(own, number), tmp_path) for number in range(150)]
+def test_damaged_files_are_read_or_refused(own):
+    outcomes = [examine(damaged(own, number)) for number in range(150)]
     read, mended, refused = kinds(outcomes)
     assert read > 5 and mended > 50 and refused > 0
     assert len(set(outcomes)) > 20
 
 
 @pytest.mark.slow
-def test_damaged_files_of_others(data_folder, tmp_path):
+def test_damaged_files_of_others(data_folder):
     originals = sources([data_folder / name for name in ("odd_midi", "golden", "maestro_v2_sample")])
     assert len(originals) > 150
-    outcomes = [examine(damaged(originals, number), tmp_path) for number in range(150)]
+    outcomes = [examine(damaged(originals, number)) for number in range(150)]
     read, mended, refused = kinds(outcomes)
     assert read > 10 and mended > 50 and refused > 0
 
@@ -74,15 +74,15 @@ def test_a_damage_in_files_of_others_changes_nothing_that_came_before_it(data_fo
     assert outcomes.count("kept") > 100
 
 
-def test_a_fault_would_be_noticed(own, tmp_path, monkeypatch):
-    assert examine(own[0], tmp_path) == "read"
+def test_a_fault_would_be_noticed(own, monkeypatch):
+    assert examine(own[0]) == "read"
     with monkeypatch.context() as patch:
         patch.setattr("encoders.tokens.note_duration.NoteDuration.quantise", lambda self, score: score)
         with pytest.raises(AssertionError, match="does not come back"):
-            examine(own[0], tmp_path)
+            examine(own[0])
     monkeypatch.setattr("encoders.midi.reader.check_tempo", lambda tempo: tempo[0])
     with pytest.raises(TypeError):
-        examine(own[0], tmp_path)
+        examine(own[0])
 
 
 def test_a_lost_note_would_be_noticed(own, monkeypatch):

@@ -1,7 +1,5 @@
 """Folders of MIDI files, good and bad."""
 
-import errno
-import hashlib
 import os
 import shutil
 import time
@@ -12,9 +10,10 @@ import pytest
 from safetensors.numpy import save
 
 from benchmarks import reading
+from encoders.caching import seal
 from encoders.midi import MidiWarning, read_midi, write_midi
 from encoders.midi import collection as midi_collection
-from encoders.midi.collection import Collection, Dropped, Kept, Mended, find_files, read_collection
+from encoders.midi.collection import Collection, Dropped, Kept, Mended, by_kind, find_files, read_collection
 from encoders.score import Note, Score, Track
 from encoders.score_bytes import pack, unpack
 from encoders.tokens.note_duration import NoteDuration
@@ -113,6 +112,10 @@ def test_the_table_groups_the_reasons(folder):
         ["1", f"it does not begin with the letters MThd: {folder / 'd.mid'}"],
         ["1", f"it has no notes: {folder / 'g.mid'}"],
         ["2", "skipped: h.txt, k.pdf"],
+    ]
+    assert by_kind([(Path("a"), "3 of 4"), (Path("b"), "5 of 6"), (Path("c"), "none")]) == [
+        "     2  .. of ..: a ..",
+        "     1  none: c",
     ]
     assert Collection([], [], [], []).table().split() == ["0", "kept", "0", "dropped"]
     assert (
@@ -219,18 +222,6 @@ def test_other_settings_and_other_readers_share_nothing(folder, tmp_path, monkey
     assert len(list(cache.iterdir())) == 3
 
 
-def test_what_killed_processes_left_in_the_cache_goes(folder, tmp_path):
-    cache = tmp_path / "cache"
-    read_collection([folder / "a.mid"], cache=cache, workers=0)
-    (entry,) = cache.rglob("*.score")
-    old, new = (entry.with_name(f".{entry.stem}.0000000{k}.score") for k in range(2))
-    for path, age in ((old, 2 * midi_collection.OLD), (new, 0), (entry, 2 * midi_collection.OLD)):
-        path.touch()
-        os.utime(path, (time.time() - age,) * 2)
-    read_collection([folder / "a.mid"], cache=cache, workers=0)
-    assert not old.exists() and new.exists() and entry.exists()
-
-
 @pytest.mark.parametrize("workers", [0, 2])
 def test_a_cache_that_cannot_be_made_only_costs_time(folder, workers):
     for cache in (folder / "a.mid", folder / "a.mid" / "deeper", folder / ("x" * 300)):
@@ -238,18 +229,6 @@ def test_a_cache_that_cannot_be_made_only_costs_time(folder, workers):
             collection = read_collection([folder], cache=cache, workers=workers)
         assert len(collection.kept) == 3 and len(caught) == 1
         assert str(caught[0].message).startswith(f"{cache}: ") and caught[0].filename == __file__
-
-
-def test_a_cache_that_cannot_be_written_only_costs_time(folder, tmp_path, monkeypatch):
-    def full(path, mode):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(midi_collection, "atomic_open", full)
-    with pytest.warns(
-        RuntimeWarning, match=r"cache: what was read .* here \(No space left on device\)"
-    ) as caught:
-        assert len(read_collection([folder], cache=tmp_path / "cache", workers=0).kept) == 3
-    assert len(caught) == 1
 
 
 def test_a_cache_entry_in_whose_place_something_else_lies(folder, tmp_path):
@@ -263,21 +242,6 @@ def test_a_cache_entry_in_whose_place_something_else_lies(folder, tmp_path):
         assert len(read_collection([folder / "a.mid"], cache=cache, workers=0).kept) == 1
 
 
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
-def test_a_pipe_is_no_file(tmp_path):
-    os.mkfifo(tmp_path / "a.mid")
-    (tmp_path / "round.mid").symlink_to(tmp_path / "round.mid")
-    (tmp_path / "loop").symlink_to(tmp_path)
-    names = [tmp_path, tmp_path / ("x" * 300), tmp_path / "loop" / "a.mid"]
-    collection = read_collection(names, workers=0)
-    assert [(path.name[:9], reason) for path, reason in collection.dropped] == [
-        ("a.mid", "not a file"),
-        ("round.mid", f"cannot be read ({os.strerror(errno.ELOOP)})"),
-        ("x" * 9, f"cannot be read ({os.strerror(errno.ENAMETOOLONG)})"),
-        ("a.mid", "not a file"),
-    ]
-
-
 def test_scores_as_bytes():
     for score in (RICH, Score(1), piece(60)):
         assert unpack(pack(score)) == (score, ())
@@ -288,7 +252,7 @@ def test_scores_as_bytes():
             unpack(damaged)
     for other in (b"", save({}), save({"about": np.zeros(1, np.uint8)}), save({"about": np.array([91, 93])})):
         with pytest.raises(ValueError):
-            unpack(hashlib.sha256(other).digest() + other)
+            unpack(seal(other))
 
 
 def test_real_performances(data_folder, tmp_path):

@@ -1,7 +1,5 @@
 """Symbols of notes and chords: names, the normal order, round trips, what gets lost."""
 
-import json
-import math
 from itertools import combinations
 
 import numpy as np
@@ -45,22 +43,14 @@ def test_the_papers_symbols():
     assert NoteChords().symbols(music) == ["0.4.7_quarter", "E5_eighth", "Bb3_16th", "F#4_whole"]
     assert NoteChords("exact").symbols(music)[0] == "C4.E4.G4_quarter"
     assert NoteChords(durations="none").symbols(music) == ["0.4.7", "E5", "Bb3", "F#4"]
-    assert NoteChords(durations="onset").symbols(music) == [
-        "0.4.7_quarter", "E5_eighth", "Bb3_eighth", "F#4_whole",
-    ]  # fmt: skip
+    by_onset = NoteChords(durations="onset").symbols(music)
+    assert by_onset == ["0.4.7_quarter", "E5_eighth", "Bb3_eighth", "F#4_whole"]
 
 
-@pytest.mark.parametrize(
-    "classes, name",
-    [
-        ({0, 4, 7}, "0.4.7"), ({0, 4, 7, 10}, "4.7.10.0"), ({9, 0, 4}, "9.0.4"), ({0}, "0"),
-        ({11, 0}, "11.0"),
-        ({0, 3, 6, 9}, "0.3.6.9"), ({2, 5, 8, 11}, "2.5.8.11"), ({0, 4, 8}, "0.4.8"), ({0, 6}, "0.6"),
-        ({0, 1, 4, 8, 9}, "8.9.0.1.4"),  # two of a span: the one that is packed to the left from the end
-    ],
-)  # fmt: skip
-def test_the_normal_order(classes, name):
-    assert normal_order(classes) == name
+# The last: two rotations of one span, of which the one counts that is packed to the left from the end.
+@pytest.mark.parametrize("name", "0.4.7 4.7.10.0 9.0.4 0 11.0 0.3.6.9 2.5.8.11 0.4.8 0.6 8.9.0.1.4".split())
+def test_the_normal_order(name):
+    assert normal_order(set(map(int, name.split(".")))) == name
 
 
 def test_the_normal_order_of_every_chord():
@@ -75,13 +65,8 @@ def test_duration_types():
     for name, quarters in TYPES.items():
         for factor in (0.72, 0.95, 1, 1.4):
             assert duration_type(factor * quarters) == name
-    assert [duration_type(q) for q in (0.001, 1 / 3, 0.75, 1.5, 100)] == [
-        "32nd",
-        "16th",
-        "quarter",
-        "half",
-        "breve",
-    ]
+    found = [duration_type(quarters) for quarters in (0.001, 1 / 3, 0.75, 1.5, 100)]
+    assert found == ["32nd", "16th", "quarter", "half", "breve"]
 
 
 def test_names_are_unambiguous():
@@ -188,13 +173,23 @@ def test_transposition(pitches, by, kind):
 @pytest.mark.parametrize(
     "kind, name",
     [
-        (("normal", "length"), "C4"), (("normal", "length"), "C4_"), (("normal", "length"), "C4_dotted"),
-        (("normal", "none"), "C4_half"), (("normal", "none"), "7.0.4"), (("normal", "none"), "C4.E4"),
-        (("normal", "none"), "0.12"), (("normal", "none"), ""), (("normal", "none"), "H4"),
-        (("exact", "none"), "0.4.7"), (("exact", "none"), "E4.C4"), (("exact", "none"), "C4.C4"),
-        (("exact", "none"), "C10"), (("normal", "none"), "0.0.4"), (("normal", "none"), "00"),
+        (("normal", "length"), "C4"),
+        (("normal", "length"), "C4_"),
+        (("normal", "length"), "C4_dotted"),
+        (("normal", "none"), "C4_half"),
+        (("normal", "none"), "7.0.4"),
+        (("normal", "none"), "C4.E4"),
+        (("normal", "none"), "0.12"),
+        (("normal", "none"), ""),
+        (("normal", "none"), "H4"),
+        (("exact", "none"), "0.4.7"),
+        (("exact", "none"), "E4.C4"),
+        (("exact", "none"), "C4.C4"),
+        (("exact", "none"), "C10"),
+        (("normal", "none"), "0.0.4"),
+        (("normal", "none"), "00"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_symbol(kind, name):
     with pytest.raises(ValueError, match="expected a symbol like"):
         NoteChords(*kind).parse(name)
@@ -212,17 +207,6 @@ def test_unknown_symbols():
     for names in ([], [UNKNOWN], [1]):
         with pytest.raises(ValueError, match="expected"):
             SymbolVocabulary(names)
-
-
-def test_settings_travel_as_plain_values():
-    encoder = NoteChords("exact", "onset", 0.1)
-    plain = json.loads(json.dumps(encoder.settings()))
-    assert NoteChords.from_settings(plain) == encoder
-    for damaged in ({}, None, [], {**plain, "more": 1}, {**plain, "chords": "x"}, {**plain, "together": "1"},
-                    {**plain, "together": True}, {**plain, "together": math.nan},
-                    {**plain, "durations": 1}):  # fmt: skip
-        with pytest.raises(ValueError):
-            NoteChords.from_settings(damaged)
 
 
 def test_real_pieces(data_folder):

@@ -1,3 +1,5 @@
+"""Pictures of scores, by what their SVG holds."""
+
 import re
 import sys
 

@@ -1,3 +1,5 @@
+"""Notes, tracks and scores: what they accept, and the maps of time."""
+
 import numpy as np
 import pytest
 

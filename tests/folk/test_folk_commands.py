@@ -160,7 +160,7 @@ def test_render_says_what_it_left_out(tmp_path, capsys):
         "FILE, line 33: left out: expected a tune, found no notes",
         "FILE, line 45: a blank within a note, which is read as if there were none",
         "FILE, line 47: left out: expected a header that ends with a key, K:, found none",
-        "FILE, line 25: left out: a MIDI file cannot hold a tempo of 1.0 quarter notes a minute",
+        "FILE, line 25: left out: a MIDI file cannot hold a tempo of 1.0 quarter notes per minute",
         "     5 tunes kept",
         "     3 of them not as they are written",
         "     2 tunes or files dropped",

@@ -1,11 +1,11 @@
-"""ABC notation against any text, and against a corpus, whole and spoilt."""
+"""ABC against whole corpora, as they are and spoilt, and against any text."""
 
 import random
 import re
 import sys
 
 import pytest
-from abc_text import HEAD, music
+from abc_text import HEAD, C, D, E, F, music
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -28,28 +28,7 @@ def test_any_text_is_read_or_refused(body):
 
 
 @pytest.mark.parametrize(
-    "piece",
-    [
-        "(",
-        "[",
-        "{",
-        "|:",
-        ":|",
-        "A>",
-        "(3A",
-        "[A",
-        "!a",
-        '"',
-        "A-",
-        "A&",
-        "[1",
-        "|1 A :|",
-        "A9999",
-        "K:G",
-        "^",
-        "\\",
-        "%",
-    ],
+    "piece", '( [ { |: :| A> (3A [A !a " A- A& [1 A9999 K:G ^ \\ %'.split() + ["|1 A :|"]
 )
 def test_time_is_linear(piece):
     """Counted in lines of Python, for a clock says something else on every day."""
@@ -73,17 +52,6 @@ def lines_run(function, *arguments):
     finally:
         sys.settrace(before)
     return count
-
-
-# ---------------------------------------------------------------------------------------- the Irish tunes
-
-
-@pytest.fixture(scope="module")
-def irish(data_folder):
-    path = data_folder / "irish_mit" / "irish.abc"
-    if not path.exists():
-        pytest.skip(f"no irish_mit/irish.abc among the corpora in {data_folder}")
-    return path.read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
@@ -124,3 +92,37 @@ def test_spoilt_irish_tunes(irish):
                     read_tune(tune).score()
                 except AbcError:
                     pass
+
+
+RIGHT = {
+    "bar_shapes_end_repeat.abc": [[C, D, E, F, 67, 69, 71, 72] * 2],
+    "cr_line_ends.abc": [[C, D, E, F], [67, 69, 71, 72]],
+    "folk_rnn.abc": [
+        [60, 67, 64, 62, 64, 65, 64, 67, 60, 67, 69, 67, 67, 65] * 2,
+        [60, 63, 67, 72, 70, 69, 65, 62, 60] * 2,
+    ],
+    "key_with_glued_accidental.abc": [[66, 69, 72, 74]],
+    "overlay.abc": [[72, 67, 69, 71, 72]],
+    "part_order.abc": [[C, D, E, F, C, D]],
+    "prose_after_blank_line.abc": [[C, D, E, F, 67, 69, 71, 72], [72, 71, 69, 67]],
+    "render_says_nothing.abc": [[72], [60, 67, 64, 62, 64, 65, 64] * 2],
+    "tuplets.abc": [[72] * 6],
+    "voice_clef_octave_transpose.abc": [[48, 50, 52, 53]],
+}
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", RIGHT)
+def test_reader_cases(data_folder, name):
+    path = data_folder / "reader_cases" / name
+    if not path.exists():
+        pytest.skip(f"no {name} among the corpora in {data_folder}")
+    tunes = [read_tune(tune, line) for line, tune in split_tunes(path.read_bytes().decode())]
+    assert [[note.pitch for note in tune.score().notes()] for tune in tunes] == RIGHT[name]
+    if name == "tuplets.abc":
+        (tune,) = tunes
+        score = tune.score()
+        beats = [note.duration / score.ticks_per_beat for note in score.notes()]
+        assert beats == pytest.approx([0.9, 0.9, 1.8, 1.8, 0.5, 0.5])
+    if name == "overlay.abc":
+        assert [note.start for note in tunes[0].score().notes()] == [0, 1920, 2400, 2880, 3360]

@@ -1,16 +1,18 @@
-"""Sound that is small: a WAV file as MP3, Ogg Vorbis or FLAC (the work of soundfile and libsndfile)."""
+"""Compressed sound: a WAV file as MP3, Ogg Vorbis or FLAC, by soundfile and libsndfile."""
 
 from pathlib import Path
 
 from scratchnet.files import atomic_path
 
+from ..sources import StrPath
+
 FORMATS = {".mp3": ("MP3", "MPEG_LAYER_III"), ".ogg": ("OGG", "VORBIS"), ".flac": ("FLAC", "PCM_16")}
-QUALITY = 0.7  # from 0, the best, to 1, the smallest: of an MP3 some 90 kbit a second
-BLOCK = 44100  # samples; libsndfile's stack overflows when it is given minutes of Vorbis at once
+QUALITY = 0.7  # from 0, the best, to 1, the smallest: about 90 kbit per second of MP3
+BLOCK = 44100  # samples; libsndfile's stack overflows if given minutes of Vorbis at once
 
 
-def compress(wav_path, path):
-    """Write the sound of a WAV file in the format that the suffix of `path` names; FLAC loses nothing.
+def compress(wav_path: StrPath, path: StrPath) -> None:
+    """Write the sound of a WAV file in the format that the suffix of `path` names; FLAC is lossless.
 
     Parameters
     ----------
@@ -20,7 +22,7 @@ def compress(wav_path, path):
     Raises
     ------
     ValueError
-        If the suffix is none of these, or the WAV file cannot be read as sound.
+        If the suffix is none of these, or the WAV file cannot be read.
     ImportError
         If soundfile is not installed.
     """
