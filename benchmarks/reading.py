@@ -40,7 +40,7 @@ for path in sys.argv[1:]:
 
 
 def performance(rng):
-    """The bytes of a MIDI file."""
+    """The bytes of a MIDI file of about NOTES notes."""
     onsets = np.cumsum(rng.choice([0, 20, 90, 200], NOTES) + rng.integers(0, 12, NOTES))
     ends = onsets + rng.integers(30, 700, NOTES)
     pitches = rng.integers(21, 109, NOTES)
@@ -50,6 +50,8 @@ def performance(rng):
         if before is not None:
             ends[before] = min(ends[before], onsets[k])
         last[pitches[k]] = k
+    sound = ends > onsets  # not what is struck twice at once
+    onsets, ends, pitches = onsets[sound], ends[sound], pitches[sound]
     moves = np.sort(rng.integers(0, onsets[-1], NOTES // 2))
     events = [(tick, 1, bytes([0x90, pitch, 70])) for tick, pitch in zip(onsets, pitches, strict=True)]
     events += [(tick, 0, bytes([0x80, pitch, 64])) for tick, pitch in zip(ends, pitches, strict=True)]
