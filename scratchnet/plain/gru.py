@@ -25,12 +25,8 @@ class GRU(Layer):
 
     def __init__(self, input_size, hidden_size, rng):
         D, H = input_size, hidden_size
-        shapes = {
-            "weight_ih_l0": (3 * H, D),
-            "weight_hh_l0": (3 * H, H),
-            "bias_ih_l0": (3 * H,),
-            "bias_hh_l0": (3 * H,),
-        }
+        shapes = {"weight_ih_l0": (3 * H, D), "weight_hh_l0": (3 * H, H)}
+        shapes |= {"bias_ih_l0": (3 * H,), "bias_hh_l0": (3 * H,)}
         super().__init__(shapes, 1 / np.sqrt(H), rng)
 
     def forward(self, x, state=None):
