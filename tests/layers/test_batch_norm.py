@@ -1,4 +1,4 @@
-"""Batch normalisation: against NumPy's own mean and variance, central differences and PyTorch."""
+"""Batch normalisation: against the textbook, central differences and PyTorch."""
 
 import numba
 import numpy as np
@@ -7,6 +7,7 @@ from compiled_types import own_kernels, promotions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scratchnet import plain
 from scratchnet.checking.gradcheck import gradcheck
 from scratchnet.kernels import team
 from scratchnet.layers import batch_norm
@@ -33,19 +34,17 @@ def settled(rng, D=D, **options):
     return layer
 
 
-def naive(layer, x, lengths=None):
-    """Feature by feature, from the numbers that count; what does not is zero."""
+def on_paper(layer, x, dy, lengths=None):
+    """y, dx and gradients of the plain layer on the numbers that count, as one long sequence."""
     T, D, B = x.shape
+    slow = plain.BatchNorm(D, eps=layer.eps)
+    slow.params |= layer.params
+    slow.running, slow.training = {n: layer.running[n].copy() for n in slow.running}, layer.training
     counts = np.arange(T)[:, None] < (np.full(B, T) if lengths is None else np.asarray(lengths))
-    y = np.zeros_like(x)
-    for d in range(D):
-        seen = x[:, d][counts]
-        mean = seen.mean() if layer.training else layer.running["running_mean"][d]
-        variance = seen.var() if layer.training else layer.running["running_var"][d]
-        gamma, beta = (layer.params[name][d] if layer.params else float(name == "weight") for name in
-                       ("weight", "bias"))  # fmt: skip
-        y[:, d][counts] = gamma * (seen - mean) / np.sqrt(variance + layer.eps) + beta
-    return y
+    found = np.zeros((2, T, B, D))
+    for whole, run, array in zip(found, (slow.forward, slow.backward), (x, dy), strict=True):
+        whole[counts] = run(array.swapaxes(1, 2)[counts][:, :, None])[:, :, 0]
+    return *found.swapaxes(2, 3), slow.grads
 
 
 class Cut:
@@ -66,17 +65,23 @@ class Cut:
     st.integers(1, 9), st.integers(1, 20), st.integers(1, 9), st.booleans(), st.booleans(), st.integers(0, 99)
 )
 @settings(max_examples=30)
-def test_forward_is_the_definition(T, D, B, affine, training, seed):
+def test_both_passes_are_those_of_the_textbook(T, D, B, affine, training, seed):
     rng = np.random.default_rng(seed)
     layer = settled(rng, D, affine=affine)
     layer.train(training)
     x, lengths = rng.normal(3, 2, (T, D, B)), rng.integers(1, T + 1, B)
+    dy = rng.standard_normal(x.shape)
     for ends in (None, lengths):
         if training and (T * B if ends is None else ends.sum()) == 1:
             with pytest.raises(ValueError, match="at least two numbers of each feature"):
                 layer.forward(x, ends)
-        else:
-            np.testing.assert_allclose(layer.forward(x, ends), naive(layer, x, ends), rtol=0, atol=1e-12)
+            continue
+        y, dx, grads = on_paper(layer, x, dy, ends)
+        layer.zero_grad()
+        np.testing.assert_allclose(layer.forward(x, ends), y, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(layer.backward(dy), dx, rtol=0, atol=1e-11)
+        for name, grad in layer.grads.items():
+            np.testing.assert_allclose(grad, grads[name], rtol=0, atol=1e-11)
 
 
 @pytest.mark.parametrize("lengths", [None, [T, 2, 5, 1]], ids=["equal", "unequal"])

@@ -1,11 +1,11 @@
-"""RNN, LSTM and GRU: against loops, central differences, pieces of themselves, and PyTorch."""
+"""RNN, LSTM and GRU: against the plain ones, central differences, pieces of themselves, and PyTorch."""
 
-import naive_recurrent
 import numba
 import numpy as np
 import pytest
 import safetensors.numpy
 from compiled_types import own_kernels, promotions, wide_names
+from plain_twins import Stack
 
 from scratchnet.checking.gradcheck import compare, gradcheck, numeric_gradient
 from scratchnet.kernels import matmul, microkernel, team
@@ -71,17 +71,10 @@ def same(ours, theirs, tolerance):
             np.testing.assert_allclose(a, b, rtol=0, atol=tolerance)
 
 
-def test_forward_is_the_textbook_loop(kind, layer, rng):
-    x, state = rng.standard_normal((T, D, B)), random_state(layer, rng)
-    y, final = layer.forward(x, state)
-    family = "lstm" if kind == "peepholes" else kind
-    for n in range(B):
-        expected, last = naive_recurrent.run(
-            family, layer.params, layer.num_layers, x[:, :, n], [part[:, :, n] for part in state], kind
-        )
-        np.testing.assert_allclose(y[:, :, n], expected, rtol=0, atol=1e-13)
-        for part, array in zip(final, last, strict=True):
-            np.testing.assert_allclose(part[:, :, n], array, rtol=0, atol=1e-13)
+def test_both_passes_are_those_of_the_textbook(layer, rng):
+    x, dy = rng.standard_normal((T, D, B)), rng.standard_normal((T, H, B))
+    state, dstate = random_state(layer, rng), random_state(layer, rng)
+    same(both(layer, x, state, dy, dstate), both(Stack(layer), x, state, dy, dstate), 1e-12)
 
 
 def test_gradients_with_state(kind, layer, rng):
