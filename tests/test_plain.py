@@ -275,6 +275,26 @@ def test_fully_recurrent(rng):
     close(forwards, slow.grads["weight"])
 
 
+def test_all_of_them_are_compared(rng):
+    compared = {type(make(rng)[0]).__name__ for make in PAIRS.values()}
+    elsewhere = {
+        "CellBlocks",
+        "Embedding",
+        "FullyRecurrent",
+        "NGram",
+        "OnlineCellBlocks",
+    }  # tests of their own
+    in_room = {"Dropout"}  # tests/layers/test_dropout.py
+    classes = {
+        node.name
+        for path in FOLDER.glob("*.py")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef)
+    } - {"Layer"}
+    assert classes <= set(plain.__all__), "scratchnet/plain/__init__.py does not name them all"
+    assert classes == compared | elsewhere | in_room, "a plain layer without its pair in PAIRS"
+
+
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.name)
 def test_they_are_plain(path):
     """NumPy and nothing else, and no file longer than a page or two."""

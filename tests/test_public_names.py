@@ -28,7 +28,7 @@ def test_editors_see_the_same():
         for node in block.body
         for alias in node.names
     }
-    assert seen == scratchnet._HOME
+    assert seen == scratchnet._HOME, "a name stands in scratchnet/__init__.py twice: import and _MODULES"
     assert set(scratchnet.__all__) <= set(dir(scratchnet))
     assert (Path(scratchnet.__file__).parent / "py.typed").exists()
 
