@@ -87,7 +87,7 @@ def state_like(net, rng, B):
 
 
 @pytest.mark.parametrize(
-    ("wiring", "peepholes", "squash"),
+    ("wiring", "peepholes", "activation"),
     [
         (experiment_1(), False, "paper"),
         (experiment_2(), False, "paper"),
@@ -181,7 +181,7 @@ def test_float32_is_close_to_float64(rng):
 
 
 @pytest.mark.parametrize(
-    ("wiring", "peepholes", "squash"),
+    ("wiring", "peepholes", "activation"),
     [
         (tiny(), False, "paper"),
         (tiny(cell_bias=True), True, "paper"),
@@ -193,9 +193,11 @@ def test_float32_is_close_to_float64(rng):
     ],
     ids=lambda value: value if isinstance(value, str) else ("peepholes" if value is True else None),
 )
-def test_every_gradient_against_differences(wiring, peepholes, squash, rng):
-    squash_g, squash_h, _, _ = SQUASHES[squash]
-    net = CellBlocks(wiring, rng, scale=0.8, peepholes=peepholes, squash_g=squash_g, squash_h=squash_h)
+def test_every_gradient_against_differences(wiring, peepholes, activation, rng):
+    activation_g, activation_h, _, _ = ACTIVATIONS[activation]
+    net = CellBlocks(
+        wiring, rng, scale=0.8, peepholes=peepholes, activation_g=activation_g, activation_h=activation_h
+    )
     T, B = 3, 2
     x = rng.normal(size=(T, wiring.input_size, B))
     report = gradcheck(net, x, state_like(net, rng, B), rng)
@@ -366,12 +368,14 @@ def test_options_survive_json(dtype, rng):
         outputs={"m": Outputs(2, bias=0.5)},
         feeds={"a": ("p", "a", "b"), "b": ("q", "a"), "m": ("b", "p")},
     )
-    net = CellBlocks(wiring, rng, peepholes=True, squash_g=TANH, squash_h=IDENTITY, dtype=dtype)
+    net = CellBlocks(wiring, rng, peepholes=True, activation_g=TANH, activation_h=IDENTITY, dtype=dtype)
     options = json.loads(json.dumps(net.options()))
     before = json.dumps(options)
     twin = CellBlocks.from_options(options, rng)
     assert json.dumps(options) == before  # left as they were
     assert twin.wiring == wiring and twin.options() == net.options()
+    old = {name.replace("activation", "squash"): value for name, value in options.items()}
+    assert CellBlocks.from_options(old, rng).options() == net.options()  # as checkpoints had it
     twin.load_state_dict(net.state_dict())
     x = rng.normal(size=(3, 3, 2))
     np.testing.assert_array_equal(twin.forward(x), net.forward(x))
@@ -510,7 +514,7 @@ def test_one_cell_blocks_are_the_lstm_of_today(rng):
         outputs={"out": Outputs(K)},
         feeds={"lstm": ("in", "lstm"), "out": ("lstm",)},
     )
-    net = CellBlocks(wiring, rng, squash_g=TANH, squash_h=TANH)
+    net = CellBlocks(wiring, rng, activation_g=TANH, activation_h=TANH)
     torch.manual_seed(0)
     lstm, linear = torch.nn.LSTM(D, H).double(), torch.nn.Linear(H, K).double()
     kinds = ("input_gate", "forget_gate", "cell", "output_gate")  # torch's order: i, f, g, o

@@ -84,7 +84,7 @@ def twin(net):
 # -------------------------------------------------------------------------------------- truncated gradient
 
 
-@pytest.mark.parametrize("squash", SQUASHES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("peepholes", [False, True], ids=["plain", "peepholes"])
 @pytest.mark.parametrize("wiring", [TINY, UNEVEN], ids=["tiny", "uneven"])
 def test_truncated_gradient_is_the_textbooks(wiring, peepholes, squash, rng):
@@ -168,7 +168,7 @@ def test_the_melodys_error_never_changes_the_chords(rng):
 # ------------------------------------------------------------------------------------------------ learning
 
 
-@pytest.mark.parametrize("squash", SQUASHES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("peepholes", [False, True], ids=["plain", "peepholes"])
 def test_every_step_is_a_momentum_step_along_the_textbooks_gradient(peepholes, squash, rng):
     """Weights change after every step ("burned") while partial derivatives of older weights live on."""

@@ -9,6 +9,7 @@ from scratchnet import plain
 from scratchnet.blocks import fully_recurrent
 from scratchnet.blocks.fully_recurrent import FullyRecurrent
 from scratchnet.checking.gradcheck import gradcheck
+from scratchnet.kernels import rows
 from scratchnet.training.losses import sigmoid_cross_entropy
 from scratchnet.training.optimizers import Adam
 
@@ -170,7 +171,7 @@ def test_learning_after_advance_takes_the_state_as_given(network, stream):
     network.learn_online(x[:5], t[:5], 0.1)  # leaves derivatives behind, that must not be used
     for x_t in x[5:8]:
         network.advance(x_t)
-    before, state = network.state_dict()["weight"], (network._stream.y.copy()[:, None],)
+    before, state = network.state_dict()["weight"], (network.stream.arrays.y.copy()[:, None],)
     gradient = bptt_gradient(network, x[8:9], t[8:9], state)
     network.learn_online(x[8:9], t[8:9], 0.01)
     np.testing.assert_allclose(network.params["weight"], before - 0.01 * gradient, rtol=0, atol=1e-14)
@@ -243,8 +244,9 @@ def test_no_kernel_promotes_float32(stream, rng):
     small.backward(small.forward(rng.standard_normal((T, D, B)))[:, :K])
     small.learn_online(*stream, 0.1)
     small.advance(stream[0][0])
-    found = promotions(fully_recurrent)
-    for name in ("run", "step", "carry", "burn", "scale", "add", "forward", "backward"):
+    modules = fully_recurrent, rtrl, rows
+    found = promotions(*modules)
+    for name in ("run", "step", "propagate", "momentum_step", "scale", "add_row", "forward", "backward"):
         assert found[name] == []
 
 

@@ -65,7 +65,7 @@ def test_derivatives_leave_no_trace(rng):
 
 def unit_groups(wiring, net):
     """The weights into each unit, as indices into the flat vector, in the order i, f, g, o, outputs."""
-    index = net._views(np.arange(net.flat.size))
+    index = net.views(np.arange(net.flat.size))
     groups = {"input": [], "forget": [], "cell": [], "output": [], "outputs": []}
     for name, group in wiring.blocks.items():
         for j in range(group.blocks):
@@ -126,12 +126,12 @@ class KalmanOnPaper:
 @pytest.mark.parametrize("error", ["difference", "entropy"])
 @pytest.mark.parametrize("groups", ["unit", "all"])
 @pytest.mark.parametrize(
-    ("wiring", "peepholes", "squash"),
+    ("wiring", "peepholes", "activation"),
     [(TINY, False, "paper"), (TINY, True, "tanh"), (UNEVEN, True, "paper"), (DEAF, True, "identity")],
     ids=["tiny", "tiny, peepholes", "uneven", "deaf"],
 )
-def test_every_step_is_the_papers_update(wiring, peepholes, squash, groups, error, rng):
-    net = network(wiring, rng, peepholes, squash, scale=0.5)
+def test_every_step_is_the_papers_update(wiring, peepholes, activation, groups, error, rng):
+    net = network(wiring, rng, peepholes, activation, scale=0.5)
     x, t = stream(wiring, rng, 12)
     by_hand, start = KalmanOnPaper(net, squash, groups, error), net.flat.copy()
     expected = [by_hand.step(x[now], t[now]) for now in range(len(x))]
