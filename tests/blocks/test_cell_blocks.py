@@ -65,7 +65,7 @@ def tiny(cell_bias=False):
     )
 
 
-SQUASHES = {  # name: (g and h as the class takes them, the same on paper)
+ACTIVATIONS = {  # name: (g and h as the class takes them, the same on paper)
     "paper": (PAPER_G, PAPER_H, NONLINEARITIES["paper g"], NONLINEARITIES["paper h"]),
     "identity h": (PAPER_G, IDENTITY, NONLINEARITIES["paper g"], NONLINEARITIES["identity"]),
     "identity g and h": (IDENTITY, IDENTITY, NONLINEARITIES["identity"], NONLINEARITIES["identity"]),
@@ -100,9 +100,11 @@ def state_like(net, rng, B):
     ],
     ids=lambda value: value if isinstance(value, str) else ("peepholes" if value is True else None),
 )
-def test_both_passes_are_those_of_the_textbook(wiring, peepholes, squash, rng):
-    squash_g, squash_h, g, h = SQUASHES[squash]
-    net = CellBlocks(wiring, rng, scale=0.8, peepholes=peepholes, squash_g=squash_g, squash_h=squash_h)
+def test_both_passes_are_those_of_the_textbook(wiring, peepholes, activation, rng):
+    activation_g, activation_h, g, h = ACTIVATIONS[activation]
+    net = CellBlocks(
+        wiring, rng, scale=0.8, peepholes=peepholes, activation_g=activation_g, activation_h=activation_h
+    )
     for group, blocks in wiring.blocks.items():
         if blocks.cell_bias:
             net.params[f"{group}.cell"][:, -1] = rng.normal(size=len(net.params[f"{group}.cell"]))
@@ -374,7 +376,7 @@ def test_options_survive_json(dtype, rng):
     twin = CellBlocks.from_options(options, rng)
     assert json.dumps(options) == before  # left as they were
     assert twin.wiring == wiring and twin.options() == net.options()
-    old = {name.replace("activation", "squash"): value for name, value in options.items()}
+    old = {name.replace("activation", "activation"): value for name, value in options.items()}
     assert CellBlocks.from_options(old, rng).options() == net.options()  # as checkpoints had it
     twin.load_state_dict(net.state_dict())
     x = rng.normal(size=(3, 3, 2))

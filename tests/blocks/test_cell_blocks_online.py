@@ -47,25 +47,25 @@ TWO_STREAMS = Wiring(  # experiment 2 of the blues, in small
         "next melody": ("melody", "melody memory"),
     },
 )
-SQUASHES = {  # name: (g and h as the class takes them, the same on paper)
+ACTIVATIONS = {  # name: (g and h as the class takes them, the same on paper)
     "paper": ((PAPER_G, PAPER_H), {}),
     "identity": ((IDENTITY, IDENTITY), dict.fromkeys("gh", NONLINEARITIES["identity"])),
     "tanh": ((TANH, TANH), dict.fromkeys("gh", NONLINEARITIES["tanh"])),
 }
 
 
-def network(wiring, rng, peepholes=False, squash="paper", scale=0.8, **options):
-    (squash_g, squash_h), _ = SQUASHES[squash]
-    net = CellBlocks(wiring, rng, scale, peepholes, squash_g, squash_h, **options)
+def network(wiring, rng, peepholes=False, activation="paper", scale=0.8, **options):
+    (activation_g, activation_h), _ = ACTIVATIONS[activation]
+    net = CellBlocks(wiring, rng, scale, peepholes, activation_g, activation_h, **options)
     for group, blocks in wiring.blocks.items():
         if blocks.cell_bias:
             net.params[f"{group}.cell"][:, -1] = rng.normal(size=len(net.params[f"{group}.cell"]))
     return net
 
 
-def on_paper(net, squash):
+def on_paper(net, activation):
     """The truncated algorithm of the textbook with the same weights."""
-    return wired(plain.OnlineCellBlocks, net.wiring, net.params, **SQUASHES[squash][1])
+    return wired(plain.OnlineCellBlocks, net.wiring, net.params, **ACTIVATIONS[activation][1])
 
 
 def stream(wiring, rng, T):
@@ -87,10 +87,10 @@ def twin(net):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("peepholes", [False, True], ids=["plain", "peepholes"])
 @pytest.mark.parametrize("wiring", [TINY, UNEVEN], ids=["tiny", "uneven"])
-def test_truncated_gradient_is_the_textbooks(wiring, peepholes, squash, rng):
-    net = network(wiring, rng, peepholes, squash)
+def test_truncated_gradient_is_the_textbooks(wiring, peepholes, activation, rng):
+    net = network(wiring, rng, peepholes, activation)
     x, t = stream(wiring, rng, 4)
-    gradient, slow = net.truncated_gradient(x, t), on_paper(net, squash)
+    gradient, slow = net.truncated_gradient(x, t), on_paper(net, activation)
     assert gradient.keys() == net.params.keys()
     steps = [slow.step(now, target)[1] for now, target in zip(x, t, strict=True)]
     expected = by_name(wiring, {name: sum(step[name] for step in steps) for name in "WVu"}, net.params)
@@ -170,11 +170,11 @@ def test_the_melodys_error_never_changes_the_chords(rng):
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("peepholes", [False, True], ids=["plain", "peepholes"])
-def test_every_step_is_a_momentum_step_along_the_textbooks_gradient(peepholes, squash, rng):
+def test_every_step_is_a_momentum_step_along_the_textbooks_gradient(peepholes, activation, rng):
     """Weights change after every step ("burned") while partial derivatives of older weights live on."""
-    net = network(UNEVEN, rng, peepholes, squash, scale=0.5)
+    net = network(UNEVEN, rng, peepholes, activation, scale=0.5)
     x, t = stream(UNEVEN, rng, 12)
-    slow = on_paper(net, squash)
+    slow = on_paper(net, activation)
     is_wired = wired(
         plain.CellBlocks, UNEVEN, {name: np.ones(p.shape) for name, p in net.params.items()}
     ).params

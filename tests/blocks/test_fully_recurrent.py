@@ -6,7 +6,7 @@ import pytest
 from compiled_types import promotions
 
 from scratchnet import plain
-from scratchnet.blocks import fully_recurrent
+from scratchnet.blocks import fully_recurrent, rtrl
 from scratchnet.blocks.fully_recurrent import FullyRecurrent
 from scratchnet.checking.gradcheck import gradcheck
 from scratchnet.kernels import rows

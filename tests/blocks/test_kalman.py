@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 from plain_twins import by_name, places
-from test_cell_blocks_online import SQUASHES, TINY, TWO_STREAMS, UNEVEN, network, on_paper, stream, twin
+from test_cell_blocks_online import ACTIVATIONS, TINY, TWO_STREAMS, UNEVEN, network, on_paper, stream, twin
 
 from scratchnet.blocks.jacobian import output_jacobian
 from scratchnet.blocks.kalman import DecoupledKalman
@@ -33,13 +33,13 @@ def derivatives(slow, x, net):
     return y, [by_name(net.wiring, gradient, net.params) for gradient in gradients]
 
 
-@pytest.mark.parametrize("squash", SQUASHES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("peepholes", [False, True], ids=["plain", "peepholes"])
 @pytest.mark.parametrize("wiring", [TINY, UNEVEN, DEAF], ids=["tiny", "uneven", "deaf"])
-def test_derivatives_are_the_textbooks(wiring, peepholes, squash, rng):
-    net = network(wiring, rng, peepholes, squash)
+def test_derivatives_are_the_textbooks(wiring, peepholes, activation, rng):
+    net = network(wiring, rng, peepholes, activation)
     x, t = stream(wiring, rng, 4)
-    jacobian, slow = output_jacobian(net, x), on_paper(net, squash)
+    jacobian, slow = output_jacobian(net, x), on_paper(net, activation)
     assert jacobian.keys() == net.params.keys()
     for now, target in zip(x[:-1], t, strict=False):
         slow.step(now, target)
@@ -84,8 +84,8 @@ def unit_groups(wiring, net):
 class KalmanOnPaper:
     """The update as the papers print it, with whole matrices and an inverse."""
 
-    def __init__(self, net, squash, groups, error):
-        self.net, self.slow, self.error = net, on_paper(net, squash), error
+    def __init__(self, net, activation, groups, error):
+        self.net, self.slow, self.error = net, on_paper(net, activation), error
         self.groups = unit_groups(net.wiring, net)
         if groups == "all":
             self.groups = [np.concatenate(self.groups)]
@@ -117,7 +117,7 @@ class KalmanOnPaper:
             self.covariances[k] = self.covariances[k] - gain @ C[:, group] @ self.covariances[k]
             self.covariances[k] += q * np.eye(len(group))
         self.steps += 1
-        for name, param in self.net._views(self.w).items():
+        for name, param in self.net.views(self.w).items():
             matrix, index = self.places[name]
             self.slow.params[matrix][index] = param
         return y
@@ -133,7 +133,7 @@ class KalmanOnPaper:
 def test_every_step_is_the_papers_update(wiring, peepholes, activation, groups, error, rng):
     net = network(wiring, rng, peepholes, activation, scale=0.5)
     x, t = stream(wiring, rng, 12)
-    by_hand, start = KalmanOnPaper(net, squash, groups, error), net.flat.copy()
+    by_hand, start = KalmanOnPaper(net, activation, groups, error), net.flat.copy()
     expected = [by_hand.step(x[now], t[now]) for now in range(len(x))]
     kalman = DecoupledKalman(net, **SETTINGS, groups=groups, error=error)
     y, _, _ = kalman.learn(x, t)

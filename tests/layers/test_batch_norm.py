@@ -39,7 +39,7 @@ def on_paper(layer, x, dy, lengths=None):
     T, D, B = x.shape
     slow = plain.BatchNorm(D, eps=layer.eps)
     slow.params |= layer.params
-    slow.running, slow.training = {n: layer.running[n].copy() for n in slow.running}, layer.training
+    slow.running, slow.training = {n: layer.buffers[n].copy() for n in slow.running}, layer.training
     counts = np.arange(T)[:, None] < (np.full(B, T) if lengths is None else np.asarray(lengths))
     found = np.zeros((2, T, B, D))
     for whole, run, array in zip(found, (slow.forward, slow.backward), (x, dy), strict=True):
