@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # what editors and type checkers see; __getattr__ does it when the program runs
-    from scratchnet.blocks.closed_loop import ClosedLoop as ClosedLoop
     from scratchnet.blocks.fully_recurrent import FullyRecurrent as FullyRecurrent
     from scratchnet.blocks.kalman import DecoupledKalman as DecoupledKalman
     from scratchnet.blocks.network import CellBlocks as CellBlocks
@@ -76,7 +75,6 @@ if TYPE_CHECKING:  # what editors and type checkers see; __getattr__ does it whe
     from scratchnet.training.trainer import Trainer as Trainer
 
 _MODULES = {
-    "blocks.closed_loop": "ClosedLoop",
     "blocks.fully_recurrent": "FullyRecurrent",
     "blocks.kalman": "DecoupledKalman",
     "blocks.network": "CellBlocks",

@@ -193,7 +193,7 @@ CALLS = [
       "dtype": "dtype"}),
     (CellBlocks, {"wiring": wiring(), "rng": rng()},
      {"wiring": "wiring", "rng": "rng", "scale": "not negative?", "peepholes": "flag", "dtype": "dtype",
-      "squash_g": "pair of numbers", "squash_h": "pair of numbers"}),
+      "activation_g": "pair of numbers", "activation_h": "pair of numbers"}),
     (Blocks, {"blocks": 2},
      {"blocks": "whole", "cells": "whole", "input_bias": "bias", "forget_bias": "bias", "output_bias": "bias",
       "cell_bias": "flag"}),
@@ -357,9 +357,9 @@ def test_nothing_but_a_sentence(row):
 INTERNAL = {  # modules whose functions are called by those above, with what these have looked at
     "arguments", "checkpoint", "compiled_files", "described", "every_layer", "files", "jit",
      "kalman_update", "layer",
-    "messages", "one_thread", "online", "matmul", "stream", "team", "blas", "microkernel", "trainer",
+    "messages", "one_thread", "online", "matmul", "stream_arrays", "team", "blas", "microkernel", "trainer",
      "convolution", "recurrent",
-    "weights", "attention_kernels", "learning", "closed_loop",
+    "weights", "attention_kernels", "network_kernels", "learning", "closed_loop", "stream", "rtrl",
 }  # fmt: skip
 BASES = {
     "Head",
@@ -372,18 +372,17 @@ BASES = {
     "Report",
     "HeldOut",
     "Diverged",
-    "Stream",
 }
 PARTS = {"outputs", "bits", "checksum",
          "main", "columns", "sample_from", "expect_choice", "expect_model", "step_biases",
-         "expect_array", "expect_float64", "expect_rate", "make_factors", "empty_factors", "dense",
-         "Factors"}  # fmt: skip
+         "expect_array", "expect_float64", "expect_rate", "make_factors", "empty_factors", "dense"}  # fmt: skip
 
 
 def public(path):
-    """Classes, and functions that are no kernels, of a module."""
+    """Classes, and functions, of a module; without kernels and the tuples of arrays that kernels take."""
     for node in ast.parse(path.read_text(encoding="utf-8")).body:
         kernel = any("kernel" in ast.unparse(d) for d in getattr(node, "decorator_list", []))
+        kernel |= any(ast.unparse(base) == "NamedTuple" for base in getattr(node, "bases", []))
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and not kernel and not node.name.startswith("_"):
             yield node.name
 

@@ -89,7 +89,7 @@ def test_the_fast_layer_computes_the_same(name, rng):
     for n, grad in slow.grads.items():
         close(fast.grads[n], grad)
     for n, array in getattr(slow, "running", {}).items():
-        close(fast.running[n], array)
+        close(fast.buffers[n], array)
 
 
 @pytest.mark.parametrize("name", RECURRENT)

@@ -89,7 +89,7 @@ class Trainer:
         """
         model, batch = self.model, next(self.batches)
         model.train()
-        running = {name: array.copy() for name, array in model.running.items()}
+        running = {name: array.copy() for name, array in model.buffers.items()}
         before = self._before(batch)
         with np.errstate(over="ignore", invalid="ignore"):  # numbers are looked at
             a, after = model.forward(batch.x, before, batch.lengths)
@@ -99,7 +99,7 @@ class Trainer:
             norm = clip_global_norm(self.optimizer.grads, self.clip or math.inf)
         if not (math.isfinite(loss) and math.isfinite(norm)):
             for name, array in running.items():
-                model.running[name][...] = array
+                model.buffers[name][...] = array
             raise Diverged(f"at step {self.steps + 1} the loss is {loss:g}, the gradient's norm {norm:g}")
         if self.schedule:
             self.schedule.apply(self.optimizer)
@@ -241,7 +241,7 @@ class Trainer:
 
 def _learned(model):
     """The arrays that make up what was learned: parameters, and running statistics of batch normalisation."""
-    return model.params | model.running
+    return model.params | model.buffers
 
 
 def _targets(batch):

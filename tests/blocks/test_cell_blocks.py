@@ -67,7 +67,7 @@ def paper_g_of_2x(x):
     return 2 * np.tanh(x)
 
 
-SQUASHES = {  # name: (g and h as the class takes them, the same as functions, written as the papers do)
+ACTIVATIONS = {  # name: (g and h as the class takes them, the same as functions, written as the papers do)
     "paper": (PAPER_G, PAPER_H, naive.paper_g, naive.paper_h),
     "identity h": (PAPER_G, IDENTITY, naive.paper_g, naive.identity),
     "identity g and h": (IDENTITY, IDENTITY, naive.identity, naive.identity),
@@ -84,7 +84,7 @@ def state_like(net, rng, B):
 
 
 @pytest.mark.parametrize(
-    ("wiring", "peepholes", "squash"),
+    ("wiring", "peepholes", "activation"),
     [
         (experiment_1(), False, "paper"),
         (experiment_2(), False, "paper"),
@@ -97,9 +97,11 @@ def state_like(net, rng, B):
     ],
     ids=lambda value: value if isinstance(value, str) else ("peepholes" if value is True else None),
 )
-def test_forward_is_the_naive_network(wiring, peepholes, squash, rng):
-    squash_g, squash_h, g, h = SQUASHES[squash]
-    net = CellBlocks(wiring, rng, scale=0.8, peepholes=peepholes, squash_g=squash_g, squash_h=squash_h)
+def test_forward_is_the_naive_network(wiring, peepholes, activation, rng):
+    activation_g, activation_h, g, h = ACTIVATIONS[activation]
+    net = CellBlocks(
+        wiring, rng, scale=0.8, peepholes=peepholes, activation_g=activation_g, activation_h=activation_h
+    )
     for group, blocks in wiring.blocks.items():
         if blocks.cell_bias:
             net.params[f"{group}.cell"][:, -1] = rng.normal(size=len(net.params[f"{group}.cell"]))
@@ -175,7 +177,7 @@ def test_float32_is_close_to_float64(rng):
 
 
 @pytest.mark.parametrize(
-    ("wiring", "peepholes", "squash"),
+    ("wiring", "peepholes", "activation"),
     [
         (tiny(), False, "paper"),
         (tiny(cell_bias=True), True, "paper"),
@@ -187,9 +189,11 @@ def test_float32_is_close_to_float64(rng):
     ],
     ids=lambda value: value if isinstance(value, str) else ("peepholes" if value is True else None),
 )
-def test_every_gradient_against_differences(wiring, peepholes, squash, rng):
-    squash_g, squash_h, _, _ = SQUASHES[squash]
-    net = CellBlocks(wiring, rng, scale=0.8, peepholes=peepholes, squash_g=squash_g, squash_h=squash_h)
+def test_every_gradient_against_differences(wiring, peepholes, activation, rng):
+    activation_g, activation_h, _, _ = ACTIVATIONS[activation]
+    net = CellBlocks(
+        wiring, rng, scale=0.8, peepholes=peepholes, activation_g=activation_g, activation_h=activation_h
+    )
     T, B = 3, 2
     x = rng.normal(size=(T, wiring.input_size, B))
     report = gradcheck(net, x, state_like(net, rng, B), rng)
@@ -379,7 +383,7 @@ def test_options_survive_json(dtype, rng):
         outputs={"m": Outputs(2, bias=0.5)},
         feeds={"a": ("p", "a", "b"), "b": ("q", "a"), "m": ("b", "p")},
     )
-    net = CellBlocks(wiring, rng, peepholes=True, squash_g=TANH, squash_h=IDENTITY, dtype=dtype)
+    net = CellBlocks(wiring, rng, peepholes=True, activation_g=TANH, activation_h=IDENTITY, dtype=dtype)
     options = json.loads(json.dumps(net.options()))
     before = json.dumps(options)
     twin = CellBlocks.from_options(options, rng)
@@ -523,7 +527,7 @@ def test_one_cell_blocks_are_the_lstm_of_today(rng):
         outputs={"out": Outputs(K)},
         feeds={"lstm": ("in", "lstm"), "out": ("lstm",)},
     )
-    net = CellBlocks(wiring, rng, squash_g=TANH, squash_h=TANH)
+    net = CellBlocks(wiring, rng, activation_g=TANH, activation_h=TANH)
     torch.manual_seed(0)
     lstm, linear = torch.nn.LSTM(D, H).double(), torch.nn.Linear(H, K).double()
     kinds = ("input_gate", "forget_gate", "cell", "output_gate")  # torch's order: i, f, g, o

@@ -45,16 +45,16 @@ TWO_STREAMS = Wiring(  # experiment 2 of the blues, in small
         "next melody": ("melody", "melody memory"),
     },
 )
-SQUASHES = {  # name: (as the class takes them, g and its slope, h and its slope)
+ACTIVATIONS = {  # name: (as the class takes them, g and its slope, h and its slope)
     "paper": ((PAPER_G, PAPER_H), naive.paper_g, naive.paper_g_slope, naive.paper_h, naive.paper_h_slope),
     "identity": ((IDENTITY, IDENTITY), naive.identity, lambda x: 1.0, naive.identity, lambda x: 1.0),
     "tanh": ((TANH, TANH), np.tanh, lambda x: 1 - np.tanh(x) ** 2, np.tanh, lambda x: 1 - np.tanh(x) ** 2),
 }
 
 
-def network(wiring, rng, peepholes=False, squash="paper", scale=0.8, **options):
-    (squash_g, squash_h), *_ = SQUASHES[squash]
-    net = CellBlocks(wiring, rng, scale, peepholes, squash_g, squash_h, **options)
+def network(wiring, rng, peepholes=False, activation="paper", scale=0.8, **options):
+    (activation_g, activation_h), *_ = ACTIVATIONS[activation]
+    net = CellBlocks(wiring, rng, scale, peepholes, activation_g, activation_h, **options)
     for group, blocks in wiring.blocks.items():
         if blocks.cell_bias:
             net.params[f"{group}.cell"][:, -1] = rng.normal(size=len(net.params[f"{group}.cell"]))
@@ -77,13 +77,13 @@ def twin(net):
 # -------------------------------------------------------------------------------------- truncated gradient
 
 
-@pytest.mark.parametrize("squash", SQUASHES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("peepholes", [False, True], ids=["plain", "peepholes"])
 @pytest.mark.parametrize("wiring", [TINY, UNEVEN], ids=["tiny", "uneven"])
-def test_truncated_gradient_is_exact_where_recurrent_inputs_are_constants(wiring, peepholes, squash, rng):
+def test_truncated_gradient_is_exact_where_recurrent_inputs_are_constants(wiring, peepholes, activation, rng):
     """The oracle: differences of the loss, while recurrent weights and peepholes read recorded values."""
-    _, g, _, h, _ = SQUASHES[squash]
-    net = network(wiring, rng, peepholes, squash)
+    _, g, _, h, _ = ACTIVATIONS[activation]
+    net = network(wiring, rng, peepholes, activation)
     x, t = stream(wiring, rng, 4)
     gradient = net.truncated_gradient(x, t)
     assert gradient.keys() == net.params.keys()
@@ -170,12 +170,12 @@ def test_the_melodys_error_never_changes_the_chords(rng):
 # ------------------------------------------------------------------------------------------------ learning
 
 
-@pytest.mark.parametrize("squash", SQUASHES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("peepholes", [False, True], ids=["plain", "peepholes"])
-def test_every_step_is_a_momentum_step_along_the_naive_gradient(peepholes, squash, rng):
+def test_every_step_is_a_momentum_step_along_the_naive_gradient(peepholes, activation, rng):
     """Weights change after every step ("burned") while partial derivatives of older weights live on."""
-    _, g, g_slope, h, h_slope = SQUASHES[squash]
-    net = network(UNEVEN, rng, peepholes, squash, scale=0.5)
+    _, g, g_slope, h, h_slope = ACTIVATIONS[activation]
+    net = network(UNEVEN, rng, peepholes, activation, scale=0.5)
     x, t = stream(UNEVEN, rng, 12)
     params = net.state_dict()
     learner = naive.TruncatedLearner(UNEVEN, params, g, g_slope, h, h_slope)

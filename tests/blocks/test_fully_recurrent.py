@@ -209,7 +209,7 @@ def test_learning_after_advance_takes_the_state_as_given(network, stream):
     network.learn_online(x[:5], t[:5], 0.1)  # leaves derivatives behind, that must not be used
     for x_t in x[5:8]:
         network.advance(x_t)
-    before, state = network.state_dict()["weight"], (network._stream.y.copy()[:, None],)
+    before, state = network.state_dict()["weight"], (network.stream.arrays.y.copy()[:, None],)
     gradient = bptt_gradient(network, x[8:9], t[8:9], state)
     network.learn_online(x[8:9], t[8:9], 0.01)
     np.testing.assert_allclose(network.params["weight"], before - 0.01 * gradient, rtol=0, atol=1e-14)

@@ -5,7 +5,7 @@ import copy
 import naive
 import numpy as np
 import pytest
-from test_cell_blocks_online import SQUASHES, TINY, TWO_STREAMS, UNEVEN, network, stream, twin
+from test_cell_blocks_online import ACTIVATIONS, TINY, TWO_STREAMS, UNEVEN, network, stream, twin
 
 from scratchnet.blocks.jacobian import output_jacobian
 from scratchnet.blocks.kalman import DecoupledKalman
@@ -26,13 +26,13 @@ SETTINGS = {"measurement_noise": (3.0, 0.5), "process_noise": (1e-2, 1e-4), "ann
 # --------------------------------------------------------------------------------------------- derivatives
 
 
-@pytest.mark.parametrize("squash", SQUASHES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("peepholes", [False, True], ids=["plain", "peepholes"])
 @pytest.mark.parametrize("wiring", [TINY, UNEVEN, DEAF], ids=["tiny", "uneven", "deaf"])
-def test_derivatives_are_exact_where_recurrent_inputs_are_constants(wiring, peepholes, squash, rng):
+def test_derivatives_are_exact_where_recurrent_inputs_are_constants(wiring, peepholes, activation, rng):
     """Differences of the outputs, while recurrent weights and peepholes read recorded values."""
-    _, g, _, h, _ = SQUASHES[squash]
-    net = network(wiring, rng, peepholes, squash)
+    _, g, _, h, _ = ACTIVATIONS[activation]
+    net = network(wiring, rng, peepholes, activation)
     x, _ = stream(wiring, rng, 4)
     jacobian = output_jacobian(net, x)
     assert jacobian.keys() == net.params.keys()
@@ -63,7 +63,7 @@ def test_derivatives_leave_no_trace(rng):
 
 def unit_groups(wiring, net):
     """The weights into each unit, as indices into the flat vector, in the order i, f, g, o, outputs."""
-    index = net._views(np.arange(net.flat.size))
+    index = net.views(np.arange(net.flat.size))
     groups = {"input": [], "forget": [], "cell": [], "output": [], "outputs": []}
     for name, j, _, in_group in naive.groups(wiring)[1]:
         for gate in ("input", "forget", "output"):
@@ -80,14 +80,14 @@ def unit_groups(wiring, net):
 class NaiveKalman:
     """The update as the papers print it, with whole matrices and an inverse."""
 
-    def __init__(self, net, squash, groups, error):
-        _, g, g_slope, h, h_slope = SQUASHES[squash]
+    def __init__(self, net, activation, groups, error):
+        _, g, g_slope, h, h_slope = ACTIVATIONS[activation]
         self.wiring, self.error = net.wiring, error
         self.groups = unit_groups(net.wiring, net)
         if groups == "all":
             self.groups = [np.concatenate(self.groups)]
         self.w = net.flat.copy()
-        self.learner = naive.TruncatedLearner(net.wiring, net._views(self.w), g, g_slope, h, h_slope)
+        self.learner = naive.TruncatedLearner(net.wiring, net.views(self.w), g, g_slope, h, h_slope)
         self.covariances = [SETTINGS["covariance"] * np.eye(len(group)) for group in self.groups]
         self.names, self.steps = list(net.params), 0
 
@@ -129,14 +129,14 @@ class NaiveKalman:
 @pytest.mark.parametrize("error", ["difference", "entropy"])
 @pytest.mark.parametrize("groups", ["unit", "all"])
 @pytest.mark.parametrize(
-    ("wiring", "peepholes", "squash"),
+    ("wiring", "peepholes", "activation"),
     [(TINY, False, "paper"), (TINY, True, "tanh"), (UNEVEN, True, "paper"), (DEAF, True, "identity")],
     ids=["tiny", "tiny, peepholes", "uneven", "deaf"],
 )
-def test_every_step_is_the_papers_update(wiring, peepholes, squash, groups, error, rng):
-    net = network(wiring, rng, peepholes, squash, scale=0.5)
+def test_every_step_is_the_papers_update(wiring, peepholes, activation, groups, error, rng):
+    net = network(wiring, rng, peepholes, activation, scale=0.5)
     x, t = stream(wiring, rng, 12)
-    by_hand, start = NaiveKalman(net, squash, groups, error), net.flat.copy()
+    by_hand, start = NaiveKalman(net, activation, groups, error), net.flat.copy()
     expected = [by_hand.step(x[now], t[now]) for now in range(len(x))]
     kalman = DecoupledKalman(net, **SETTINGS, groups=groups, error=error)
     y, _, _ = kalman.learn(x, t)

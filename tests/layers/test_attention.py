@@ -348,8 +348,8 @@ def test_no_kernel_promotes_float32(rng):
 
 @pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="one worker only")
 def test_several_workers_give_what_one_gives(layer, rng, monkeypatch):
-    monkeypatch.setattr(attention, "LITTLE", 0)
-    monkeypatch.setattr(attention, "LITTLE_STEP", 0)
+    monkeypatch.setattr(attention, "PARALLEL_FROM", 0)
+    monkeypatch.setattr(attention, "PARALLEL_STEP_FROM", 0)
     wide = Attention(20, rng, layer.score, layer.tanh, dtype=np.float64)
     x, dy = rng.standard_normal((T, 20, B)), rng.standard_normal((T, 40, B))
     state, dstate = random_state(wide, B, rng), random_dstate(wide, B, rng)

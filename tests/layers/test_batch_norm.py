@@ -27,9 +27,9 @@ def layer(rng):
 
 def settled(rng, D=D, **options):
     layer = BatchNorm(D, **{"dtype": np.float64} | options)
-    for array in (*layer.params.values(), layer.running["running_mean"]):
+    for array in (*layer.params.values(), layer.buffers["running_mean"]):
         array[...] = rng.standard_normal(D)
-    layer.running["running_var"][...] = rng.uniform(0.5, 2, D)
+    layer.buffers["running_var"][...] = rng.uniform(0.5, 2, D)
     return layer
 
 
@@ -40,8 +40,8 @@ def naive(layer, x, lengths=None):
     y = np.zeros_like(x)
     for d in range(D):
         seen = x[:, d][counts]
-        mean = seen.mean() if layer.training else layer.running["running_mean"][d]
-        variance = seen.var() if layer.training else layer.running["running_var"][d]
+        mean = seen.mean() if layer.training else layer.buffers["running_mean"][d]
+        variance = seen.var() if layer.training else layer.buffers["running_var"][d]
         gamma, beta = (layer.params[name][d] if layer.params else float(name == "weight") for name in
                        ("weight", "bias"))  # fmt: skip
         y[:, d][counts] = gamma * (seen - mean) / np.sqrt(variance + layer.eps) + beta
@@ -95,14 +95,14 @@ def test_what_stands_after_the_end_does_not_count(layer, rng):
     x, dy, lengths = rng.standard_normal((T, D, B)), rng.standard_normal((T, D, B)), [T, 2, 5, 1]
     y, dx = layer.forward(x, lengths), layer.backward(dy)
     grads = {name: grad.copy() for name, grad in layer.grads.items()}
-    mean = layer.running["running_mean"].copy()
+    mean = layer.buffers["running_mean"].copy()
     after = np.broadcast_to(np.arange(T)[:, None, None] >= lengths, x.shape)
     assert not y[after].any() and not dx[after].any()
     fresh = settled(np.random.default_rng(0))
     x[after], dy[after] = 1e9, np.nan
     np.testing.assert_array_equal(fresh.forward(x, lengths), y)
     np.testing.assert_array_equal(fresh.backward(dy), dx)
-    np.testing.assert_array_equal(fresh.running["running_mean"], mean)
+    np.testing.assert_array_equal(fresh.buffers["running_mean"], mean)
     for name, grad in fresh.grads.items():
         np.testing.assert_array_equal(grad, grads[name])
 
@@ -128,9 +128,9 @@ def test_running_statistics(momentum, rng):
         part = 1 / step if momentum is None else momentum
         mean += part * (x.mean((0, 2)) - mean)
         variance += part * (x.var((0, 2), ddof=1) - variance)
-    np.testing.assert_allclose(layer.running["running_mean"], mean, rtol=1e-14)
-    np.testing.assert_allclose(layer.running["running_var"], variance, rtol=1e-14)
-    assert layer.running["num_batches_tracked"] == 3
+    np.testing.assert_allclose(layer.buffers["running_mean"], mean, rtol=1e-14)
+    np.testing.assert_allclose(layer.buffers["running_var"], variance, rtol=1e-14)
+    assert layer.buffers["num_batches_tracked"] == 3
     before = layer.state_dict()
     layer.eval()
     layer.forward(x)
@@ -143,8 +143,8 @@ def test_keras_habits(rng):
     layer, x = BatchNorm(D, dtype=np.float64, **KERAS), rng.normal(2, 3, (T, D, B))
     y = layer.forward(x)
     mean, variance = x.mean((0, 2)), x.var((0, 2))
-    np.testing.assert_allclose(layer.running["running_mean"], 0.01 * mean, rtol=1e-13)
-    np.testing.assert_allclose(layer.running["running_var"], 0.99 + 0.01 * variance, rtol=1e-13)
+    np.testing.assert_allclose(layer.buffers["running_mean"], 0.01 * mean, rtol=1e-13)
+    np.testing.assert_allclose(layer.buffers["running_var"], 0.99 + 0.01 * variance, rtol=1e-13)
     expected = (x - mean[:, None]) / np.sqrt(variance + 0.001)[:, None]
     np.testing.assert_allclose(y, expected, rtol=0, atol=1e-13)
 
@@ -194,7 +194,7 @@ def test_the_state_is_weights_and_statistics(layer, rng, tmp_path):
     for each in (network, other):
         each.eval()
     np.testing.assert_array_equal(network.forward(x), other.forward(x))
-    assert other.layers[1].running["num_batches_tracked"] == 1
+    assert other.layers[1].buffers["num_batches_tracked"] == 1
     for name, value, message in (
         ("running_mean", np.full(D, np.nan), "finite numbers in 1.running_mean"),
         ("running_var", np.ones(D + 1), "1.running_var of shape"),
@@ -225,7 +225,7 @@ def test_it_learns(rng):
 
 @pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="one worker only")
 def test_the_number_of_workers_does_not_matter(monkeypatch, rng):
-    monkeypatch.setattr(batch_norm, "LITTLE", 0)
+    monkeypatch.setattr(batch_norm, "PARALLEL_FROM", 0)
     x, dy, found = *rng.standard_normal((2, T, 20, B)), []
     try:
         for size in (1, 2, 3):

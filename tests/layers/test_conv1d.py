@@ -231,7 +231,7 @@ def test_the_state_of_unequal_lengths_is_that_of_each_sequence(kind, rng):
 @pytest.mark.parametrize("padding", ["valid", "same"])
 def test_what_sees_the_future_has_no_state(padding, rng):
     layer, x = make("separable", padding), inputs("plain", rng)
-    assert layer.initial_state(B) == () and not layer.streams and make("plain", "causal").streams
+    assert layer.initial_state(B) == () and not layer.stateful and make("plain", "causal").stateful
     y, after = layer.forward(x, ())
     np.testing.assert_array_equal(y, layer.forward(x))
     assert after == ()
@@ -283,8 +283,8 @@ def test_products_of_one_layer_are_those_of_linear_ones(D, K, rng):
 @pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="one worker only")
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_number_of_workers_does_not_matter(kind, monkeypatch, rng):
-    monkeypatch.setattr("scratchnet.kernels.matmul.LITTLE", 0)
-    monkeypatch.setattr(separable_conv1d, "LITTLE", 0)
+    monkeypatch.setattr("scratchnet.kernels.matmul.PARALLEL_FROM", 0)
+    monkeypatch.setattr(separable_conv1d, "PARALLEL_FROM", 0)
     x, found = inputs(kind, rng, T=30, B=50), []
     dy = rng.standard_normal((30, 3 if kind == "depthwise" else 20, 50))
     try:

@@ -197,7 +197,7 @@ def test_odd_sizes(kind, width, batch, rng):
 
 @pytest.mark.parametrize("size", [2, 4])
 def test_any_team_computes_the_same(kind, size, rng, monkeypatch):
-    for limit in ("LITTLE", "LITTLE_STEP"):
+    for limit in ("PARALLEL_FROM", "PARALLEL_STEP_FROM"):
         monkeypatch.setattr(matmul, limit, 0)
     layer = make(kind, rng, 2, H=37)
     x, dy, state = rng.standard_normal((T, D, B)), rng.standard_normal((T, 37, B)), random_state(layer, rng)
