@@ -354,13 +354,13 @@ def test_nothing_but_a_sentence(row):
     assert not failures, "\n".join(failures)
 
 
-INTERNAL = {  # modules whose functions are called by those above, with what these have looked at
-    "arguments", "checkpoint", "compiled_files", "described", "every_layer", "files", "jit",
-     "kalman_update", "layer",
-    "messages", "one_thread", "online", "matmul", "stream_arrays", "team", "blas", "microkernel", "trainer",
-     "convolution", "recurrent",
-    "weights", "attention_kernels", "network_kernels", "learning", "closed_loop", "stream", "rtrl",
-}  # fmt: skip
+INTERNAL = set(  # modules whose functions are called by those above, with what these have looked at
+    """
+    arguments attention_kernels blas checkpoint closed_loop compiled_files convolution described
+    every_layer files jit kalman_update layer learning matmul messages microkernel network_kernels
+    one_thread online recurrent rtrl stream stream_arrays team trainer weights
+    """.split()
+)
 BASES = {
     "Head",
     "Optimizer",
@@ -373,9 +373,12 @@ BASES = {
     "HeldOut",
     "Diverged",
 }
-PARTS = {"outputs", "bits", "checksum",
-         "main", "columns", "sample_from", "expect_choice", "expect_model", "step_biases",
-         "expect_array", "expect_float64", "expect_rate", "make_factors", "empty_factors", "dense"}  # fmt: skip
+PARTS = set(  # not arguments of users
+    """
+    bits checksum columns dense empty_factors expect_array expect_choice expect_float64 expect_model
+    expect_rate main make_factors outputs sample_from step_biases
+    """.split()
+)
 
 
 def public(path):
