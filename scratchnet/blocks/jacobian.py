@@ -93,12 +93,8 @@ def propagate_partials(n):
             g, s_before = n.units[2 * J + c], n.s_before[c]
             into_i, into_f = g * i * (one - i), s_before * f * (one - f)
             into_g = i * activation_slope(g, n.g_ab[0], n.g_ab[1])
-            at_i, at_f, at_g, length_g = (
-                n.partial_start[c, 0],
-                n.partial_start[c, 1],
-                n.partial_start[c, 2],
-                n.row[2 * J + c, 2],
-            )
+            at_i, at_f, at_g = n.partial_start[c, 0], n.partial_start[c, 1], n.partial_start[c, 2]
+            length_g = n.row[2 * J + c, 2]
             propagate_row(n.partials[at_i : at_i + length], f, into_i, z)
             propagate_row(n.partials[at_f : at_f + length], f, into_f, z)
             propagate_row(n.partials[at_g : at_g + length_g], f, into_g, z)

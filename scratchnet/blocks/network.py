@@ -102,10 +102,8 @@ class CellBlocks(BlockWeights):
     def description(self) -> str:
         """Name, and how many units of each kind."""
         w, peepholes = self.wiring, ", peepholes=True" if self.peepholes else ""
-        sizes = (
-            f"{w.input_size} inputs, {w.block_count} blocks, {w.cell_count} cells, {w.output_size} outputs"
-        )
-        return f"CellBlocks({sizes}{peepholes})"
+        units = f"{w.input_size} inputs, {w.block_count} blocks, {w.cell_count} cells"
+        return f"CellBlocks({units}, {w.output_size} outputs{peepholes})"
 
     def shape_after(self, shape: Shape) -> Shape:
         """(T, K, B)."""

@@ -34,10 +34,8 @@ class BlockWeights(Layer):
         super().__init__()
         self.wiring, self.dtype = instance(wiring, "wiring", Wiring), check_dtype(dtype)
         self.peepholes = flag(peepholes, "peepholes")
-        self.activation_g, self.activation_h = (
-            pair(activation_g, "activation_g"),
-            pair(activation_h, "activation_h"),
-        )
+        self.activation_g = pair(activation_g, "activation_g")
+        self.activation_h = pair(activation_h, "activation_h")
         self.g_ab, self.h_ab = (np.array(ab, self.dtype) for ab in (self.activation_g, self.activation_h))
         self.block_of = wiring.block_of
         self._lay_out()

@@ -161,11 +161,8 @@ class _Place(CompileResultCacheImpl):
     """How Numba serialises compiled code, and, as its locator, where the files are."""
 
     def __init__(self, function, folder):
-        self._py_file, self._lineno, self._folder = (
-            inspect.getfile(function),
-            function.__code__.co_firstlineno,
-            folder,
-        )
+        self._py_file, self._lineno = inspect.getfile(function), function.__code__.co_firstlineno
+        self._folder = folder
         self._stamp, self._locator = _hash_of(self._py_file), self
         name = f"{Path(self._py_file).stem}.{function.__qualname__}"
         self._filename_base = self.get_filename_base(name, getattr(sys, "abiflags", ""))

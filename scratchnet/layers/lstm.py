@@ -51,7 +51,7 @@ from scratchnet.kernels import team
 from scratchnet.kernels.activations import sigmoid, tanh
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.matmul import add_outer, add_product, recurrent_workers, transpose
-from scratchnet.kernels.rows import dot, flat
+from scratchnet.kernels.rows import add_scaled, dot, flat
 from scratchnet.kernels.team import barrier, worker_slice
 from scratchnet.layers.recurrent import Recurrent, add_where_ended, net_input
 
@@ -107,9 +107,7 @@ def state_backward(i, f, g, c_before, dc):
 def add_peephole(p, source, target):
     """target += p * source, for some cells (rows, B)."""
     for k in range(p.size):
-        row, out = source[k], target[k]
-        for n in range(row.size):
-            out[n] += p[k] * row[n]
+        add_scaled(p[k], source[k], target[k])
 
 
 @kernel

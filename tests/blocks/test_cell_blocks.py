@@ -389,6 +389,8 @@ def test_options_survive_json(dtype, rng):
     twin = CellBlocks.from_options(options, rng)
     assert json.dumps(options) == before  # left as they were
     assert twin.wiring == wiring and twin.options() == net.options()
+    old = {name.replace("activation", "squash"): value for name, value in options.items()}
+    assert CellBlocks.from_options(old, rng).options() == net.options()  # as checkpoints had it
     twin.load_state_dict(net.state_dict())
     x = rng.normal(size=(3, 3, 2))
     np.testing.assert_array_equal(twin.forward(x), net.forward(x))
