@@ -24,10 +24,10 @@ from numpy.typing import ArrayLike
 
 from scratchnet.arguments import instance
 from scratchnet.blocks.learning import step
+from scratchnet.blocks.online import expect_inputs
 from scratchnet.blocks.weights import BlockWeights
 from scratchnet.kernels.activations import activation_slope
 from scratchnet.kernels.jit import kernel
-from scratchnet.layers.layer import expect
 from scratchnet.layers.one_thread import alone
 
 
@@ -220,7 +220,7 @@ def output_jacobian(network: BlockWeights, x: ArrayLike) -> dict[str, np.ndarray
     """
     expect_float64(network)
     w = network.wiring
-    x = expect(x, "x", f"T, {w.input_size}", (None, w.input_size), network.dtype)
+    x = expect_inputs(x, w.input_size, network.dtype)
     if len(x) == 0:
         raise ValueError(f"expected x (T, {w.input_size}) with at least one step, got {x.shape}")
     factors = make_factors(network)

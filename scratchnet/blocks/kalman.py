@@ -46,10 +46,9 @@ from scratchnet.blocks.jacobian import (
 from scratchnet.blocks.kalman_update import Filter, update
 from scratchnet.blocks.learning import compare, step
 from scratchnet.blocks.network import CellBlocks
-from scratchnet.blocks.online import expect_learned, expect_targets
+from scratchnet.blocks.online import expect_inputs, expect_learned, expect_targets
 from scratchnet.described import Described
 from scratchnet.kernels.jit import kernel
-from scratchnet.layers.layer import expect
 from scratchnet.layers.one_thread import alone_with
 
 GROUPS, ERRORS = ("unit", "all"), ("difference", "entropy")
@@ -203,7 +202,7 @@ class DecoupledKalman(Described):
             If the weights are no longer finite. They are lost.
         """
         network, w = self.network, self.network.wiring
-        x = expect(x, "x", f"T, {w.input_size}", (None, w.input_size), network.dtype)
+        x = expect_inputs(x, w.input_size, network.dtype)
         t = expect_targets(t, len(x), w.output_size, network.dtype)
         gross_error = number(gross_error, "gross_error", least=0, infinite=True)
         y, before = np.empty_like(t), self.memory["steps"]

@@ -23,6 +23,17 @@ def online_settings(lr, momentum, gross_error, dtype):
     )
 
 
+def expect_inputs(x, D, dtype):
+    """Inputs x (T, D) of a stream as an array of `dtype`.
+
+    Raises
+    ------
+    ValueError
+        If the shape differs, or a number is not finite.
+    """
+    return expect(x, "x", f"T, {D}", (None, D), dtype)
+
+
 def expect_targets(t, T, K, dtype):
     """Targets t (T, K) of sigmoid units as an array of `dtype`.
 

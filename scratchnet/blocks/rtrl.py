@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from scratchnet.blocks.online import expect_learned, expect_targets, online_settings
+from scratchnet.blocks.online import expect_inputs, expect_learned, expect_targets, online_settings
 from scratchnet.described import Described
 from scratchnet.kernels.activations import sigmoid
 from scratchnet.kernels.jit import kernel
@@ -240,7 +240,7 @@ class RTRLStream(Described):
     @alone_with("network")
     def _run(self, x, t, lr, momentum, change, gross_error):
         D, K = self.network.input_size, self.network.output_size
-        x = expect(x, "x", f"T, {D}", (None, D), self.dtype)
+        x = expect_inputs(x, D, self.dtype)
         t = expect_targets(t, len(x), K, self.dtype)
         if len(x) == 0:
             raise ValueError(f"expected x (T, {D}) with at least one step, got {x.shape}")

@@ -13,11 +13,11 @@ from numpy.typing import ArrayLike
 
 from scratchnet.arguments import generator, number, room, whole
 from scratchnet.blocks import closed_loop, learning
-from scratchnet.blocks.online import expect_learned, expect_targets, online_settings
+from scratchnet.blocks.online import expect_inputs, expect_learned, expect_targets, online_settings
 from scratchnet.blocks.stream_arrays import make_arrays
 from scratchnet.blocks.weights import BlockWeights
 from scratchnet.described import Described
-from scratchnet.layers.layer import expect, expect_state
+from scratchnet.layers.layer import expect_state
 from scratchnet.layers.one_thread import alone_with
 
 
@@ -89,7 +89,7 @@ class BlockStream(Described):
     @alone_with("network")
     def listen(self, x: ArrayLike) -> np.ndarray:
         """Run through the stream x (T, D) without learning; returns the outputs y (T, K) of every step."""
-        x = self._expect_inputs(x)
+        x = expect_inputs(x, self.wiring.input_size, self.dtype)
         y = np.empty((len(x), self.wiring.output_size), self.dtype)
         learning.listen(self.arrays, x, y)
         return y
@@ -132,7 +132,7 @@ class BlockStream(Described):
         steps, rng = whole(steps, "steps", least=0), generator(rng)
         room(steps * K, "the bits")
         groups = closed_loop.expect_rules(rules, self.wiring)
-        x = self._expect_inputs(x)
+        x = expect_inputs(x, self.wiring.input_size, self.dtype)
         if len(x) == 0:
             raise ValueError("expected x (T, D) with at least one step")
         scaling = (np.zeros(D), np.ones(D)) if scaling is None else scaling
@@ -162,14 +162,10 @@ class BlockStream(Described):
 
     @alone_with("network")
     def _run(self, x, t, lr, momentum, change, gross_error):
-        x = self._expect_inputs(x)
+        x = expect_inputs(x, self.wiring.input_size, self.dtype)
         t = expect_targets(t, len(x), self.wiring.output_size, self.dtype)
         y = np.empty_like(t)
         lr, momentum, change = (self.dtype.type(number) for number in (lr, momentum, change))
         with np.errstate(all="ignore"):  # as when compiled: divergence is reported by `learn`
             steps, loss, wrong = learning.run(self.arrays, x, t, y, lr, momentum, change, float(gross_error))
         return y[:steps], loss, wrong
-
-    def _expect_inputs(self, x):
-        D = self.wiring.input_size
-        return expect(x, "x", f"T, {D}", (None, D), self.dtype)

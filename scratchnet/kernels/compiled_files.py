@@ -58,12 +58,12 @@ class Folder:
 
     def unreadable(self, error):
         """Warn, once."""
-        self._warn("damaged files in", error, "what they held is compiled afresh")
+        self._warn("damaged files in", error, "what they held is compiled again")
 
     def unwritable(self, error):
         """Warn, once, and stop writing."""
         self.writable = False
-        self._warn("cannot write to", error, "kernels are compiled anew in every run")
+        self._warn("cannot write to", error, "kernels are compiled again in every run")
 
     def _warn(self, what, error, result):
         if what not in self._said:

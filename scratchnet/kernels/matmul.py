@@ -92,7 +92,7 @@ def _add_product(W, x, z):
 
 @kernel
 def _apply(p, P, W, x, b, y):
-    """y(t) = W x(t) + b; a worker does a slice of the rows."""
+    """y(t) = W x(t) + b; the workers share the rows."""
     lo, hi = worker_slice(p, P, W.shape[0])
     for t in range(y.shape[0]):
         for m in range(lo, hi):
@@ -130,7 +130,7 @@ def gather(dz, m, rows, block):
 
 @kernel
 def _add_outer(p, P, dz, x, G, g, packed, blocks, count):
-    """G += sum_t dz(t) x(t)^T, g += sum_t,b dz(t); a worker does a slice of the rows of G.
+    """G += sum_t dz(t) x(t)^T, g += sum_t,b dz(t); the workers share the rows of G.
 
     One product with T B terms per sum, computed some steps at a time: their x is packed once, then dz is
     read block by block, each of which stays in the cache while the panels of x pass by.

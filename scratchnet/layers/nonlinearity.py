@@ -1,4 +1,4 @@
-"""A nonlinear function as a layer of its own, for after a linear layer or a convolution.
+"""A nonlinear function as a layer, to follow a linear layer or a convolution.
 
     symbol          what                                            shape of the array
     x, y            inputs, outputs                                 (T, D, B)

@@ -66,7 +66,7 @@ class Sequential(Layer):
         for layer in self.layers:
             expect_layer(layer)
         if len({id(layer) for layer in self.layers}) < len(self.layers):
-            raise ValueError("expected every layer to stand once in the list")
+            raise ValueError("expected every layer to be listed once")
         for number, layer in enumerate(self.layers):
             if number > 0:
                 _trust(layer)
@@ -219,7 +219,9 @@ class Sequential(Layer):
         start = self.initial_state(np.shape(state[0])[-1])
         if not all(map(np.array_equal, state, start)):
             stuck = next(layer for layer in self.layers if not getattr(layer, "stateful", True))
-            raise ValueError(f"expected the initial state: {type(stuck).__name__} cannot go on from another")
+            raise ValueError(
+                f"expected the initial state: {type(stuck).__name__} cannot continue from another"
+            )
 
     def _parts(self, state, name):
         """`state` split: a list with a tuple for each recurrent layer, and None for every other."""

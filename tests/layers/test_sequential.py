@@ -300,7 +300,7 @@ def test_who_sees_the_future_starts_anew(rng):
     _, state = causal.forward(x[:4], causal.initial_state(B))
     np.testing.assert_allclose(causal.forward(x[4:], state)[0], whole, rtol=0, atol=1e-13)
     _, state = same.forward(x, same.initial_state(B))
-    with pytest.raises(ValueError, match="initial state: Conv1D cannot go on from another"):
+    with pytest.raises(ValueError, match="initial state: Conv1D cannot continue from another"):
         Sequential([*same.layers[0].layers, *same.layers[1:]]).forward(x, state)
     with pytest.raises(ValueError, match="initial state: Sequential cannot"):
         same.forward(x, state)
