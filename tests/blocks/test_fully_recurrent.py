@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from compiled_types import promotions
 
-from scratchnet.blocks import fully_recurrent
+from scratchnet.blocks import fully_recurrent, rtrl
 from scratchnet.blocks.fully_recurrent import FullyRecurrent
 from scratchnet.checking.gradcheck import gradcheck
+from scratchnet.kernels import rows
 from scratchnet.training.losses import sigmoid_cross_entropy
 from scratchnet.training.optimizers import Adam
 
@@ -282,8 +283,9 @@ def test_no_kernel_promotes_float32(stream, rng):
     small.backward(small.forward(rng.standard_normal((T, D, B)))[:, :K])
     small.learn_online(*stream, 0.1)
     small.advance(stream[0][0])
-    found = promotions(fully_recurrent)
-    for name in ("run", "step", "carry", "burn", "scale", "add", "forward", "backward"):
+    modules = fully_recurrent, rtrl, rows
+    found = promotions(*modules)
+    for name in ("run", "step", "propagate", "momentum_step", "scale", "add_row", "forward", "backward"):
         assert found[name] == []
 
 

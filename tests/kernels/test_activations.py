@@ -8,7 +8,7 @@ import pytest
 from compiled_types import own_kernels, wide_names
 from numba.core.dispatcher import Dispatcher
 
-from scratchnet.blocks import learning as cell_blocks_online
+from scratchnet.blocks import learning, network_kernels
 from scratchnet.blocks import network as cell_blocks
 from scratchnet.blocks.wiring import Blocks, Outputs, Wiring
 from scratchnet.kernels import activations
@@ -252,7 +252,7 @@ def calls(monkeypatch):
         {"in": 2}, {"a": Blocks(1, 2)}, {"out": Outputs(2)}, {"a": ("in", "a"), "out": ("in", "a")}
     )
     net = cell_blocks.CellBlocks(wiring, np.random.default_rng(0), peepholes=True, dtype=np.float32)
-    for module in (cell_blocks, cell_blocks_online):
+    for module in (cell_blocks, network_kernels, learning):
         for name, function in list(vars(module).items()):
             if isinstance(function, Dispatcher):
                 monkeypatch.setattr(module, name, recorder(function))
@@ -266,8 +266,8 @@ def calls(monkeypatch):
 @compiled
 def test_kernels_of_cell_blocks_keep_float32(calls):
     called = {function.__name__ for function, _ in calls}
-    own = {k.__name__ for module in (cell_blocks, cell_blocks_online) for k in own_kernels(module)}
-    assert own | {"activation", "activation_slope"} == called
+    own = {k.__name__ for module in (network_kernels, learning) for k in own_kernels(module)}
+    assert own | {"activation", "activation_slope", "add_row", "add_scaled"} == called
     sums_the_loss_in_float64 = ("run", "compare", "cross_entropy")
     wrong = {}
     for function, types in calls:
