@@ -246,7 +246,7 @@ def test_random_numbers_come_only_from_a_generator(path):
             assert node.attr in ("Generator", "default_rng", "SeedSequence", "PCG64"), f"line {node.lineno}"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "tests").glob("test_*.py")), ids=where)
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("test_*.py")), ids=where)
 def test_examples_are_drawn_as_the_profile_says(path):
     """Else a search for new ones would not search, or the same tests would not say the same."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

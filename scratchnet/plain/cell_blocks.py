@@ -1,4 +1,4 @@
-"""LSTM memory blocks of 2002 with forget gates, on paper: full gradient. The fast ones: cell_blocks.py.
+"""LSTM memory blocks of 2002 with forget gates, on paper: full gradient. The fast one: blocks/network.py.
 
 Of C cells in J blocks, cell v belongs to block j = block_of[v]. Units see z(t) = [x(t); y(t-1); 1].
 

@@ -1,4 +1,4 @@
-"""The gated recurrent unit (Cho et al. 2014, in cuDNN's and PyTorch's form) on paper. The fast one: gru.py.
+"""The gated recurrent unit (Cho et al. 2014, in cuDNN's and PyTorch's form) on paper. Fast: layers/gru.py.
 
     r(t) = sigmoid(W_r x(t) + b_r + R_r h(t-1) + s_r)               reset gate      W_ih = [W_r; W_u; W_n]
     u(t) = sigmoid(W_u x(t) + b_u + R_u h(t-1) + s_u)               update gate     W_hh = [R_r; R_u; R_n]

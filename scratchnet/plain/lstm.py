@@ -1,4 +1,4 @@
-"""Long short-term memory (Hochreiter & Schmidhuber 1997; Gers et al. 2000) on paper. The fast one: lstm.py.
+"""Long short-term memory (Hochreiter & Schmidhuber 1997; Gers et al. 2000) on paper. Fast: layers/lstm.py.
 
     i(t) = sigmoid(W_i x(t) + R_i h(t-1) + b_i [+ p_i * c(t-1)])    input gate      W_i .. W_o are stacked in
     f(t) = sigmoid(W_f x(t) + R_f h(t-1) + b_f [+ p_f * c(t-1)])    forget gate     W_ih, R_i .. R_o in W_hh,
