@@ -53,7 +53,7 @@ class Model:
         team.set_size(threads)
         self.loss = sigmoid_cross_entropy if case.frames else softmax_cross_entropy
         self.case, self.net = case, network(case)
-        self.net.load_state_dict(self.net.running | weights)
+        self.net.load_state_dict(self.net.buffers | weights)
         self.adam = Adam(self.net.params, self.net.grads, LR)
         self.rng = np.random.default_rng(0)
 

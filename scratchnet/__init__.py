@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # what editors and type checkers see; __getattr__ does it when the program runs
-    from scratchnet.blocks.closed_loop import ClosedLoop as ClosedLoop
     from scratchnet.blocks.fully_recurrent import FullyRecurrent as FullyRecurrent
     from scratchnet.blocks.kalman import DecoupledKalman as DecoupledKalman
     from scratchnet.blocks.network import CellBlocks as CellBlocks
@@ -76,9 +75,17 @@ if TYPE_CHECKING:  # what editors and type checkers see; __getattr__ does it whe
     from scratchnet.training.schedules import StepDecay as StepDecay
     from scratchnet.training.schedules import WarmUp as WarmUp
     from scratchnet.training.trainer import Trainer as Trainer
+else:  # hidden from type checkers, or they would accept any name
+
+    def __getattr__(name):
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+        globals()[name] = value
+        return value
+
 
 _MODULES = {
-    "blocks.closed_loop": "ClosedLoop",
     "blocks.fully_recurrent": "FullyRecurrent",
     "blocks.kalman": "DecoupledKalman",
     "blocks.network": "CellBlocks",
@@ -117,13 +124,5 @@ _HOME = {name: module for module, names in _MODULES.items() for name in names.sp
 __all__ = sorted(_HOME)
 
 
-def __getattr__(name):
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__():
+def __dir__() -> list[str]:
     return sorted({*globals(), *_HOME})

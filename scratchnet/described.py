@@ -1,28 +1,31 @@
-"""What an object shows at a prompt: its class, and the arguments by which it differs from another."""
+"""What an object shows at a prompt: its class, and the arguments that differ from their defaults."""
 
+from collections.abc import Iterable
 from inspect import Parameter, signature
+from typing import Any
 
 import numpy as np
 
+from scratchnet.annotations import Shape
 from scratchnet.arguments import shown
 from scratchnet.messages import cut
 
-UNSAID = ("rng", "params", "grads")  # arguments that say nothing in few characters
+UNSAID = ("rng", "params", "grads")  # arguments that have no short form
 
 
 class Described:
-    """An object whose attributes are called like the arguments that it was made with.
+    """An object whose attributes have the names of the arguments of its constructor.
 
-    `Linear(12, 4)`: arguments without a default, then those that differ from it. One that is no attribute is
-    not shown.
+    `Linear(12, 4)`: arguments without a default, then those that differ from it. An argument that is not an
+    attribute is not shown.
     """
 
-    shown_always = ()  # names of arguments that are shown even if they are the default
+    shown_always: tuple[str, ...] = ()  # names of arguments that are shown even at their default
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return self.description()
 
-    def description(self):
+    def description(self) -> str:
         """`Name(arguments)`, in one line."""
         parts = []
         for name, parameter in signature(type(self).__init__).parameters.items():
@@ -36,25 +39,25 @@ class Described:
         return f"{type(self).__name__}({', '.join(parts)})"
 
 
-def counted(parameters):
-    """So many parameters, in words."""
+def counted(parameters: int) -> str:
+    """A number of parameters, in words."""
     return f"{parameters:,} parameter{'' if parameters == 1 else 's'}"
 
 
-def shape_after(layer, shape):
-    """The shape of what a layer returns, as far as it says."""
+def shape_after(layer: Any, shape: Shape) -> Shape:
+    """The shape of a layer's output, as far as the layer knows it."""
     return layer.shape_after(shape) if hasattr(layer, "shape_after") else ("?",) * 3
 
 
-def table(layers):
-    """The layers of a network, the shape of what each returns, how many parameters it has, and their sum.
+def table(layers: Iterable[tuple[str, Any]]) -> str:
+    """The layers of a network, their output shapes, their numbers of parameters, and the total.
 
     Parameters
     ----------
     layers : pairs (number, layer), in the order of the network
     """
     rows, sums = [("layer", "output", "parameters")], 0
-    shape = ("T", "D", "B")
+    shape: Shape = ("T", "D", "B")
     for number, layer in layers:
         shape = shape_after(layer, shape)
         count = sum(np.size(param) for param in layer.params.values())

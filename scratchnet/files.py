@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Files that appear complete or not at all."""
 
 import contextlib
 import errno
@@ -7,12 +7,16 @@ import re
 import secrets
 import shutil
 import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, Any, TypeAlias
 
 try:
     import fcntl
-except ImportError:  # Windows, where nobody can remove a file that is open
-    fcntl = None
+except ImportError:  # Windows, where an open file cannot be removed
+    fcntl = None  # type: ignore[assignment]
+
+PathLike: TypeAlias = str | os.PathLike[str]
 
 # names of unfinished files and folders
 TEMPORARY = re.compile(r"\..*\.part-[0-9a-f]{16}(\.\w+)?", re.DOTALL)
@@ -20,17 +24,17 @@ NAME_BYTES = 255  # of a file, on most systems
 
 
 @contextlib.contextmanager
-def atomic_path(path, may_be_empty=False):
-    """Yield a temporary path beside `path`; move it there if the block ends well, delete it if it does not.
+def atomic_path(path: PathLike, may_be_empty: bool = False) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it to `path` if the block succeeds, delete it otherwise.
 
     The content reaches the disk (fsync) before the name does, so that neither Ctrl-C nor a full disk nor a
-    power cut leaves a half-written file under the real name. Two writers of one name do not meet: the last
-    wins. A file of no bytes is an error, unless it `may_be_empty`.
+    power failure leaves a half-written file under the real name. Two writers of one name do not interfere:
+    the last one wins. An empty file is an error, unless it `may_be_empty`.
 
     Raises
     ------
     OSError
-        If the folder does not exist or cannot be written, or the disk is full. It carries the real path.
+        If the folder does not exist or cannot be written, or the disk is full. It names the real path.
     """
     path = Path(path)
     temporary = temporary_path(path)
@@ -46,25 +50,25 @@ def atomic_path(path, may_be_empty=False):
         _rename(error, temporary, path)
         raise
     finally:
-        with contextlib.suppress(OSError):  # what went wrong before matters more
+        with contextlib.suppress(OSError):  # an earlier error matters more
             temporary.unlink()
 
 
-def is_regular(path):
-    """Whether this is a file with an end: no folder, and no pipe or device, which one might read for ever.
+def is_regular(path: PathLike) -> bool:
+    """Whether this is a regular file: not a folder, and not a pipe or device, which might never end.
 
-    Unlike Path.is_file it says the same on all versions of Python where nothing can be looked at.
+    Unlike Path.is_file it raises on every version of Python if the file cannot be examined.
 
     Raises
     ------
     OSError
-        If there is none, its name is too long, or it may not be looked at.
+        If there is no such file, its name is too long, or it may not be examined.
     """
     return stat.S_ISREG(os.stat(path).st_mode)
 
 
-def temporary_path(path):
-    """A new path beside `path` that `TEMPORARY` describes; the suffix still tells the format."""
+def temporary_path(path: PathLike) -> Path:
+    """A new path beside `path` that matches `TEMPORARY`; the suffix still tells the format."""
     path = Path(path)
     end = f".part-{secrets.token_hex(8)}{path.suffix}"
     stem = path.stem
@@ -74,8 +78,8 @@ def temporary_path(path):
 
 
 @contextlib.contextmanager
-def temporary_folder(path):
-    """Make a folder beside `path` that is there within the block only; yields its path."""
+def temporary_folder(path: PathLike) -> Iterator[Path]:
+    """Create a folder beside `path` that exists within the block only; yields its path."""
     folder = temporary_path(path)
     try:
         with _in_use(folder, os.mkdir):
@@ -84,15 +88,15 @@ def temporary_folder(path):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def leftovers(folder):
-    """Paths in a folder that are unfinished: of a process that was killed, or of one that still writes."""
+def leftovers(folder: PathLike) -> list[Path]:
+    """Unfinished paths in a folder: of a process that was killed, or of one that is still writing."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         return sorted(Path(entry.path) for entry in entries if TEMPORARY.fullmatch(entry.name))
     return []
 
 
-def remove_leftovers(folder):
-    """Remove what killed processes left unfinished in a folder; what a process still writes stays."""
+def remove_leftovers(folder: PathLike) -> None:
+    """Remove what killed processes left unfinished in a folder; what is still being written stays."""
     for path in leftovers(folder):
         if fcntl is None:
             remove(path)
@@ -108,9 +112,9 @@ def remove_leftovers(folder):
 
 @contextlib.contextmanager
 def _in_use(path, make):
-    """Make a file or folder, and lock it in the block, for `remove_leftovers` to see.
+    """Create a file or folder, and lock it within the block, for `remove_leftovers` to see.
 
-    The lock ends with the process, however that ends. Where there are none, nothing is removed.
+    The lock ends with the process, however that ends. On systems without locks nothing is removed.
     """
     if fcntl is None:
         make(path)
@@ -123,7 +127,7 @@ def _in_use(path, make):
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.path.exists(path):
             break
-        os.close(descriptor)  # another process took it for a leftover, just before it was locked
+        os.close(descriptor)  # another process removed it as a leftover, just before it was locked
     try:
         yield
     finally:
@@ -134,8 +138,8 @@ def _touch(path):
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
 
 
-def remove(path):
-    """Remove a file or a folder with all that is in it; what cannot be removed stays."""
+def remove(path: PathLike) -> None:
+    """Remove a file, or a folder with its contents; what cannot be removed stays."""
     with contextlib.suppress(OSError):
         if os.path.isdir(path) and not os.path.islink(path):
             shutil.rmtree(path, ignore_errors=True)
@@ -144,17 +148,17 @@ def remove(path):
 
 
 def _rename(error, temporary, path):
-    """Let an error of the system name the file that the user knows."""
+    """Let an OSError name the file that the user knows."""
     names = [name for name in (error.filename, error.filename2) if name is not None]
-    unnamed = not names and error.errno is not None  # write and fsync do not know what file they fail on
+    unnamed = not names and error.errno is not None  # write and fsync do not name their file
     if unnamed or str(temporary) in map(str, names):
         error.filename = str(path)
         del error.filename2  # of os.replace; None would be printed
 
 
 @contextlib.contextmanager
-def atomic_open(path, mode="w", **options):
-    """Like `open` for writing, but the file appears under its name only if the block ends well.
+def atomic_open(path: PathLike, mode: str = "w", **options: Any) -> Iterator[IO[Any]]:
+    """Like `open` for writing, but the file appears under its name only if the block succeeds.
 
     Parameters
     ----------

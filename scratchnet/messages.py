@@ -1,16 +1,17 @@
-"""Values in messages, cut to a length that can be read: they may be a stranger's."""
+"""Values quoted in messages, cut to a readable length: they may come from anywhere."""
 
 import reprlib
+from typing import Any
 
 MOST = 80  # characters
 
 
-def cut(text, most=MOST):
-    """Text in one line and of so many characters at most; what is left out stands as "..."."""
+def cut(text: Any, most: int = MOST) -> str:
+    """Text on one line, of at most so many characters; "..." replaces what is left out."""
     text = text if isinstance(text, str) else str(text)
-    if len(text) > 4 * most:  # before it is looked at letter by letter
+    if len(text) > 4 * most:  # before each character is examined
         text = text[: 2 * most] + text[-2 * most :]
-    if not text.isprintable():  # line ends; but two blanks in a path stay two
+    if not text.isprintable():  # line ends; but two spaces in a path stay two
         text = " ".join(text.split())
     if len(text) <= most:
         return text
@@ -18,8 +19,8 @@ def cut(text, most=MOST):
     return f"{text[: most - 3 - tail]}...{text[len(text) - tail :]}"
 
 
-def brief(value, most=MOST):
-    """`repr` of a value, cut; also of one that holds itself, or is larger than memory when written out."""
+def brief(value: Any, most: int = MOST) -> str:
+    """`repr` of a value, cut; also of one that contains itself, or whose `repr` would not fit in memory."""
     return cut(_Brief().repr(value), most)
 
 

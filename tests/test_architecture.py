@@ -79,6 +79,26 @@ ROOMS = {
 ALONE = ("blues", "folk", "piano", "classical", "polyphony")  # papers: none of these imports from another
 
 
+def picture():
+    """The plan as a Mermaid diagram: a room may import from those that the arrows lead to, however far."""
+    lines = ["flowchart TB"]
+    for floor, plan in ROOMS.items():
+        rooms = [name for name in plan if name and name not in ALONE[1:]]
+        boxes = [
+            f'{floor}{n}["{", ".join(ALONE) if name in ALONE else name}"]' for n, name in enumerate(rooms)
+        ]
+        lines += [f"  subgraph {floor}", "    direction RL", f"    {boxes[0]}"]
+        lines += [f"    {box} --> {floor}{n}" for n, box in enumerate(boxes[1:])]
+        lines += ["    plain"] * (floor == "scratchnet") + ["  end"]
+    lines += [f"  {above} --> {below}" for below, above in zip(FLOORS, FLOORS[1:], strict=False)]
+    return "\n".join(lines)
+
+
+def test_the_picture_is_the_plan():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert f"```mermaid\n{picture()}\n```" in text, f"put this into CONTRIBUTING.md:\n{picture()}"
+
+
 def room(module):
     """(floor, room) of a dotted name."""
     floor, _, rest = module.partition(".")
@@ -226,7 +246,7 @@ def test_random_numbers_come_only_from_a_generator(path):
             assert node.attr in ("Generator", "default_rng", "SeedSequence", "PCG64"), f"line {node.lineno}"
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "tests").glob("test_*.py")), ids=where)
+@pytest.mark.parametrize("path", sorted((ROOT / "tests").rglob("test_*.py")), ids=where)
 def test_examples_are_drawn_as_the_profile_says(path):
     """Else a search for new ones would not search, or the same tests would not say the same."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):

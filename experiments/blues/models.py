@@ -98,7 +98,7 @@ def standard_lstm(sizes, hidden, rng):
         outputs={name: Outputs(size) for name, size in zip(names, sizes, strict=True)},
         feeds={"hidden": ("notes", "hidden"), **dict.fromkeys(names, ("hidden",))},
     )
-    return CellBlocks(wiring, rng, scale=None, squash_g=TANH, squash_h=TANH, dtype=np.float32)
+    return CellBlocks(wiring, rng, scale=None, activation_g=TANH, activation_h=TANH, dtype=np.float32)
 
 
 def cell_blocks(recipe):

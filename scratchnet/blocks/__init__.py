@@ -1,4 +1,4 @@
-"""Eck and Schmidhuber's memory blocks: the network, its streams, and the ways in which it learns online.
+"""Eck and Schmidhuber's memory blocks: the network, its stream, and the algorithms that learn online.
 
 Layers for sequences in batches live in layers/.
 """

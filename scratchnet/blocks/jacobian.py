@@ -1,32 +1,33 @@
-"""How much every output of a network of cell blocks moves with every weight, carried along in time.
+"""The truncated derivative of every output of a network of memory blocks by every weight, forwards in time.
 
-The truncated gradient (learning.py) sums over the outputs before it touches a weight; filters such
-as Kalman's need each output by itself. With P_g, P_i, P_f, the partial derivatives of a cell's state, and
-c_kv = V_kv o_j h'(s_v), what the net input a_k of an output gains from the state of cell v:
+The truncated gradient (learning.py) sums over the outputs before it reaches a weight; a Kalman filter needs
+each output on its own. With S_g, S_i, S_f, the partial derivatives of a cell's state, and
+c_kv = V_kv o_j h'(s_v), the derivative of the net input a_k of an output by the state of cell v:
 
-    da_k/dw_g = c_kv P_g                          weights into cell v                      rank 1
-    da_k/dw_i = sum_v c_kv P_i                    into the input gate of block j           rank cells a block
-    da_k/dw_f = sum_v c_kv P_f                    into its forget gate                     rank cells a block
-    da_k/dw_o = o (1 - o) sum_v V_kv h(s_v) z     into its output gate                     rank 1
-    da_k/dw_l = [k = l] z                         into output l                            rank 1
+    da_k/dw_g = c_kv S_g                          weights into cell v                    rank 1
+    da_k/dw_i = sum_v c_kv S_i                    into the input gate of block j         rank cells per block
+    da_k/dw_f = sum_v c_kv S_f                    into its forget gate                   rank cells per block
+    da_k/dw_o = o (1 - o) sum_v V_kv h(s_v) z     into its output gate                   rank 1
+    da_k/dw_l = [k = l] z                         into output l                          rank 1
 
-So the derivatives by the n weights into one unit are the product of two thin matrices, A^T B: A (R, K) says
-how the outputs see the unit, B (R, n) what its weights hear; R is the rank. A gate's peepholes are among its
-weights. Only the product is dense: K n numbers, which nobody needs to write down.
+So the derivatives by the n weights into one unit are the product of two thin matrices, A^T B: A (R, K) leads
+from the unit to the outputs, B (R, n) from its weights to the unit; R is the rank. A gate's peepholes are
+among its weights. Only the product is dense, K n numbers, and it is never formed.
 
-Memory: R n numbers a unit, about as many as the stream itself keeps.
+Memory: R n numbers per unit, about as many as the stream itself keeps.
 """
 
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from scratchnet.arguments import instance
 from scratchnet.blocks.learning import step
+from scratchnet.blocks.online import expect_inputs
 from scratchnet.blocks.weights import BlockWeights
-from scratchnet.kernels.activations import squash_slope
+from scratchnet.kernels.activations import activation_slope
 from scratchnet.kernels.jit import kernel
-from scratchnet.layers.layer import expect
 from scratchnet.layers.one_thread import alone
 
 
@@ -38,13 +39,13 @@ class Factors(NamedTuple):
     rank: np.ndarray  # (U,) R of a unit
     row: np.ndarray  # (U + 1,) start in B of a unit's R rows of n numbers
     A: np.ndarray  # (U, largest R, K)
-    B: np.ndarray  # one stretch a unit
+    B: np.ndarray  # one chunk per unit
     V: np.ndarray  # (K, C) weights from cells to outputs, zero where nothing is wired
 
 
 def make_factors(network):
-    """Empty `Factors` for a network of cell blocks."""
-    n, w = network._stream, network.wiring
+    """Empty `Factors` for a network of memory blocks."""
+    n, w = network.stream.arrays, network.wiring
     J, C, K = w.block_count, w.cell_count, w.output_size
     cells = [np.flatnonzero(network.block_of == j) for j in range(J)]
     member = [np.arange(at, at + length) for at, _, length in n.row.astype(int)]
@@ -72,15 +73,15 @@ def empty_factors(member, rank, K, C):
 
 
 @kernel(inline=True)
-def carry_row(P, f, c, z):
-    """P <- f P + c z: the partials of one cell by one row of weights."""
-    for k in range(P.size):
-        P[k] = f * P[k] + c * z[k]
+def propagate_row(S, f, c, z):
+    """S <- f S + c z: the partials of one cell by one row of weights."""
+    for k in range(S.size):
+        S[k] = f * S[k] + c * z[k]
 
 
 @kernel(inline=True)
-def carry_partials(n):
-    """The partials of all cells, from the step before to the step that was just done."""
+def propagate_partials(n):
+    """The partials of all cells, from the step before to the step that was just made."""
     J = n.first_cell.size - 1
     one = n.w.dtype.type(1)
     for j in range(J):
@@ -91,20 +92,16 @@ def carry_partials(n):
         for c in range(start, stop):
             g, s_before = n.units[2 * J + c], n.s_before[c]
             into_i, into_f = g * i * (one - i), s_before * f * (one - f)
-            into_g = i * squash_slope(g, n.g_ab[0], n.g_ab[1])
-            at_i, at_f, at_g, length_g = (
-                n.partial[c, 0],
-                n.partial[c, 1],
-                n.partial[c, 2],
-                n.row[2 * J + c, 2],
-            )
-            carry_row(n.P[at_i : at_i + length], f, into_i, z)
-            carry_row(n.P[at_f : at_f + length], f, into_f, z)
-            carry_row(n.P[at_g : at_g + length_g], f, into_g, z)
+            into_g = i * activation_slope(g, n.g_ab[0], n.g_ab[1])
+            at_i, at_f, at_g = n.partial_start[c, 0], n.partial_start[c, 1], n.partial_start[c, 2]
+            length_g = n.row[2 * J + c, 2]
+            propagate_row(n.partials[at_i : at_i + length], f, into_i, z)
+            propagate_row(n.partials[at_f : at_f + length], f, into_f, z)
+            propagate_row(n.partials[at_g : at_g + length_g], f, into_g, z)
             if n.peephole.size > 0:
                 at_i, at_f = n.peephole_partial[c, 0], n.peephole_partial[c, 1]
-                carry_row(n.P[at_i : at_i + stop - start], f, into_i, n.s_before[start:stop])
-                carry_row(n.P[at_f : at_f + stop - start], f, into_f, n.s_before[start:stop])
+                propagate_row(n.partials[at_i : at_i + stop - start], f, into_i, n.s_before[start:stop])
+                propagate_row(n.partials[at_f : at_f + stop - start], f, into_f, n.s_before[start:stop])
 
 
 @kernel(inline=True)
@@ -116,7 +113,7 @@ def copy_to(target, at, source):
 
 @kernel(inline=True)
 def output_weights(n, F):
-    """V <- the weights from cells to outputs; the outputs' own factors."""
+    """V <- the weights from cells to outputs, and the factors of the output units."""
     K, C = F.V.shape
     D, first = n.x_y_1.size - C - 1, n.units.size - K
     for k in range(K):
@@ -144,39 +141,39 @@ def block_factors(n, F, j):
         copy_to(F.B, F.row[O + j] + np.int64(length), n.s[start:stop])
     F.A[O + j, 0] = 0
     for c in range(start, stop):
-        slope = o * squash_slope(n.hs[c], n.h_ab[0], n.h_ab[1])
+        slope = o * activation_slope(n.hs[c], n.h_ab[0], n.h_ab[1])
         for k in range(K):
             F.A[O + j, 0, k] += o * (1 - o) * n.hs[c] * F.V[k, c]
             seen = slope * F.V[k, c]
             F.A[2 * J + c, 0, k] = seen
             F.A[j, c - start, k] = seen
             F.A[J + j, c - start, k] = seen
-        at_g, length_g = n.partial[c, 2], n.row[2 * J + c, 2]
-        copy_to(F.B, F.row[2 * J + c], n.P[at_g : at_g + length_g])
+        at_g, length_g = n.partial_start[c, 2], n.row[2 * J + c, 2]
+        copy_to(F.B, F.row[2 * J + c], n.partials[at_g : at_g + length_g])
         for gate in range(2):
             unit = gate * J + j
-            at, here = n.partial[c, gate], F.row[unit]
+            at, here = n.partial_start[c, gate], F.row[unit]
             here += (c - start) * (F.first[unit + 1] - F.first[unit])
-            copy_to(F.B, here, n.P[at : at + length])
+            copy_to(F.B, here, n.partials[at : at + length])
             if peepholes:
                 at_u = n.peephole_partial[c, gate]
-                copy_to(F.B, here + np.int64(length), n.P[at_u : at_u + stop - start])
+                copy_to(F.B, here + np.int64(length), n.partials[at_u : at_u + stop - start])
 
 
 @kernel(inline=True)
 def fill_factors(n, F):
-    """All factors, of the step whose partials were just carried."""
+    """All factors, of the step to which the partials were just propagated."""
     output_weights(n, F)
     for j in range(n.first_cell.size - 1):
         block_factors(n, F, j)
 
 
 @kernel
-def hear_with_partials(n, F, x):
-    """A whole stream with fixed weights; F holds the derivatives at its last step."""
+def run_with_partials(n, F, x):
+    """A whole stream with fixed weights; F receives the derivatives at its last step."""
     for now in range(x.shape[0]):
         step(n, x, now)
-        carry_partials(n)
+        propagate_partials(n)
     fill_factors(n, F)
 
 
@@ -201,11 +198,11 @@ def dense(factors, size):
 
 
 @alone
-def output_jacobian(network, x):
+def output_jacobian(network: BlockWeights, x: ArrayLike) -> dict[str, np.ndarray]:
     """The truncated derivatives of the outputs' net inputs a at the end of a stream, with fixed weights.
 
-    Starts from a `reset`, and leaves the network reset. Recurrent inputs count as constants, as everywhere in
-    the truncated gradient.
+    Starts with a `reset`, and leaves the network reset. Recurrent inputs count as constants, as always in the
+    truncated gradient.
 
     Parameters
     ----------
@@ -223,22 +220,22 @@ def output_jacobian(network, x):
     """
     expect_float64(network)
     w = network.wiring
-    x = expect(x, "x", f"T, {w.input_size}", (None, w.input_size), network.dtype)
+    x = expect_inputs(x, w.input_size, network.dtype)
     if len(x) == 0:
         raise ValueError(f"expected x (T, {w.input_size}) with at least one step, got {x.shape}")
     factors = make_factors(network)
     network.reset()
     try:
-        hear_with_partials(network._stream, factors, x)
+        run_with_partials(network.stream.arrays, factors, x)
     finally:
         network.reset()
     C = dense(factors, network.flat.size)
-    rows = [network._views(row) for row in C]
+    rows = [network.views(row) for row in C]
     return {name: np.stack([row[name] for row in rows]) for name in network.params}
 
 
 def expect_float64(network):
-    """A ValueError if a network is not of double precision: a covariance would not stay positive."""
+    """Refuse a network that is not of double precision: a covariance would not stay positive definite."""
     instance(network, "network", BlockWeights)
     if network.dtype != np.float64:
         raise ValueError(f"expected a network of float64, got {network.dtype}")

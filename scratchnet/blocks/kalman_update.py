@@ -6,8 +6,8 @@ laid out as B_i, R rows) and S = Gamma^-1 = L L^T
     C_i cov_i C_i^T = A_i^T (B_i U) A_i      G_i e = U A_i (S^-1 e)      G_i C_i cov_i = U (X X^T) U^T,
                                                                          X^T = L^-1 A_i^T
 
-so that no matrix (K, n_i) is needed, and a group costs about 2 R n_i^2 operations. Of a covariance only the
-lower triangle is kept, row by row: it cannot become asymmetric.
+so that no matrix (K, n_i) is needed, and a group costs about 2 R n_i^2 operations. Only the lower triangle of
+a covariance is kept, row by row: it cannot become asymmetric.
 """
 
 from typing import NamedTuple
@@ -18,7 +18,7 @@ from scratchnet.kernels.jit import kernel
 
 
 class Filter(NamedTuple):
-    """What an update works with, beside the Factors of the groups."""
+    """The memory of an update, besides the Factors of the groups."""
 
     covariance: np.ndarray  # lower triangles, row by row, group after group
     start: np.ndarray  # (groups + 1,) where a group's triangle begins

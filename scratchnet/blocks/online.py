@@ -1,4 +1,4 @@
-"""What learning on a stream asks of its arguments, and of what it made of the weights."""
+"""Checks of the arguments of online learning, and of the weights it leaves."""
 
 from scratchnet.arguments import number
 from scratchnet.layers.layer import all_finite, expect
@@ -6,7 +6,7 @@ from scratchnet.training.optimizers import Diverged, expect_rate
 
 
 def online_settings(lr, momentum, gross_error, dtype):
-    """(lr, momentum, 1, gross_error): what changes weights; the 1 says that they change.
+    """(lr, momentum, 1, gross_error) for a kernel; the 1 says that the weights change.
 
     Raises
     ------
@@ -21,6 +21,17 @@ def online_settings(lr, momentum, gross_error, dtype):
         1,
         number(gross_error, "gross_error", least=0, infinite=True),
     )
+
+
+def expect_inputs(x, D, dtype):
+    """Inputs x (T, D) of a stream as an array of `dtype`.
+
+    Raises
+    ------
+    ValueError
+        If the shape differs, or a number is not finite.
+    """
+    return expect(x, "x", f"T, {D}", (None, D), dtype)
 
 
 def expect_targets(t, T, K, dtype):

@@ -1,90 +1,171 @@
-"""A network of cell blocks as the kernels of online learning see it: flat vectors, and where things lie."""
+"""A network of memory blocks in the middle of a stream: one step after the other, learning or not.
 
-from typing import NamedTuple
+    network.stream.reset()                          before the first step
+    network.stream.learn(x, t, lr, momentum)        the original algorithm, see learning.py
+    network.stream.listen(x)                        outputs only, no learning
+    network.stream.play(x, steps, rules, rng)       listen to x, then generate, see closed_loop.py
+
+Each call continues where the last one ended.
+"""
 
 import numpy as np
+from numpy.typing import ArrayLike
+
+from scratchnet.arguments import generator, number, room, whole
+from scratchnet.blocks import closed_loop, learning
+from scratchnet.blocks.online import expect_inputs, expect_learned, expect_targets, online_settings
+from scratchnet.blocks.stream_arrays import make_arrays
+from scratchnet.blocks.weights import BlockWeights
+from scratchnet.described import Described
+from scratchnet.layers.layer import expect_state
+from scratchnet.layers.one_thread import alone_with
 
 
-class Stream(NamedTuple):
-    """A network and its state in the middle of a stream. U units in the order i, f, g, o, outputs.
+class BlockStream(Described):
+    """The state that a network carries from step to step, and what can be done with it.
 
-    z holds one stretch [sources; 1] for each group of blocks, then for each group of outputs.
+    Parameters
+    ----------
+    network : CellBlocks; the stream changes its weights in place
+
+    Attributes
+    ----------
+    arrays : StreamArrays, for kernels
     """
 
-    w: np.ndarray  # (weights,) all weights in one vector
-    v: np.ndarray  # (weights,) velocity
-    P: np.ndarray  # partial derivatives, one stretch for each cell and row of weights into its block
-    z: np.ndarray  # sources
-    dz: np.ndarray  # (len(z),) error by z
-    x_y_1: np.ndarray  # (Z,) inputs, cell outputs and the 1 of the bias
-    units: np.ndarray  # (U,) i, f, g, o, and the outputs' y
-    a: np.ndarray  # (K,) net input of the outputs
-    s_before: np.ndarray  # (C,) cell states
-    s: np.ndarray  # (C,)
-    hs: np.ndarray  # (C,) h(s)
-    eps: np.ndarray  # (C,) error that reaches a cell
-    es: np.ndarray  # (C,) error of its state
-    g_ab: np.ndarray  # (2,) the squashing function g
-    h_ab: np.ndarray  # (2,) and h
-    row: np.ndarray  # (U, 3) start in w, start in z, length of a unit's weights; unsigned
-    gather: np.ndarray  # (len(z),) index into x_y_1
-    blocks_z: int  # length of the part of z that belongs to blocks
-    first_cell: np.ndarray  # (J + 1,) the cells of a block
-    partial: np.ndarray  # (C, 3) start in P of a cell's partials by the rows of i, f and g; unsigned
-    peephole: np.ndarray  # (C, 3) index in w of the peepholes to i, f, o; empty if there are none
-    peephole_partial: np.ndarray  # (C, 2) start in P of the partials by the block's peepholes to i and f
+    def __init__(self, network: BlockWeights) -> None:
+        self.network, self.wiring, self.dtype = network, network.wiring, network.dtype
+        self.arrays = make_arrays(network)
+        self.reset()
 
+    @alone_with("network")
+    def reset(self) -> None:
+        """Set cell outputs, cell states and partial derivatives to zero. Weights and momentum stay."""
+        for array in (self.arrays.x_y_1, self.arrays.s, self.arrays.partials):
+            array.fill(0)
+        self.arrays.x_y_1[-1] = 1
 
-def make_stream(network):
-    """The Stream of a network of cell blocks, at its beginning; `w` is the network's own vector."""
-    w, dtype = network.wiring, network.dtype
-    D, J, C, K = w.input_size, w.block_count, w.cell_count, w.output_size
-    one = D + C  # the bias's place in [x; y; 1]
-    gather, row = [], np.zeros((3 * J + C + K, 3), np.uint64)
-    kinds = ("input_gate", "forget_gate", "cell", "output_gate")
-    firsts = dict(zip(kinds, (0, J, 2 * J, 2 * J + C), strict=True))
-    blocks, cells, outputs = w.slices("blocks"), w.slices("cells"), w.slices("outputs")
-    rows = [
-        (name, kind, firsts[kind] + (cells if kind == "cell" else blocks)[name].start)
-        for name in w.blocks
-        for kind in kinds
-    ]
-    rows += [(name, "weight", 3 * J + C + outputs[name].start) for name in w.outputs]
-    place, blocks_z = {}, 0
-    for name in [*w.blocks, *w.outputs]:
-        place[name] = len(gather)
-        gather += [*w.sources(name), one]
-        blocks_z = len(gather) if name in w.blocks else blocks_z
-    for name, kind, unit in rows:
-        start = network._starts[f"{name}.{kind}"]
-        count, length = network.params[f"{name}.{kind}"].shape
-        for k in range(count):
-            row[unit + k] = start + k * length, place[name], length
-    first_cell = np.searchsorted(network.block_of, np.arange(J + 1))
-    size, partial = 0, np.zeros((C, 3), np.uint64)
-    peephole_partial = np.zeros((C, 2), np.int64)
-    for c, j in enumerate(network.block_of):
-        for k, unit in enumerate((j, J + j, 2 * J + c)):
-            partial[c, k] = size
-            size += int(row[unit, 2])
-        for k in range(2 * network.peepholes):
-            peephole_partial[c, k] = size
-            size += int(first_cell[j + 1] - first_cell[j])
-    peephole = np.zeros((C if network.peepholes else 0, 3), np.int64)
-    for name, group in cells.items() if network.peepholes else ():
-        for k, gate in enumerate(("input", "forget", "output")):
-            peephole[group, k] = network._starts[f"{name}.{gate}_peephole"] + np.arange(
-                group.stop - group.start
-            )
+    def state(self) -> dict[str, np.ndarray]:
+        """All that the stream carries from step to step, except the weights, by name. Not copies."""
+        n = self.arrays
+        return {"velocity": n.v, "partials": n.partials, "states": n.s, "sources": n.x_y_1}
 
-    def zeros(*shape):
-        return np.zeros(shape, dtype)
+    def learn(
+        self,
+        x: ArrayLike,
+        t: ArrayLike,
+        lr: float,
+        momentum: float = 0.0,
+        gross_error: float = np.inf,
+    ) -> tuple[np.ndarray, float, int]:
+        """Learn from a stream, updating all weights after every step.
 
-    return Stream(
-        w=network.flat, v=zeros(network.flat.size), P=zeros(size),
-        z=zeros(len(gather)), dz=zeros(len(gather)),
-        x_y_1=zeros(D + C + 1), units=zeros(len(row)), a=zeros(K), s_before=zeros(C), s=zeros(C),
-        hs=zeros(C), eps=zeros(C), es=zeros(C), g_ab=network.g_ab, h_ab=network.h_ab, row=row,
-        gather=np.array(gather), blocks_z=blocks_z, first_cell=first_cell, partial=partial,
-        peephole=peephole, peephole_partial=peephole_partial,
-    )  # fmt: skip
+        Parameters
+        ----------
+        x : array (T, D), inputs
+        t : array (T, K), targets in [0, 1]
+        lr, momentum : of gradient descent in Plaut's form
+        gross_error : stop after the first step in which an output is wrong by more than this
+            (Gers, Schmidhuber & Cummins 2000 took 0.49); then `reset`, and start again
+
+        Returns
+        -------
+        y : array (steps done, K), the outputs as they were before each update
+        loss : cross-entropy of these steps, in nats, summed over units and steps
+        wrong : number of outputs on the wrong side of 1/2
+
+        Raises
+        ------
+        ValueError
+            If a shape differs, a number is not finite, a target is not in [0, 1], or a setting is out of
+            range.
+        Diverged
+            If the weights are no longer finite. They are lost.
+        """
+        y, loss, wrong = self._run(x, t, *online_settings(lr, momentum, gross_error, self.dtype))
+        expect_learned(self.network.flat, len(y))
+        return y, loss, wrong
+
+    @alone_with("network")
+    def listen(self, x: ArrayLike) -> np.ndarray:
+        """Run through the stream x (T, D) without learning; returns the outputs y (T, K) of every step."""
+        x = expect_inputs(x, self.wiring.input_size, self.dtype)
+        y = np.empty((len(x), self.wiring.output_size), self.dtype)
+        learning.listen(self.arrays, x, y)
+        return y
+
+    @alone_with("network")
+    def play(
+        self,
+        x: ArrayLike,
+        steps: int,
+        rules: dict[str, str],
+        rng: np.random.Generator,
+        temperature: float = 1.0,
+        scaling: tuple[ArrayLike, ArrayLike] | None = None,
+    ) -> np.ndarray:
+        """Listen to x, then generate.
+
+        Parameters
+        ----------
+        x : array (T, D) of bits, the context; at least one step. To continue, give the last row that was
+            returned
+        steps : number of time steps to generate
+        rules : dict, group of outputs -> "threshold", "one" or "one or none"
+        rng : numpy Generator
+        temperature : above 1 for more even draws, below 1 for safer ones; positive
+        scaling : (shift, gain), each (D,), if the network was trained on (bit - shift) gain
+
+        Returns
+        -------
+        bits : uint8 array (steps, K)
+
+        Raises
+        ------
+        ValueError
+            If a shape or rule is wrong, or the network does not have as many outputs as inputs.
+        """
+        D, K = self.wiring.input_size, self.wiring.output_size
+        if D != K:
+            raise ValueError(f"expected as many outputs as inputs, to be fed back, got {K} and {D}")
+        temperature = number(temperature, "temperature", above=0)
+        steps, rng = whole(steps, "steps", least=0), generator(rng)
+        room(steps * K, "the bits")
+        groups = closed_loop.expect_rules(rules, self.wiring)
+        x = expect_inputs(x, self.wiring.input_size, self.dtype)
+        if len(x) == 0:
+            raise ValueError("expected x (T, D) with at least one step")
+        scaling = (np.zeros(D), np.ones(D)) if scaling is None else scaling
+        shift, gain = expect_state(scaling, "scaling", ("shift", "gain"), [(D,)] * 2, self.dtype)
+        bits, uniforms = np.empty((steps, K), np.uint8), rng.random((steps, len(groups)))
+        x = (x - shift) * gain
+        self.listen(x[:-1])
+        closed_loop.play(self.arrays, shift, gain, groups, 1 / temperature, uniforms, x[-1:].copy(), bits)
+        return bits
+
+    @alone_with("network")
+    def truncated_gradient(self, x: ArrayLike, t: ArrayLike) -> dict[str, np.ndarray]:
+        """The truncated gradient of the stream's summed cross-entropy, with fixed weights: name -> array.
+
+        Starts with a `reset`, and leaves the stream reset. `learn` follows the last term of this sum at every
+        step.
+        """
+        velocity = self.arrays.v.copy()
+        self.reset()
+        self.arrays.v.fill(0)
+        try:
+            self._run(x, t, -1, 1, 0, np.inf)  # v <- 1 v + dE/dw, and no change of w
+            return self.network.views(self.arrays.v.copy())
+        finally:
+            self.arrays.v[:] = velocity
+            self.reset()
+
+    @alone_with("network")
+    def _run(self, x, t, lr, momentum, change, gross_error):
+        x = expect_inputs(x, self.wiring.input_size, self.dtype)
+        t = expect_targets(t, len(x), self.wiring.output_size, self.dtype)
+        y = np.empty_like(t)
+        lr, momentum, change = (self.dtype.type(number) for number in (lr, momentum, change))
+        with np.errstate(all="ignore"):  # as when compiled: divergence is reported by `learn`
+            steps, loss, wrong = learning.run(self.arrays, x, t, y, lr, momentum, change, float(gross_error))
+        return y[:steps], loss, wrong

@@ -1,45 +1,60 @@
-"""The weights of a network of memory blocks: one flat vector, seen as named arrays or as matrices.
+"""The weights of a network of memory blocks: one flat vector, viewed as named arrays or as matrices.
 
-The names are what users and optimizers see; the matrices, with zeros where nothing is wired, are what BPTT
-multiplies with (network.py); the rows of the vector are what online learning runs along (stream.py).
+Users and optimizers see the names; BPTT multiplies with the matrices, which have zeros where nothing is wired
+(network.py); online learning runs along the rows of the vector (stream_arrays.py).
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from scratchnet.arguments import flag, generator, instance, number, pair, room
 from scratchnet.blocks.wiring import Blocks, Outputs, Wiring
 from scratchnet.layers.layer import Layer, check_dtype
 
+OLD_NAMES = {"squash_g": "activation_g", "squash_h": "activation_h"}  # in checkpoints before 0.1.0
+
 
 class BlockWeights(Layer):
-    """The book-keeping of `CellBlocks`; its parameters and attributes are described there."""
+    """The bookkeeping of `CellBlocks`; its parameters and attributes are described there."""
 
-    def __init__(self, wiring, rng, scale, peepholes, squash_g, squash_h, dtype):
+    def __init__(
+        self,
+        wiring: Wiring,
+        rng: np.random.Generator,
+        scale: float | None,
+        peepholes: bool,
+        activation_g: tuple[float, float],
+        activation_h: tuple[float, float],
+        dtype: DTypeLike,
+    ) -> None:
         super().__init__()
         self.wiring, self.dtype = instance(wiring, "wiring", Wiring), check_dtype(dtype)
         self.peepholes = flag(peepholes, "peepholes")
-        self.squash_g, self.squash_h = pair(squash_g, "squash_g"), pair(squash_h, "squash_h")
-        self.g_ab, self.h_ab = (np.array(ab, self.dtype) for ab in (self.squash_g, self.squash_h))
+        self.activation_g = pair(activation_g, "activation_g")
+        self.activation_h = pair(activation_h, "activation_h")
+        self.g_ab, self.h_ab = (np.array(ab, self.dtype) for ab in (self.activation_g, self.activation_h))
         self.block_of = wiring.block_of
         self._lay_out()
         self._initialise(rng, scale)
 
-    def options(self):
-        """What `from_options` needs to make a network of the same shape, as plain numbers and names."""
+    def options(self) -> dict[str, Any]:
+        """Arguments for `from_options` to make a network of the same shape, as plain numbers and names."""
         return {
             "wiring": asdict(self.wiring),
             "peepholes": self.peepholes,
-            "squash_g": list(self.squash_g),
-            "squash_h": list(self.squash_h),
+            "activation_g": list(self.activation_g),
+            "activation_h": list(self.activation_h),
             "dtype": self.dtype.name,
         }
 
     @classmethod
-    def from_options(cls, options, rng=None):
-        """The inverse of `options`; weights are random, to be replaced by `load_state_dict`."""
-        options = dict(options)
+    def from_options(cls, options: Mapping[str, Any], rng: np.random.Generator | None = None) -> Any:
+        """The inverse of `options`; the weights are random, to be replaced by `load_state_dict`."""
+        options = {OLD_NAMES.get(name, name): value for name, value in options.items()}
         w = options.pop("wiring")
         blocks = {
             name: Blocks(**{k: tuple(v) if isinstance(v, list) else v for k, v in b.items()})
@@ -51,7 +66,7 @@ class BlockWeights(Layer):
         )
         return cls(wiring, np.random.default_rng(0) if rng is None else rng, **options)
 
-    def matrices(self):
+    def matrices(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The weights as matrices with zeros where nothing is wired.
 
         Returns
@@ -72,7 +87,7 @@ class BlockWeights(Layer):
         )
 
     def _lay_out(self):
-        """Make the vector; `self.where` says where each weight stands in W, V and u, laid end to end."""
+        """Make the vector; `self.where` is the index of each weight in W, V and u, concatenated."""
         w = self.wiring
         D, J, C, K = w.input_size, w.block_count, w.cell_count, w.output_size
         R, Z = 3 * J + C, D + C + 1
@@ -100,17 +115,17 @@ class BlockWeights(Layer):
         self.where = np.concatenate(where)
         self.flat = np.zeros(self.where.size, self.dtype)
         self.flat_grad = np.zeros_like(self.flat)
-        self._shapes, self._starts, start = shapes, {}, 0
+        self._shapes, self.starts, start = shapes, {}, 0
         for name, shape in shapes.items():
-            self._starts[name] = start
+            self.starts[name] = start
             start += int(np.prod(shape))
-        self.params, self.grads = self._views(self.flat), self._views(self.flat_grad)
+        self.params, self.grads = self.views(self.flat), self.views(self.flat_grad)
 
-    def _views(self, flat):
-        """The parts of a flat vector, as arrays by the names of the parameters."""
+    def views(self, flat: np.ndarray) -> dict[str, np.ndarray]:
+        """Views of a flat vector like that of the weights, by the names of the parameters."""
         return {
             name: flat[start : start + int(np.prod(shape))].reshape(shape)
-            for (name, shape), start in zip(self._shapes.items(), self._starts.values(), strict=True)
+            for (name, shape), start in zip(self._shapes.items(), self.starts.values(), strict=True)
         }
 
     def _initialise(self, rng, scale):

@@ -8,14 +8,15 @@
     )
 
 A source is a group of inputs or of blocks (that is, its cells' outputs y^c). Blocks read the cells of the
-step before, outputs those of the same step. What `feeds` does not name does not exist: there is no weight,
-and no error flows.
+step before, outputs those of the same step. A connection that `feeds` does not name does not exist: it has no
+weight, and no error flows through it.
 
 A unit's sources are gathered in one vector z = [inputs; cells; 1] in the order of the groups in `inputs` and
-`blocks`; the bias is the last weight of a row. Gates and outputs have a bias, cells have one only if asked
-for (as Gers, Schmidhuber & Cummins 2000).
+`blocks`; the bias is the last weight of a row. Gates and outputs have a bias, cells have one only on request
+(as Gers, Schmidhuber & Cummins 2000).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -30,19 +31,19 @@ class Blocks:
     Parameters
     ----------
     blocks, cells : number of blocks, and of cells in each
-    input_bias, forget_bias, output_bias : initial biases of the gates, one number or one a block
+    input_bias, forget_bias, output_bias : initial biases of the gates, one number or one per block
     cell_bias : whether the cells' net input has a bias (initially 0)
     """
 
     blocks: int
     cells: int = 1
-    input_bias: float | tuple = 0.0
-    forget_bias: float | tuple = 0.0
-    output_bias: float | tuple = 0.0
+    input_bias: float | Sequence[float] = 0.0
+    forget_bias: float | Sequence[float] = 0.0
+    output_bias: float | Sequence[float] = 0.0
     cell_bias: bool = False
 
     def __post_init__(self):
-        """Raise a ValueError if a number is none, or the biases are not one for all or one a block."""
+        """Raise a ValueError if a number is invalid, or there are not one or `blocks` biases."""
         whole(self.blocks, "blocks"), whole(self.cells, "cells"), flag(self.cell_bias, "cell_bias")
         for name in ("input_bias", "forget_bias", "output_bias"):
             bias = getattr(self, name)
@@ -61,7 +62,7 @@ class Outputs:
     bias: float = 0.0
 
     def __post_init__(self):
-        """Raise a ValueError if a number is none."""
+        """Raise a ValueError if a number is invalid."""
         whole(self.units, "units"), number(self.bias, "bias")
 
 
@@ -72,14 +73,14 @@ class Wiring:
     Raises
     ------
     ValueError
-        If a name stands twice, a group is empty or of another kind, or `feeds` names a group that is not
-        there or cannot feed.
+        If a name is used twice, a group is empty or of a wrong type, or `feeds` names a group that does not
+        exist or cannot be a source.
     """
 
-    inputs: dict
-    blocks: dict
-    outputs: dict
-    feeds: dict = field(default_factory=dict)
+    inputs: dict[str, int]
+    blocks: dict[str, Blocks]
+    outputs: dict[str, Outputs]
+    feeds: dict[str, Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self):
         for name, kind in (
@@ -109,27 +110,27 @@ class Wiring:
                     )
 
     @property
-    def input_size(self):
+    def input_size(self) -> int:
         """D, the number of input units."""
         return sum(self.inputs.values())
 
     @property
-    def block_count(self):
+    def block_count(self) -> int:
         """J, the number of memory blocks."""
         return sum(group.blocks for group in self.blocks.values())
 
     @property
-    def cell_count(self):
+    def cell_count(self) -> int:
         """C, the number of memory cells."""
         return sum(group.blocks * group.cells for group in self.blocks.values())
 
     @property
-    def output_size(self):
+    def output_size(self) -> int:
         """K, the number of output units."""
         return sum(group.units for group in self.outputs.values())
 
-    def slices(self, kind):
-        """Where each group lies among the units of its kind: name -> slice.
+    def slices(self, kind: str) -> dict[str, slice]:
+        """The units of each group among all of its kind: name -> slice.
 
         Parameters
         ----------
@@ -147,10 +148,8 @@ class Wiring:
             start += size(name)
         return where
 
-    def sources(self, destination):
-        """Indices into [inputs; cells; 1] of the units that feed a group; the 1 of the bias is not among
-        them.
-        """
+    def sources(self, destination: str) -> np.ndarray:
+        """Indices into [inputs; cells; 1] of the units that feed a group, without the 1 of the bias."""
         feeding = self.feeds.get(destination, ())
         inputs = [np.arange(s.start, s.stop) for name, s in self.slices("inputs").items() if name in feeding]
         cells = [
@@ -161,8 +160,8 @@ class Wiring:
         return np.concatenate([np.empty(0, np.int64), *inputs, *cells]).astype(np.int64)
 
     @property
-    def block_of(self):
-        """(C,) the block that each cell belongs to."""
+    def block_of(self) -> np.ndarray:
+        """(C,) the block of each cell."""
         cells = [group.cells for group in self.blocks.values() for _ in range(group.blocks)]
         return np.repeat(np.arange(self.block_count), cells)
 

@@ -5,8 +5,8 @@ import sys
 from scratchnet.checking.every_layer import reports
 
 
-def main():
-    """Say what agrees and what does not; exit status 1 if a gradient is wrong."""
+def main() -> int:
+    """Report what agrees and what does not; exit status 1 if a gradient is wrong."""
     wrong = 0
     for name, report in reports():
         worst = report.worst

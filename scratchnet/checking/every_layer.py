@@ -4,11 +4,14 @@ for name, report in reports():
     print(name, report.worst)
 """
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import numpy as np
 
 from scratchnet.blocks.fully_recurrent import FullyRecurrent
 from scratchnet.blocks.network import Blocks, CellBlocks, Outputs, Wiring
-from scratchnet.checking.gradcheck import compare, gradcheck, numeric_gradient
+from scratchnet.checking.gradcheck import Report, compare, gradcheck, numeric_gradient
 from scratchnet.layers.attention import Attention
 from scratchnet.layers.batch_norm import BatchNorm
 from scratchnet.layers.conv1d import Conv1D
@@ -27,7 +30,7 @@ from scratchnet.training.losses import sigmoid_cross_entropy, softmax_cross_entr
 T, D, H, B, V = 5, 3, 4, 2, 6
 
 
-def layers(rng):
+def layers(rng: np.random.Generator) -> Iterator[tuple[str, Any, np.ndarray]]:
     """(name, layer, its input) for every layer."""
     x, tokens = rng.standard_normal((T, D, B)), rng.integers(0, V, (T, B))
     options = {"dtype": np.float64}
@@ -45,7 +48,7 @@ def layers(rng):
     yield "Conv1D, stride 2, tokens", Conv1D(V, H, 3, rng, "same", stride=2, **options), tokens
     yield "DepthwiseConv1D", DepthwiseConv1D(D, 3, rng, **options), x
     yield "SeparableConv1D", SeparableConv1D(D, H, 3, rng, "same", **options), x
-    # another order: gradcheck's random projection is x itself, by which normalised outputs hardly change
+    # reversed: gradcheck's random projection equals x, along which normalised outputs hardly change
     yield "BatchNorm, training", BatchNorm(D, **options), x[::-1]
     settled = BatchNorm(D, **options)
     settled.eval()
@@ -70,7 +73,7 @@ def layers(rng):
     yield "CellBlocks", CellBlocks(wiring, rng, scale=1.0), x
 
 
-def losses(rng):
+def losses(rng: np.random.Generator) -> Iterator[tuple[str, Callable[..., Any], np.ndarray]]:
     """(name, function of the logits that returns loss and gradient, logits) for every loss."""
     a, targets, bits = rng.standard_normal((T, V, B)), rng.integers(0, V, (T, B)), rng.random((T, V, B))
     targets[1, 0] = -100
@@ -79,7 +82,7 @@ def losses(rng):
     yield "sigmoid cross-entropy", lambda a: sigmoid_cross_entropy(a, bits, mask), a
 
 
-def reports(rng=None):
+def reports(rng: np.random.Generator | None = None) -> Iterator[tuple[str, Report]]:
     """Yield (name, gradcheck.Report) for every layer and every loss."""
     rng = np.random.default_rng(0) if rng is None else rng
     for name, layer, x in layers(rng):

@@ -6,22 +6,27 @@
 and of all layers of scratchnet, in one command: python -m scratchnet.checking
 
 A layer is anything with dicts `params` and `grads` of arrays, `forward(x)` returning an array, and
-`backward(dy)` that fills `grads` and returns dx; with `state` also `forward(x, state)`, returning (y, state),
-and `backward(dy, dstate)`, returning (dx, dstate). Nothing else is asked of it. The scalar under test is
-E = sum(y * r) with random r, "a nice hash" of the whole output: a wrong sign, a lost term or a swapped index
-anywhere changes it. Its derivative by every single parameter, input and initial state is compared with the
-five-point central difference
+`backward(dy)` that adds to `grads` and returns dx; with `state` also `forward(x, state)`, returning
+(y, state), and `backward(dy, dstate)`, returning (dx, dstate). Nothing else is required. The scalar under
+test is E = sum(y * r) with random r, "a nice hash" of the whole output: a wrong sign, a lost term or a
+swapped index anywhere changes it. Its derivative by every single parameter, input and initial state is
+compared with the five-point central difference
 
     dE/dp ~ (E(p - 2h) - 8 E(p - h) + 8 E(p + h) - E(p + 2h)) / 12h,          error O(h^4)
 
-in float64. Relative error of an entry: |analytic - numeric| / largest |numeric or analytic| of its array, so
-that an entry which happens to be near zero is not judged by the rounding of its neighbours.
+in float64. The relative error of an entry is |analytic - numeric| / largest |numeric or analytic| of its
+array, so that an entry near zero is not measured by the rounding of its neighbours. Then a second backward
+pass must double the gradients: `backward` adds, for a layer may be used more than once in a loss.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from scratchnet.annotations import State
 from scratchnet.arguments import as_array, generator, instance, number, shown
 from scratchnet.layers.layer import expect_layer
 
@@ -33,27 +38,27 @@ class Row:
     """The worst entry of one array."""
 
     name: str
-    shape: tuple
+    shape: tuple[int, ...]
     error: float  # relative
-    index: tuple
+    index: tuple[int, ...]
     analytic: float
     numeric: float
 
 
 @dataclass(frozen=True, repr=False)
 class Report:
-    """What `gradcheck` found: a row an array. `print` it, or assert that it is `ok`."""
+    """The result of `gradcheck`: one row per array. `print` it, or assert that it is `ok`."""
 
-    rows: tuple
+    rows: tuple[Row, ...]
     tolerance: float
 
     @property
-    def worst(self):
-        """The row with the largest error. NaN counts as largest."""
+    def worst(self) -> Row:
+        """The row with the largest error; NaN counts as the largest."""
         return max(self.rows, key=lambda row: np.inf if np.isnan(row.error) else row.error)
 
     @property
-    def ok(self):
+    def ok(self) -> bool:
         """Whether every error is at most the tolerance."""
         return bool(self.worst.error <= self.tolerance)
 
@@ -77,13 +82,14 @@ class Report:
         )
 
 
-def numeric_gradient(f, array, step=STEP):
+def numeric_gradient(f: Callable[[], float], array: np.ndarray, step: float = STEP) -> np.ndarray:
     """The gradient of the number f() by `array`, by central differences.
 
     Parameters
     ----------
-    f : function of no arguments that reads `array`
+    f : function without arguments that reads `array`
     array : float64 array of any shape; changed in place, and restored
+    step : h
 
     Returns
     -------
@@ -92,9 +98,9 @@ def numeric_gradient(f, array, step=STEP):
     Raises
     ------
     ValueError
-        If it is no array of float64.
+        If it is no array of float64, or read-only.
     """
-    expect_array(array, "array")
+    _expect_writable(expect_array(array, "array"), "array")
     gradient = np.empty_like(array)
     for index in np.ndindex(array.shape):
         value, e = array[index], {}
@@ -108,13 +114,13 @@ def numeric_gradient(f, array, step=STEP):
     return gradient
 
 
-def compare(pairs, tolerance=1e-7):
-    """A Report on `pairs`: name -> (gradient by hand, gradient by differences).
+def compare(pairs: Mapping[str, tuple[np.ndarray, np.ndarray]], tolerance: float = 1e-7) -> Report:
+    """A Report on `pairs`: name -> (analytic gradient, gradient by differences).
 
     Raises
     ------
     ValueError
-        If two are no arrays of one shape, or there is nothing to compare.
+        If a pair is not two arrays of one shape, or there is nothing to compare.
     """
     rows, tolerance = [], number(tolerance, "tolerance", above=0)
     for name, (analytic, numeric) in instance(pairs, "pairs", dict).items():
@@ -140,17 +146,23 @@ def compare(pairs, tolerance=1e-7):
     return Report(tuple(rows), tolerance)
 
 
-def gradcheck(layer, x, state=None, rng=None, tolerance=1e-7):
+def gradcheck(
+    layer: Any,
+    x: ArrayLike,
+    state: State | None = None,
+    rng: np.random.Generator | None = None,
+    tolerance: float = 1e-7,
+) -> Report:
     """Compare a layer's backward pass with central differences, for every parameter, input and initial state.
 
     Parameters
     ----------
-    layer : the layer, with float64 parameters; left as it was, but for its grads and what forward keeps
-    x : array of real numbers, the input that `layer.forward` takes, in float64; or of whole numbers, such as
-        tokens, which have no gradient
+    layer : the layer, with float64 parameters; left unchanged, except for its grads and what forward keeps
+    x : array of real numbers, the input of `layer.forward`, in float64; or of whole numbers, such as tokens,
+        which have no gradient
     state : None, or a tuple of arrays, the initial state
     rng : numpy Generator for the random projection; default_rng(0) if None
-    tolerance : largest relative error that is called ok
+    tolerance : the largest relative error that is ok
 
     Returns
     -------
@@ -160,8 +172,9 @@ def gradcheck(layer, x, state=None, rng=None, tolerance=1e-7):
     Raises
     ------
     ValueError
-        If something is no layer, or an array of it, of what `forward` or of what `backward` returns is
-        missing, not of float64, or not of the shape that it shall have. It is named.
+        If something is no layer; an array of it, or of what `forward` or `backward` returns, is missing, not
+        float64, or of a wrong shape; a parameter or its gradient is read-only, or the two share memory; or
+        `backward` does not add to `grads`. The message names the array.
     """
     rng = np.random.default_rng(0) if rng is None else generator(rng)
     expect_layer(layer)
@@ -186,19 +199,25 @@ def gradcheck(layer, x, state=None, rng=None, tolerance=1e-7):
     def scalar():
         return sum(float(np.vdot(a, b)) for a, b in zip(outputs(), r, strict=True))
 
+    def both_passes():
+        outputs()
+        if state is None:
+            back = layer.backward(r[0].copy()), ()
+        else:
+            back = layer.backward(r[0].copy(), tuple(array.copy() for array in r[1:]))
+        _expect_params(layer)
+        return back
+
     for grad in layer.grads.values():
         grad.fill(0)
-    outputs()
-    if state is None:
-        dx, dstate = layer.backward(r[0]), ()
-    else:
-        back = layer.backward(r[0], tuple(r[1:]))
-        dx, dstate = _expect_tuple(back, "what backward returns, (dx, dstate)", 2)
+    dx, dstate = _expect_tuple(both_passes(), "what backward returns, (dx, dstate)", 2)
+    if state is not None:
         dstate = [array.copy() for array in _expect_state(dstate, state, "dstate of backward")]
-    _expect_params(layer)
     analytic = {name: grad.copy() for name, grad in layer.grads.items()}
     real = x.dtype.kind == "f"
     dx = expect_array(dx, "dx of backward", x.shape).copy() if real else None
+    both_passes()
+    _expect_doubled(layer.grads, analytic)
     pairs = {name: (analytic[name], numeric_gradient(scalar, param)) for name, param in layer.params.items()}
     if real:
         pairs["input x"] = (dx, numeric_gradient(scalar, x))
@@ -207,8 +226,8 @@ def gradcheck(layer, x, state=None, rng=None, tolerance=1e-7):
     return compare(pairs, tolerance)
 
 
-def expect_array(array, name, shape=None):
-    """`array`, if it is one of float64 and of this shape.
+def expect_array(array: Any, name: str, shape: tuple[int, ...] | None = None) -> np.ndarray:
+    """`array`, if it is an array of float64, and of this shape.
 
     Raises
     ------
@@ -224,7 +243,7 @@ def expect_array(array, name, shape=None):
 
 
 def _expect_params(layer):
-    """Float64 parameters, each with a gradient like it."""
+    """Refuse parameters that are not float64, or lack a gradient of their shape in memory of its own."""
     if layer.params.keys() != layer.grads.keys():
         names = sorted(map(str, layer.params)), sorted(map(str, layer.grads))
         raise ValueError(f"expected grads with the names of params, {names[0]}, got {names[1]}")
@@ -233,8 +252,33 @@ def _expect_params(layer):
             raise ValueError(
                 f"expected float64 parameters, got float32 in {name}: make the layer with dtype=float64"
             )
-        expect_array(param, f"params[{name!r}]")
-        expect_array(layer.grads[name], f"grads[{name!r}]", param.shape)
+        _expect_writable(expect_array(param, f"params[{name!r}]"), f"params[{name!r}]")
+        grad = expect_array(layer.grads[name], f"grads[{name!r}]", param.shape)
+        _expect_writable(grad, f"grads[{name!r}]")
+        for other, array in layer.params.items():
+            if np.shares_memory(grad, array):
+                raise ValueError(
+                    f"expected grads[{name!r}] in memory of its own, it shares that of params[{other!r}]"
+                )
+
+
+def _expect_writable(array, name):
+    if not array.flags.writeable:
+        raise ValueError(f"expected {name} to be writable, it is read-only")
+
+
+def _expect_doubled(grads, once):
+    """Refuse gradients, after two backward passes, that are not twice those of one; then make them those."""
+    largest = {name: np.nanmax(np.abs(array), initial=0) for name, array in once.items()}
+    rounding = 1e-13 * max(largest.values(), default=0)  # some gradients are zero, and hold nothing else
+    for name, grad in grads.items():
+        tolerance = max(1e-7 * largest[name], rounding)
+        if not np.allclose(grad, 2 * once[name], rtol=0, atol=tolerance, equal_nan=True):
+            raise ValueError(
+                f"expected backward to add to grads[{name!r}], so that two passes leave twice the gradient: "
+                "does it assign where it should add?"
+            )
+        grad[...] = once[name]
 
 
 def _expect_tuple(values, name, length=None):

@@ -22,7 +22,7 @@ from scratchnet.kernels import team
 from scratchnet.kernels.activations import exp
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.matmul import add_product, recurrent_workers, transpose
-from scratchnet.kernels.team import barrier, share
+from scratchnet.kernels.team import barrier, worker_slice
 from scratchnet.layers import gru, lstm, rnn
 from scratchnet.layers.embedding import Embedding
 from scratchnet.layers.layer import expect_tokens
@@ -90,8 +90,8 @@ def run(p, P, f, W_ih, W_up, W_hh, b, b_hh, peep, W_out, b_out, tokens, u, choic
     T, B = u.shape
     no_weights, no_input = np.empty((b.shape[1], 0), h.dtype), np.empty((0, 1), h.dtype)
     V, L, H = len(a), h.shape[1], h.shape[2]
-    lo, hi = share(p, P, H)
-    first, last = share(p, P, V)
+    lo, hi = worker_slice(p, P, H)
+    first, last = worker_slice(p, P, V)
     meeting = 0
     for t in range(T):
         h0, c0, h1, c1 = h[t % 2], c[t % 2], h[(t + 1) % 2], c[(t + 1) % 2]

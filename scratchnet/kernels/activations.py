@@ -3,21 +3,22 @@
     sigmoid(x) = 1 / (1 + exp(-x))          in (0, 1)
     tanh(x)                                 in (-1, 1)
     exp(x), log1p(x) = log(1 + x)           for the losses; log1p for 0 <= x <= 1 only
-    squash(x, a, b) = a tanh(b x)           in (-a, a); the identity if a = 0
+    activation(x, a, b) = a tanh(b x)       in (-a, a); the identity if a = 0
 
-Every squashing function of the cell-block papers is a `squash`, since 4 sigmoid(x) - 2 = 2 tanh(x/2) and
-2 sigmoid(x) - 1 = tanh(x/2); so is the tanh of today's LSTM. It is computed as the papers write it,
+Every squashing function of the cell-block papers has this form, since 4 sigmoid(x) - 2 = 2 tanh(x/2) and
+2 sigmoid(x) - 1 = tanh(x/2); so does the tanh of today's LSTM. It is computed as the papers write it,
 2 a sigmoid(2 b x) - a. From y = a tanh(b x) follows dy/dx = b (a - y^2/a).
 
-Numba's wheels turn tanh and exp in a loop into one library call an element. The float32 tanh is therefore
-plain arithmetic, which the compiler vectorises: x P(x^2)/Q(x^2), P and Q of degree 4, fitted to the smallest
-largest relative error on [-9, 9] (Loeb's iteration with Lawson's weights); beyond, tanh rounds to 1. Measured
-on 2 million points: error below 4e-7, and sigmoid, as 1/2 + tanh(x/2)/2, below 2e-7.
+Numba's wheels turn tanh and exp in a loop into one library call per element. The float32 tanh is therefore
+plain arithmetic, which the compiler vectorises: x P(x^2)/Q(x^2), P and Q of degree 4, a minimax fit of the
+relative error on [-9, 9] (Loeb's iteration with Lawson's weights); beyond, tanh rounds to 1. Measured on
+2 million points: error below 4e-7, and sigmoid, as 1/2 + tanh(x/2)/2, below 2e-7.
 
 The float32 exp is 2^n exp(r) with n = round(x / log 2) and |r| < 0.35: a polynomial of degree 7 in r
-(Taylor's, its terms adjusted: Moshier's Cephes library), and 2^n made of its bits. Measured likewise:
-relative error below 4e-7, and below 2e-7 for |x| < 20; below -87.3 it is 0, above 88.3 infinite (float32 ends
-just beyond). log(1 + x) = 2 artanh(s), s = x / (2 + x) <= 1/3, by its series up to s^13: error below 3e-7.
+(Taylor's with adjusted coefficients, from Moshier's Cephes library), and 2^n assembled from its bits.
+Measured likewise: relative error below 4e-7, and below 2e-7 for |x| < 20; below -87.3 it is 0, above 88.3
+infinite (float32 ends just beyond). log(1 + x) = 2 artanh(s), s = x / (2 + x) <= 1/3, by its series up to
+s^13: error below 3e-7.
 
 Without Numba the same functions take NumPy scalars and arrays.
 """
@@ -149,12 +150,12 @@ def _sigmoid(x):
 
 
 @kernel(inline=True)
-def squash(x, a, b):
+def activation(x, a, b):
     """a tanh(b x), or x itself if a = 0; all three of one precision."""
     return (a + a) * sigmoid((b + b) * x) - a if a != 0 else x
 
 
 @kernel(inline=True)
-def squash_slope(y, a, b):
-    """The derivative of `squash` at the point where its value is y."""
+def activation_slope(y, a, b):
+    """The derivative of `activation` at the point where its value is y."""
     return b * (a - y * y / a) if a != 0 else b

@@ -1,4 +1,4 @@
-"""How many cores linear algebra may take."""
+"""How many cores BLAS may use."""
 
 import functools
 
@@ -6,12 +6,12 @@ import threadpoolctl
 
 
 @functools.cache
-def one_blas_thread():
-    """Let every BLAS in the process use one thread, for good.
+def one_blas_thread() -> None:
+    """Limit every BLAS in the process to one thread, permanently.
 
-    The matrices here are small, or the library spreads the work itself; threads of a BLAS that wait for their
-    next product spin, and take a core from those who work. NumPy and SciPy each bring a BLAS of their own,
-    and kernels multiply with SciPy's: both are loaded first, for what is loaded later is not limited.
+    The matrices here are small, or the library distributes the work itself; BLAS threads that wait for their
+    next product spin, and take cores from the workers. NumPy and SciPy each bring their own BLAS, and kernels
+    multiply with SciPy's: both are loaded here first, because one that is loaded later is not limited.
     """
     import numpy  # noqa: F401
     import scipy.linalg.cython_blas  # noqa: F401

@@ -1,19 +1,20 @@
-"""Files of compiled code: Numba's cache, made fit for rough machines.
+"""Files of compiled code: Numba's cache, made robust.
 
-Numba loads whatever its cache holds. A file that was cut by a full disk, or in which one bit has flipped,
-ends every later run with a traceback or, in machine code, with a crash. So here
+Numba loads whatever its cache holds. A file truncated by a full disk, or with one flipped bit, ends every
+later run with a traceback or, in machine code, with a crash. So here
 
-    - each file ends with a check sum, which is looked at before anything else is: what cannot be read is
-      compiled afresh and replaced, with one warning that names the folder;
-    - where nothing can be written, now or later, there is one warning that names the folder, and nothing more
-      is kept;
-    - there is a file for each kernel and its types, and no index that several processes would have to share.
-      Its end also says what it is for: kernel, types, processor, version of the source. What lies in the
-      place of another is not loaded.
+    - each file ends with a checksum, which is verified before anything else: a damaged file is compiled again
+      and replaced, with one warning that names the folder;
+    - if nothing can be written, now or later, there is one warning that names the folder, and nothing more is
+      kept;
+    - there is one file per kernel and argument types, and no index that processes would have to share. Its
+      end also says what it is for: kernel, types, processor, version of the source. A file that was put in
+      the place of another is not loaded.
 
-The check sum is for accidents. Numba's files are pickled: whoever may write to the folder may run code.
+The checksum protects against accidents. Numba's files are pickled: whoever can write to the folder can run
+code.
 
-What a file holds:  Numba's own bytes, SHA-256 of what it is for, SHA-256 of all before.
+Layout of a file:  Numba's bytes, SHA-256 of its purpose, SHA-256 of everything before.
 """
 
 import contextlib
@@ -33,13 +34,13 @@ SIZE = hashlib.sha256().digest_size
 
 
 class Folder:
-    """Where the code of this version of the source lies; made when the first kernel is kept.
+    """The folder for the code of this version of the source; created when the first kernel is kept.
 
     Parameters
     ----------
-    path : the folder, beside which those of other versions lie
+    path : the folder; those of other versions are its siblings
     pattern : the names of such folders
-    kept : so many older ones stay
+    kept : so many older ones are kept
     """
 
     def __init__(self, path, pattern, kept):
@@ -47,7 +48,7 @@ class Folder:
         self.writable, self._said = True, set()
 
     def make(self):
-        """Make it if need be; then the oldest of the others are removed."""
+        """Create it if necessary; then remove the oldest of the others."""
         if self.path.is_dir():
             return
         self.path.mkdir(parents=True, exist_ok=True)
@@ -57,12 +58,12 @@ class Folder:
 
     def unreadable(self, error):
         """Warn, once."""
-        self._warn("damaged files in", error, "what they held is compiled afresh")
+        self._warn("damaged files in", error, "what they held is compiled again")
 
     def unwritable(self, error):
-        """Warn, once, and write no more."""
+        """Warn, once, and stop writing."""
         self.writable = False
-        self._warn("cannot write to", error, "kernels are compiled anew in every run")
+        self._warn("cannot write to", error, "kernels are compiled again in every run")
 
     def _warn(self, what, error, result):
         if what not in self._said:
@@ -73,7 +74,7 @@ class Folder:
 
 
 class KernelCache(FunctionCache):
-    """The compiled code of one kernel, kept in a Folder.
+    """The compiled code of one kernel, in a Folder.
 
     Raises
     ------
@@ -89,15 +90,15 @@ class KernelCache(FunctionCache):
         self._cache_file = SealedFiles(self._cache_path, self._impl.filename_base, stamp)
 
     def load_overload(self, sig, target_context):
-        """What was compiled for these types; None if that has to be done."""
+        """The code compiled for these types; None if it has to be compiled."""
         try:
             return super().load_overload(sig, target_context)
-        except Exception as error:  # what pickle and LLVM say of bytes cannot be known beforehand
+        except Exception as error:  # pickle and LLVM may raise anything on such bytes
             self.folder.unreadable(error)
             return None
 
     def save_overload(self, sig, data):
-        """Keep what was compiled, if that can be."""
+        """Keep compiled code, if possible."""
         if self.folder.writable:
             try:
                 super().save_overload(sig, data)
@@ -109,7 +110,7 @@ class SealedFiles(IndexDataCacheFile):
     """The files of one kernel, one for each key: types, processor, hashes of the code."""
 
     def load(self, key):
-        """What was saved for `key`; None if nothing was, or it was for something else.
+        """The data saved for `key`; None if there is none, or the file is for something else.
 
         Raises
         ------
@@ -125,10 +126,10 @@ class SealedFiles(IndexDataCacheFile):
             raise ValueError("wrong check sum")
         if found[-2 * SIZE : -SIZE] != self._purpose(key):
             return None
-        return self._load_data(name)  # Numba reads it again, up to the check sums
+        return self._load_data(name)  # Numba reads it again, up to the checksums
 
     def save(self, key, data):
-        """Write the file for `key`, whole or not at all."""
+        """Write the file for `key`, completely or not at all."""
         name, self._end = self._name(key), self._purpose(key)
         if (path := Path(self._data_path(name))).is_dir():
             shutil.rmtree(path)
@@ -157,14 +158,11 @@ class SealedFiles(IndexDataCacheFile):
 
 
 class _Place(CompileResultCacheImpl):
-    """How Numba makes bytes of compiled code, and what it asks its locators: where that lies."""
+    """How Numba serialises compiled code, and, as its locator, where the files are."""
 
     def __init__(self, function, folder):
-        self._py_file, self._lineno, self._folder = (
-            inspect.getfile(function),
-            function.__code__.co_firstlineno,
-            folder,
-        )
+        self._py_file, self._lineno = inspect.getfile(function), function.__code__.co_firstlineno
+        self._folder = folder
         self._stamp, self._locator = _hash_of(self._py_file), self
         name = f"{Path(self._py_file).stem}.{function.__qualname__}"
         self._filename_base = self.get_filename_base(name, getattr(sys, "abiflags", ""))

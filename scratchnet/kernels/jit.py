@@ -1,26 +1,27 @@
 """The one place where Numba is configured.
 
 Every compiled function of the project is decorated with `@kernel`. A kernel is plain Python on arrays and
-numbers: with the environment variable NUMBA_DISABLE_JIT=1 it runs as it stands, and a debugger can step
-through the equations.
+numbers: with the environment variable NUMBA_DISABLE_JIT=1 it runs uncompiled, and a debugger can step through
+the equations.
 
 Kernels do not check their arguments (the classes do). They release the GIL, divide as NumPy does (x/0 is inf)
 and may reorder sums, but NaN and infinity keep their meaning.
 
-Every kernel is copied into those that call it. A call would lead to the kernel compiled by itself in the
-process that compiles both, and to the caller's own copy in a process that takes both from the cache: these
-round differently, and the first run of a program would not be repeated bit by bit by the second.
+Every kernel is inlined into its callers. Otherwise a call would run the kernel compiled on its own in the
+process that compiles both, and the caller's own copy in a process that loads both from the cache: the two
+round differently, and the second run of a program would not repeat the first bit for bit.
 
-The cache. Numba's own cache does not notice an edit in a kernel that a kernel of another file calls: the
-caller keeps running the old code. So compiled code lies in a folder named by a hash of the source of all
-kernels: after any edit all of them are compiled anew. The folder is in ~/.cache/scratchnet, or in
-$SCRATCHNET_CACHE; where that cannot be written, a warning says so and nothing is kept. See compiled_files.py.
+The cache. Numba's own cache does not notice an edit in a kernel that is called from another file: the caller
+keeps running the old code. So compiled code is kept in a folder named by a hash of all sources of scratchnet:
+after any edit all kernels are compiled again. The folder is in ~/.cache/scratchnet, or in $SCRATCHNET_CACHE;
+if it cannot be written, there is a warning and nothing is kept. See compiled_files.py.
 """
 
 import hashlib
 import os
 import warnings
 from pathlib import Path
+from typing import Any
 
 import llvmlite
 import numba
@@ -28,11 +29,11 @@ import numba
 from scratchnet.kernels.compiled_files import Folder, KernelCache
 
 FASTMATH = {"reassoc", "contract", "arcp", "nsz", "afn"}  # all of fastmath but "no NaNs" and "no infinities"
-KEPT_CACHES = 3  # folders of other versions of the source that are kept
+KEPT_CACHES = 3  # so many folders of other versions of the source are kept
 
 
 def _cache_folder():
-    """The Folder for this version of the source and of what compiles it; None if there is none."""
+    """The Folder for this version of the source and of the compiler; None if there is none."""
     if numba.config.DISABLE_JIT:
         return None
     settings = numba.__version__, llvmlite.__version__, numba.config.BOUNDSCHECK, numba.config.OPT
@@ -50,11 +51,11 @@ def _cache_folder():
 CACHE_FOLDER = _cache_folder()
 
 
-def kernel(function=None, *, inline=False):
+def kernel(function: Any = None, *, inline: bool = False) -> Any:
     """Compile a function with the project's settings on its first call with new argument types.
 
-    inline : marks small ones that are called in a loop with many arrays, where a call would cost as much as
-        some dozens of multiplications. It changes nothing: all are copied into those that call them.
+    inline : marks small kernels that are called in a loop with many arrays, where a call would cost as much
+        as dozens of multiplications. It has no effect: all kernels are inlined.
     """
     if function is None:
         return lambda function: kernel(function, inline=inline)
@@ -65,5 +66,5 @@ def kernel(function=None, *, inline=False):
         try:
             compiled._cache = KernelCache(function, CACHE_FOLDER)
         except OSError:
-            pass  # typed into an interpreter: without a source file edits would not be seen
+            pass  # typed into an interpreter: without a source file edits would go unnoticed
     return compiled

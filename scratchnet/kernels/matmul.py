@@ -1,4 +1,4 @@
-"""Products of matrices, the greatest part of all work: as fast as the processor can multiply.
+"""Matrix products, the bulk of all work, as fast as the processor can multiply.
 
     add_product(W, x, z)        z += W x                    in a kernel; W (M, K), x (K, N), z (M, N)
     add_outer(dz, x, G, g)      G += sum_t dz(t) x(t)^T     dz (T, M, B), x (T, D, B), G (M, D)
@@ -6,14 +6,13 @@
     apply(W, x, b, y)           y(t) = W x(t) + b           x (T, D, B), b (M,), y (T, M, B)
     transpose(W)                W^T
 
-Tokens. x may be whole numbers (N,) in the place of vectors (K, N), or (T, B) in that of (T, D, B): a token k
-stands for the vector with a one at k and zeros elsewhere. W x is then column x of W, and nothing is
-multiplied.
+Tokens. x may be whole numbers (N,) instead of vectors (K, N), or (T, B) instead of (T, D, B): a token k is
+the one-hot vector with its one at k. W x is then column x of W, and nothing is multiplied.
 
-How: tile by tile (microkernel.py). A step of a recurrent net is W @ h with B columns, and the tiles' vectors
-lie along them. A BLAS would first copy W into another order, at every step; here nothing is copied.
+How: tile by tile (microkernel.py). A step of a recurrent network is W @ h with B columns, and the tiles'
+vectors lie along them. A BLAS would first repack W, at every step; here nothing is copied.
 
-Not compiled, all this is NumPy's `@`.
+Without compilation all this is NumPy's `@`.
 """
 
 import numba
@@ -23,11 +22,12 @@ from numba.extending import overload
 from scratchnet.kernels import team
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.microkernel import PANEL, multiply_panel
-from scratchnet.kernels.team import ROWS_TOGETHER, barrier, share
+from scratchnet.kernels.rows import dot, sum_of
+from scratchnet.kernels.team import ROWS_TOGETHER, barrier, worker_slice
 
-LITTLE = 2**23  # multiplications; with fewer, waking a second thread takes longer than it saves
-LITTLE_STEP = 2**19  # the same for a step at whose end all workers, awake, meet
-BLOCK_ROWS, BLOCK_TERMS, PAD = 64, 1024, 16  # of `add_outer`: so much of dz stays in a core's cache
+PARALLEL_FROM = 2**23  # multiplications; see team.workers_for
+PARALLEL_STEP_FROM = 2**19  # the same for one time step, which ends in a barrier round
+BLOCK_ROWS, BLOCK_TERMS, PAD = 64, 1024, 16  # of `add_outer`: the block of dz that stays in a core's cache
 
 
 # --------------------------------------------------------------------------------------------- in kernels
@@ -41,15 +41,6 @@ def _times_matrix(W, x, z):
         multiply_panel(W, 0, K, x, n, N, z, n, N, K, M, min(panel, N - n))
 
 
-@kernel(inline=True)
-def dot(a, b):
-    """The sum of a * b."""
-    total = a.dtype.type(0)
-    for k in range(a.size):
-        total += a[k] * b[k]
-    return total
-
-
 @kernel
 def _times_vector(W, x, z):
     if x.size == 0:
@@ -59,7 +50,7 @@ def _times_vector(W, x, z):
 
 
 @kernel(inline=True)
-def _take(w, x, z):
+def _gather_add(w, x, z):
     for n in range(x.size):
         z[n] += w[x[n]]
 
@@ -67,7 +58,7 @@ def _take(w, x, z):
 @kernel
 def _times_tokens(W, x, z):
     for m in range(W.shape[0]):
-        _take(W[m], x, z[m])
+        _gather_add(W[m], x, z[m])
 
 
 def add_product(W, x, z):
@@ -101,8 +92,8 @@ def _add_product(W, x, z):
 
 @kernel
 def _apply(p, P, W, x, b, y):
-    """y(t) = W x(t) + b; a worker does a share of the rows."""
-    lo, hi = share(p, P, W.shape[0])
+    """y(t) = W x(t) + b; the workers share the rows."""
+    lo, hi = worker_slice(p, P, W.shape[0])
     for t in range(y.shape[0]):
         for m in range(lo, hi):
             row = y[t, m]
@@ -112,10 +103,10 @@ def _apply(p, P, W, x, b, y):
 
 
 @kernel
-def _turn(x, packed, p, P):
+def _pack(x, packed, p, P):
     """x (steps, D, B) -> packed (panels, steps B, panel): packed[i, s B + n, j] = x[s, i panel + j, n].
 
-    Only sequential reading and writing is fast, and this is neither: a worker does a share of the panels.
+    Only sequential access is fast, and this is a transposition: the workers share the panels.
     """
     (steps, D, B), panel = x.shape, packed.shape[2]
     for i in range(p, packed.shape[0], P):
@@ -128,7 +119,7 @@ def _turn(x, packed, p, P):
 
 @kernel
 def gather(dz, m, rows, block):
-    """dz (steps, M, B) -> block (rows, steps B or more): a row's numbers, steps apart, side by side."""
+    """Rows m, m + 1, ... of dz (steps, M, B) -> block (rows, steps B or more), contiguous over all steps."""
     steps, _, B = dz.shape
     for s in range(steps):
         for r in range(rows):
@@ -137,32 +128,24 @@ def gather(dz, m, rows, block):
                 out[n] = row[n]
 
 
-@kernel(inline=True)
-def sum_of(a):
-    total = a.dtype.type(0)
-    for k in range(a.size):
-        total += a[k]
-    return total
-
-
 @kernel
 def _add_outer(p, P, dz, x, G, g, packed, blocks, count):
-    """G += sum_t dz(t) x(t)^T, g += sum_t,b dz(t); a worker does a share of the rows of G.
+    """G += sum_t dz(t) x(t)^T, g += sum_t,b dz(t); the workers share the rows of G.
 
-    Seen as one product with T B terms to each sum, some steps at a time: all of their x, turned, and then
-    block by block of dz, which stays in the cache while the panels of x pass by.
+    One product with T B terms per sum, computed some steps at a time: their x is packed once, then dz is
+    read block by block, each of which stays in the cache while the panels of x pass by.
     """
     (T, _, B), (M, D) = dz.shape, G.shape
     panels, terms, panel = packed.shape
-    steps, meeting, wide = terms // B, 0, blocks.shape[2]
-    lo, hi = share(p, P, M)
+    steps, rounds, wide = terms // B, 0, blocks.shape[2]
+    lo, hi = worker_slice(p, P, M)
     block, c = blocks[p], G.reshape(M * D)
     a, b = block.reshape(block.size), packed.reshape(packed.size)
     for t in range(0, T, steps):
         now = min(steps, T - t)
-        _turn(x[t : t + now], packed, p, P)
-        meeting += 1
-        barrier(count, P, meeting)
+        _pack(x[t : t + now], packed, p, P)
+        rounds += 1
+        barrier(count, P, rounds)
         for m in range(lo, hi, BLOCK_ROWS):
             rows = min(BLOCK_ROWS, hi - m)
             gather(dz[t : t + now], m, rows, block)
@@ -172,31 +155,31 @@ def _add_outer(p, P, dz, x, G, g, packed, blocks, count):
                 columns = min(panel, D - i * panel)
                 first = m * D + i * panel
                 multiply_panel(a, 0, wide, b, i * terms * panel, panel, c, first, D, now * B, rows, columns)
-        meeting += 1
-        barrier(count, P, meeting)
+        rounds += 1
+        barrier(count, P, rounds)
 
 
 @kernel(inline=True)
-def _drop(dz, x, row):
+def _scatter_add(dz, x, row):
     for n in range(x.size):
         row[x[n]] += dz[n]
 
 
 @kernel
 def _add_outer_tokens(p, P, dz, x, G, g):
-    """The same for tokens: column x of G grows by dz. Some rows at a time, so that they stay in the cache."""
+    """The same for tokens: dz is added to column x of G. Some rows at a time, which stay in the cache."""
     T, M = len(dz), len(G)
-    lo, hi = share(p, P, M)
+    lo, hi = worker_slice(p, P, M)
     for m in range(lo, hi, ROWS_TOGETHER):
         for t in range(T):
             for k in range(m, min(m + ROWS_TOGETHER, hi)):
-                _drop(dz[t, k], x[t], G[k])
+                _scatter_add(dz[t, k], x[t], G[k])
                 g[k] += sum_of(dz[t, k])
 
 
 @kernel
 def _transpose(p, P, W, out):
-    """Square by square: a column of W is far apart in memory, and comes with its neighbours."""
+    """Some rows at a time: a column of `out` then gets neighbouring numbers, which share cache lines."""
     M, K = W.shape
     for m in range(p * ROWS_TOGETHER, M, P * ROWS_TOGETHER):
         for k in range(K):
@@ -204,9 +187,9 @@ def _transpose(p, P, W, out):
                 out[k, r] = W[r, k]
 
 
-def workers_for(multiplications):
-    """One worker for little work, otherwise as many as there are cores."""
-    return 1 if multiplications < LITTLE else team.size()
+def product_workers(multiplications):
+    """How many workers are to share a product of so many multiplications."""
+    return team.workers_for(multiplications, PARALLEL_FROM)
 
 
 def apply(W, x, b, y):
@@ -223,7 +206,7 @@ def apply(W, x, b, y):
         y[...] = b[:, None]
         y += W[:, x].swapaxes(0, 1) if x.ndim == 2 else W @ x
     else:
-        team.run(_apply, W, x, b, y, workers=workers_for(y.size * W.shape[1]))
+        team.run(_apply, W, x, b, y, workers=product_workers(y.size * W.shape[1]))
 
 
 def add_outer(dz, x, G, g=None):
@@ -231,7 +214,7 @@ def add_outer(dz, x, G, g=None):
 
     Parameters
     ----------
-    dz : (T, M, B), or with more rows: they do not count
+    dz : (T, M, B); rows beyond M are ignored
     x : (T, D, B), or tokens (T, B)
     G : (M, D)
     g : (M,), or None
@@ -245,13 +228,13 @@ def add_outer(dz, x, G, g=None):
         else:
             G += np.tensordot(dz[:, : len(G)], x, ((0, 2), (0, 2)))
     elif x.ndim == 2:
-        team.run(_add_outer_tokens, dz, x, G, g, workers=workers_for(dz.size))
+        team.run(_add_outer_tokens, dz, x, G, g, workers=product_workers(dz.size))
     else:
         D, panel = x.shape[1], PANEL // x.itemsize
         terms = min(T, max(1, BLOCK_TERMS // B)) * B
         packed = np.empty((-(-D // panel), terms, panel), x.dtype)
-        workers = workers_for(T * B * G.size)
-        # Rows whose addresses are 4096 bytes apart would drive each other out of the cache.
+        workers = product_workers(T * B * G.size)
+        # PAD: rows whose addresses are 4096 bytes apart would evict each other from the cache.
         blocks = np.empty((workers, BLOCK_ROWS, terms + PAD), x.dtype)
         team.run(_add_outer, dz, x, G, g, packed, blocks, team.counter(), workers=workers)
 
@@ -261,13 +244,13 @@ def transpose(W):
     if numba.config.DISABLE_JIT:
         return np.ascontiguousarray(W.T)
     out = np.empty(W.shape[::-1], W.dtype)
-    team.run(_transpose, W, out, workers=workers_for(W.size))
+    team.run(_transpose, W, out, workers=product_workers(W.size))
     return out
 
 
 def recurrent_workers(W, B):
-    """How many workers shall share the steps of a recurrent layer with weights W and B sequences.
+    """How many workers are to share the steps of a recurrent layer with weights W and B sequences.
 
-    To meet takes about a microsecond, and the slowest is waited for: a step has to be worth it.
+    A barrier round takes about a microsecond, and waits for the slowest worker: a step has to be worth it.
     """
-    return 1 if W.size * B < LITTLE_STEP else team.size()
+    return team.workers_for(W.size * B, PARALLEL_STEP_FROM)

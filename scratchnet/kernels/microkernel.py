@@ -2,15 +2,14 @@
 
     c[r, j] += sum_k a[r, k] b[k, j]        for a few rows r, and a few vectors of neighbouring columns j
 
-To multiply two numbers takes less time than to fetch them. So a tile of c, some rows by some vectors (as many
-neighbours as a register holds), stays in registers for the whole sum over k; a number of a, once fetched, is
-multiplied with a row of b, and a row of b with all rows of the tile:
+Multiplying two numbers takes less time than loading them. So a tile of c, some rows by some vectors (as many
+neighbours as a register holds), stays in registers for the whole sum over k; each number of a that is loaded
+is multiplied with a row of b, and each row of b with all rows of the tile:
 
     for k:  for r in rows:  for v in vectors:       c[r, v] += a[r, k] * b[k, v]
 
-Compilers do not find this by themselves. So the tile is written in the compiler's own language, LLVM's:
-`generate` below runs once, while Numba compiles, and emits the instructions of one tile with both inner loops
-unrolled.
+Compilers do not find this on their own. So the tile is written in LLVM's intermediate language: `generate`
+below runs once, while Numba compiles, and emits the instructions of one tile with both inner loops unrolled.
 """
 
 import numba
@@ -26,7 +25,7 @@ from scratchnet.kernels.team import ROWS_TOGETHER
 
 
 def _register_bytes():
-    """How many bytes a register holds of the machine that Numba compiles for."""
+    """The bytes in a vector register of the processor that Numba compiles for."""
     features = numba.config.CPU_FEATURES
     features = (get_host_cpu_features() if features is None else features).split(",")
     return 64 if "+avx512f" in features else 32 if "+avx" in features else 16
@@ -35,8 +34,8 @@ def _register_bytes():
 REGISTER = _register_bytes()
 VECTORS = 4 if REGISTER == 64 else 2  # of a tile; with AVX-512 there are 32 registers, otherwise 16
 PANEL = VECTORS * REGISTER  # bytes of a row that a tile spans
-# Rows of a tile, by its number of vectors. A multiplication takes four clock ticks, and two start at every
-# tick: eight sums must be under way, and no more than the registers hold.
+# Rows of a tile, by its number of vectors. A multiply-add takes four cycles, and two start in each cycle:
+# at least eight sums must be in flight, and no more than the registers hold.
 ROWS = (0, 8, 8, 4, 4) if REGISTER == 64 else (0, 8, 4, 4, 4)
 assert max(ROWS) == ROWS_TOGETHER
 
@@ -49,7 +48,7 @@ def _make_tile(V):
     def tile(typing, a, a0, a_row, b, b0, b_k, c, c0, c_row, K, rows, columns):
         """c[c0 + r c_row + j] += sum_{k < K} a[a0 + r a_row + k] b[b0 + k b_k + j]
 
-        for r < rows <= R, j < columns; offsets in numbers, arrays as they lie in memory.
+        for r < rows <= R, j < columns; offsets count numbers, arrays are contiguous.
         """
         if not a.dtype == b.dtype == c.dtype:
             raise TypingError(f"products need one precision, got {a.dtype}, {b.dtype}, {c.dtype}")
@@ -82,7 +81,7 @@ def _make_tile(V):
                 zeros = ir.Constant(ir.VectorType(i32, lanes), [0] * lanes)
                 return builder.shuffle_vector(one, ir.Constant(kind, ir.Undefined), zeros)
 
-            # The last vector may reach beyond the last column: what is there is not touched.
+            # The last vector may reach beyond the last column: it is masked.
             indices = ir.VectorType(index, lanes)
             place = ir.Constant(indices, [(V - 1) * lanes + k for k in range(lanes)])
             inside = builder.icmp_signed("<", place, repeat(columns, indices))
@@ -104,7 +103,7 @@ def _make_tile(V):
 
             a_first, b_first = builder.gep(data(0), [a0]), builder.gep(data(3), [b0])
             c_first = builder.gep(data(6), [c0])
-            # With fewer rows than R the last one is done again, and not stored.
+            # With fewer rows than R the last one is computed again, and not stored.
             last = builder.sub(rows, index(1))
             row = [builder.select(builder.icmp_signed("<", index(r), last), index(r), last) for r in range(R)]
             a_rows = [builder.mul(a_row, r) for r in row]
@@ -140,7 +139,7 @@ _tile3, _tile4 = (_make_tile(3), _make_tile(4)) if VECTORS == 4 else (_tile1, _t
 
 @kernel
 def multiply_panel(a, a0, a_row, b, b0, b_k, c, c0, c_row, K, M, columns):
-    """As a tile, for M rows and at most PANEL columns. Arrays flat: one compiled function for all shapes."""
+    """As a tile, for M rows and columns of at most PANEL bytes. Flat arrays: compiled once for all shapes."""
     vectors = (columns * b.itemsize + REGISTER - 1) // REGISTER
     R = ROWS[vectors]
     for m in range(0, M, R):

@@ -1,24 +1,26 @@
-"""Several cores on one kernel: a team of threads, and the barrier where its workers meet.
+"""Several cores on one kernel: a team of threads, and the barrier that synchronises its workers.
 
     @kernel
-    def job(p, P, x, y, count):         worker p of P does its share of the rows ...
-        lo, hi = share(p, P, len(x))
+    def job(p, P, x, y, count):         worker p of P computes its slice of the rows ...
+        lo, hi = worker_slice(p, P, len(x))
         ...
-        barrier(count, P, 1)            ... waits until all have come here, for the first time, ...
-        ...                             ... and may now read what the others wrote.
+        barrier(count, P, 1)            ... waits in the first barrier round for all others, ...
+        ...                             ... and may now read what they wrote.
 
     team.run(job, x, y, team.counter())
 
+P is the number of workers, here and in every kernel; p is the number of one of them.
+
 A recurrent layer has to wait at every time step for all its units. Waking a sleeping thread takes longer than
-such a step; the workers therefore stay awake for the whole sequence and meet at a counter in memory: each
-adds one, and looks until the sum is P times the number of meetings. One who has looked in vain for a while
-offers its core to whoever needs it, so that a busy machine, or more workers than cores, makes the team slow
-but does not stop it.
+such a step, so the workers stay awake for the whole sequence and spin on a counter in memory: each adds one,
+and waits until the sum is P times the number of rounds. A worker that has spun for a while yields its core,
+so that a busy machine, or more workers than cores, makes the team slow but does not stop it.
 
-Kernels release the GIL, so ordinary threads run them side by side. Between two runs the threads sleep.
-Inside a team nothing may raise: the others would wait for ever.
+Kernels release the GIL, so ordinary threads run them in parallel. Between two runs the threads sleep. Inside
+a team nothing may raise: the others would wait forever.
 
-The number of workers is that of the cores this process may use, or SCRATCHNET_THREADS. Not compiled, it is 1.
+The number of workers is that of the cores this process may use, or SCRATCHNET_THREADS. Without compilation it
+is 1.
 """
 
 import os
@@ -37,14 +39,14 @@ from scratchnet.arguments import shown, whole
 from scratchnet.kernels.jit import kernel
 
 MOST_WORKERS = 1024
-PATIENCE = 20000  # looks at the counter before the core is offered to others: some ten microseconds
-ROWS_TOGETHER = 8  # a share of rows starts at a multiple of this: products take so many at once (matmul.py)
+PATIENCE = 20000  # spins before a worker yields its core: some ten microseconds
+ROWS_TOGETHER = 8  # a slice starts at a multiple of this many rows, the height of a tile (microkernel.py)
 
 _state = {"size": None, "pool": None, "threads": 0}
 _lock = threading.Lock()  # one run at a time: two would wait for each other's threads
 
 
-def size():
+def size() -> int:
     """The number of workers of a run. See `set_size`."""
     if numba.config.DISABLE_JIT:
         return 1
@@ -56,7 +58,7 @@ def size():
     return _state["size"]
 
 
-def set_size(workers):
+def set_size(workers: int | None) -> None:
     """Let runs use this many workers from now on; None for the default.
 
     Raises
@@ -67,14 +69,23 @@ def set_size(workers):
     _state["size"] = None if workers is None else whole(workers, "workers", most=MOST_WORKERS)
 
 
+def workers_for(work, parallel_from):
+    """How many workers so much work is worth: 1 if it is less than `parallel_from`, otherwise `size()`.
+
+    Waking a second thread takes some 30 us. From how much work on it pays was measured for each kind of
+    kernel, in the unit that its module names: PARALLEL_FROM.
+    """
+    return 1 if work < parallel_from else size()
+
+
 def run(job, *args, workers=None):
-    """Call job(p, P, *args) for p = 0 .. P - 1 at once, and return when all are done.
+    """Call job(p, P, *args) for p = 0 .. P - 1 in parallel, and return when all are done.
 
     Parameters
     ----------
-    job : kernel; its workers divide the work between them, and write to different places
-    args : what `kernel`s take
-    workers : P if not `size()`; one worker costs no more than an ordinary call, each further one some 30 us
+    job : kernel; its workers divide the work between them, and write to different memory
+    args : arguments of the kernel
+    workers : P; `size()` if None. One worker costs no more than an ordinary call, each further one some 30 us
     """
     P = size() if workers is None or numba.config.DISABLE_JIT else workers
     if P == 1:
@@ -85,52 +96,52 @@ def run(job, *args, workers=None):
         others = [pool.submit(job, p, P, *args) for p in range(1, P)]
         try:
             job(0, P, *args)
-        finally:  # also after Ctrl-C: nobody may be left working on the arrays
+        finally:  # also after Ctrl-C: no worker may be left writing to the arrays
             wait(others)
     for other in others:
         other.result()
 
 
 def counter():
-    """What `barrier` counts with: a new one for every run."""
+    """The counter of `barrier`: a new one for every run."""
     return np.zeros(1, np.int64)
 
 
 @kernel
-def share(p, P, n):
-    """First and last + 1 of the rows 0 .. n - 1 that are worker p's."""
+def worker_slice(p, P, n):
+    """The rows lo .. hi - 1, of 0 .. n - 1, that belong to worker p of P."""
     lo = p * n // P // ROWS_TOGETHER * ROWS_TOGETHER
     hi = n if p == P - 1 else (p + 1) * n // P // ROWS_TOGETHER * ROWS_TOGETHER
     return lo, hi
 
 
 @kernel
-def barrier(count, P, meeting):
-    """Wait until all P workers have come here; `meeting` is 1 the first time, then 2, 3, ..."""
+def barrier(count, P, rounds):
+    """Wait until all P workers are here; `rounds` is 1 in the first round of a run, then 2, 3, ..."""
     if P == 1:
         return
     add(count, 1)
-    looks = 0
-    while look(count) < P * meeting:
-        looks += 1
-        if looks > PATIENCE:
-            offer_core()
+    spins = 0
+    while load(count) < P * rounds:
+        spins += 1
+        if spins > PATIENCE:
+            yield_core()
 
 
 def add(count, n):
-    """Add n to count[0] in one indivisible step; return what was there."""
+    """Add n to count[0] atomically; return the value before."""
     before = count[0]
     count[0] += n
     return before
 
 
-def look(count):
-    """count[0], as the other cores left it."""
+def load(count):
+    """count[0], loaded atomically."""
     return count[0]
 
 
-def offer_core():
-    """Let the system run another thread on this core."""
+def yield_core():
+    """Let the operating system run another thread on this core."""
 
 
 @overload(add)
@@ -138,13 +149,13 @@ def _add(count, n):
     return lambda count, n: _atomic_add(count, n)
 
 
-@overload(look)
-def _look(count):
-    return lambda count: _atomic_look(count)
+@overload(load)
+def _load(count):
+    return lambda count: _atomic_load(count)
 
 
-@overload(offer_core)
-def _offer_core():
+@overload(yield_core)
+def _yield_core():
     return lambda: _yield()
 
 
@@ -159,7 +170,7 @@ def _atomic_add(typing, count, n):
 
 
 @intrinsic
-def _atomic_look(typing, count):
+def _atomic_load(typing, count):
     def generate(context, builder, signature, args):
         array = cgutils.create_struct_proxy(signature.args[0])(context, builder, value=args[0])
         return builder.load_atomic(array.data, "acquire", 8)

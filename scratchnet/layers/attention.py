@@ -1,5 +1,7 @@
 """Feed-forward attention (Raffel & Ellis 2015, arXiv 1512.08756), causal: a weighted mean of the past.
 
+The same on a page of NumPy, straight from the softmax over all pairs of steps: plain/attention.py.
+
     symbol          what                                                shape of the array
     x               inputs, h(t) in the equations: outputs of a recurrent layer     (T, H, B)
     W, b            weight and bias of the score: scalar form           (1, H), (1,)
@@ -12,7 +14,7 @@
     y               outputs, [h; c]                                     (T, 2 H, B)
     d...            derivative of the loss by ...
 
-Forward, t = 1..T (* element by element; what has R = 1 rows counts for all H):
+Forward, t = 1..T (* element by element; R = 1 rows are broadcast to all H):
 
     e(t) = tanh(W h(t) + b)          or without the tanh; in the vector form each component has its own score
     alpha_t(k) = exp(e(k)) / sum_{j<=t} exp(e(j))       the softmax over time, for k <= t
@@ -22,14 +24,14 @@ Forward, t = 1..T (* element by element; what has R = 1 rows counts for all H):
 The paper has a scalar score with a tanh, and one context for a whole sequence: c(T), the last. Without the
 tanh, b cancels.
 
-From step to step, so that T steps cost O(T) and no score overflows (the "online softmax"):
+As a recurrence, so that T steps cost O(T) and no score overflows (the "online softmax"):
 
     m(t) = max(m(t-1), e(t))                            m(0) = -1e30
     S(t) = S(t-1) exp(m(t-1) - m(t)) + exp(e(t) - m(t))                  S(0) = 0
     a(t) = exp(e(t) - m(t)) / S(t) = alpha_t(t)         so alpha_t(k) = (1 - a(t)) alpha_(t-1)(k) for k < t
     c(t) = (1 - a(t)) * c(t-1) + a(t) * h(t)            N(t) = S(t) * c(t)
 
-Backward, t = T..1; dy = [dy_h; dy_c]. Two sums over the steps that still come, faded like the means:
+Backward, t = T..1; dy = [dy_h; dy_c]. Two sums over the later steps, which decay like the means:
 
     A(t)  = dy_c(t) + (1 - a(t+1)) * A(t+1)             and S(T) dN from the final state at t = T
     K(t)  = dy_c(t) * c(t) + (1 - a(t+1)) * K(t+1)      and -S(T) dS; scalar form: summed over H
@@ -37,43 +39,58 @@ Backward, t = T..1; dy = [dy_h; dy_c]. Two sums over the steps that still come, 
     dnet(t) = de(t) * (1 - e(t)^2)                      or de(t), without the tanh
     dW = sum_t dnet(t) h(t)^T      db = sum_t,b dnet(t)
     dx(t) = dy_h(t) + a(t) * A(t) + W^T dnet(t)
-    dN(0) = (1 - a(1)) * A(1) / S(0)      dS(0) = -(1 - a(1)) * K(1) / S(0)         zero where S(0) is
+    dN(0) = (1 - a(1)) * A(1) / S(0)      dS(0) = -(1 - a(1)) * K(1) / S(0)         zero where S(0) = 0
 
-What follows depends on S exp(m) and N exp(m) only, and these do not depend on the m they are written with.
-So m counts as a constant: dS and dN are derivatives at that m, and dm is zero.
+All later outputs depend on the state only through S exp(m) and N exp(m), which are the same for every choice
+of m. So m counts as a constant: dS and dN are derivatives at that m, and dm is zero.
 
-Memory of a forward and backward pass: 6 T B H numbers (x, y, dy, dx). Scalar form: 5 T B more a worker.
-Vector form: T B H more for a, whose place dnet takes, and as much for e if there is a tanh. Unequal lengths:
+Memory of a forward and backward pass: 6 T B H numbers (x, y, dy, dx). Scalar form: 5 T B more per worker.
+Vector form: T B H more for a, which dnet overwrites, and as much for e if there is a tanh. Unequal lengths:
 3 T B H more for copies of x and dy.
 """
 
-import numpy as np
+from typing import Any, overload
 
-from scratchnet.arguments import flag, generator, one_of, room, whole
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from scratchnet.annotations import Shape, State
+from scratchnet.arguments import flag, one_of, whole
 from scratchnet.kernels import team
 from scratchnet.kernels.matmul import add_outer, apply, transpose
 from scratchnet.layers.attention_kernels import (
     LOWEST,
+    Scores,
+    Softmax,
     backward_scalar,
     backward_vector,
     forward_scalar,
     forward_vector,
 )
-from scratchnet.layers.layer import Layer, batch_size, check_dtype, expect, expect_lengths, expect_state
+from scratchnet.layers.layer import (
+    Layer,
+    batch_size,
+    check_dtype,
+    expect_gradient,
+    expect_lengths,
+    expect_sequences,
+    expect_state,
+    zero_padding,
+)
 
-LITTLE = 2**17  # numbers (T H B); with fewer, waking a second thread takes longer than it saves
-LITTLE_STEP = 2**12  # the same for a step (H B) at whose end all workers, awake, meet
+PARALLEL_FROM = 2**17  # numbers (T H B); see team.workers_for
+PARALLEL_STEP_FROM = 2**12  # the same for one time step (H B), which ends in a barrier round
 
 
 class Attention(Layer):
-    """Each output of a recurrent layer, and below it the weighted mean of all outputs so far.
+    """Append to each output of a recurrent layer the weighted mean of all outputs so far.
 
     Parameters
     ----------
     hidden_size : H
     rng : numpy Generator for the initial weights and biases, uniform in [-1, 1] / sqrt(H) as Linear's
-    score : "scalar", one weight for a step, or "vector", one for each component of a step
-    tanh : whether the scores are squashed; None for the habit of the form, scalar yes, vector no
+    score : "scalar", one weight per step, or "vector", one per component of a step
+    tanh : whether the scores pass through a tanh; None: tanh for scalar scores only
     dtype : float32 or float64
 
     Attributes
@@ -85,32 +102,36 @@ class Attention(Layer):
     Raises
     ------
     ValueError
-        If the size is not positive, score is another word, or dtype another.
+        If the size is not positive, or score or dtype is none of these.
     """
 
     states = ("m", "S", "N")
     skips_dx = True
 
-    def __init__(self, hidden_size, rng, score="scalar", tanh=None, dtype=np.float32):
+    def __init__(
+        self,
+        hidden_size: int,
+        rng: np.random.Generator,
+        score: str = "scalar",
+        tanh: bool | None = None,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
         super().__init__()
         self.hidden_size, self.dtype = whole(hidden_size, "hidden_size"), check_dtype(dtype)
-        self.score, rng = one_of(score, "score", ("scalar", "vector")), generator(rng)
+        self.score = one_of(score, "score", ("scalar", "vector"))
         self.tanh = score == "scalar" if tanh is None else flag(tanh, "tanh")
-        room(self._rows * self.hidden_size, "the weights")
-        bound = 1 / np.sqrt(hidden_size)
-        for name, shape in {"weight": (self._rows, hidden_size), "bias": (self._rows,)}.items():
-            self.params[name] = rng.uniform(-bound, bound, shape).astype(dtype)
-            self.grads[name] = np.zeros(shape, dtype)
+        shapes = {"weight": (self._rows, self.hidden_size), "bias": (self._rows,)}
+        self.add_uniform(rng, 1 / np.sqrt(self.hidden_size), shapes)
 
     @property
     def _rows(self):
         return 1 if self.score == "scalar" else self.hidden_size
 
-    def shape_after(self, shape):
+    def shape_after(self, shape: Shape) -> Shape:
         """(T, 2 H, B)."""
         return shape[0], 2 * self.hidden_size, shape[-1]
 
-    def initial_state(self, B):
+    def initial_state(self, B: int) -> State:
         """The state before the first step: (m, S, N) with m = -1e30, the rest zeros."""
         rows, H, B = self._rows, self.hidden_size, batch_size(B)
         return (
@@ -119,19 +140,27 @@ class Attention(Layer):
             np.zeros((H, B), self.dtype),
         )
 
+    @overload
+    def forward(self, x: ArrayLike, state: None = None, lengths: ArrayLike | None = None) -> np.ndarray: ...
+
+    @overload
+    def forward(
+        self, x: ArrayLike, state: State, lengths: ArrayLike | None = None
+    ) -> tuple[np.ndarray, State]: ...
+
     def forward(self, x, state=None, lengths=None):
         """Run whole sequences.
 
         Parameters
         ----------
         x : array (T, H, B); `backward` reads it again, so it must not change in between
-        state : tuple of arrays (m, S, N), as from `initial_state`; None for that. Where S is 0, N does not
-            count: nothing has been before
-        lengths : whole numbers (B,), steps of each sequence, the rest is filling; None for T
+        state : tuple of arrays (m, S, N); None for `initial_state`. Where S is 0 there is no past, and N is
+            ignored
+        lengths : whole numbers (B,), the length of each sequence, the rest is padding; None for T
 
         Returns
         -------
-        y : array (T, 2 H, B), x and below it the context; `backward` reads it again
+        y : array (T, 2 H, B), [x; context]; `backward` reads it again
         state : tuple of arrays after the last step; returned only if a state was given
 
         Raises
@@ -139,16 +168,13 @@ class Attention(Layer):
         ValueError
             If a shape differs, a length is out of range, a number is not finite, or an S is negative.
         """
-        H = self.hidden_size
-        x = expect(x, "x", f"T, {H}, B", (None, H, None), self.dtype, finite=self.check_finite)
-        T, _, B = x.shape
-        if T == 0 or B == 0:
-            raise ValueError(f"expected x (T, {H}, B) with at least one step and one sequence, got {x.shape}")
+        x = expect_sequences(x, self.hidden_size, self.dtype, self.check_finite)
+        T, H, B = x.shape
         m, S, N = self.initial_state(B) if state is None else self._expect_state(state, "state", B)
         if (S < 0).any():
             raise ValueError("expected state S >= 0, a sum of exponentials")
         ends = expect_lengths(lengths, T, B)
-        x = _until(ends, x)
+        x = zero_padding(x, ends)
         y = np.empty((T, 2 * H, B), self.dtype)
         c, S_first = _quotient(N, S), S.copy()
         run = self._forward_scalar if self.score == "scalar" else self._forward_vector
@@ -164,34 +190,32 @@ class Attention(Layer):
         T, _, B = x.shape
         P = self._workers(T, B)
         e, a = np.empty((P, T, B), self.dtype), np.empty((P, T, B), self.dtype)
-        m, S = np.repeat(m, P, 0), np.repeat(S, P, 0)
-        w, b, parts = self.params["weight"][0], self.params["bias"], np.zeros((T, P, B), self.dtype)
-        team.run(
-            forward_scalar, w, b, self.tanh, x, ends, m, S, c, parts, e, a, y, team.counter(), workers=P
-        )  # fmt: skip
-        return m[:1], S[:1], e, a
+        softmax = Softmax(np.repeat(m, P, 0), np.repeat(S, P, 0), c)
+        scores = Scores(e, a, np.zeros((T, P, B), self.dtype))
+        w, b = self.params["weight"][0], self.params["bias"]
+        team.run(forward_scalar, w, b, self.tanh, x, ends, softmax, scores, y, team.counter(), workers=P)
+        return softmax.m[:1], softmax.S[:1], e, a
 
     def _forward_vector(self, x, ends, m, S, c, y):
-        """The same. The net inputs are made where the scores shall be: in e if these are kept, else in a."""
+        """The same. The net inputs are written where the scores will be: to e if it is kept, else to a."""
         T, H, B = x.shape
-        a = self.buffer("a", (T, H, B))
-        e = self.buffer("e", (T, H, B)) if self.tanh else np.empty((0, H, B), self.dtype)
+        a = self.scratch("a", (T, H, B))
+        e = self.scratch("e", (T, H, B)) if self.tanh else np.empty((0, H, B), self.dtype)
         apply(self.params["weight"], x, self.params["bias"], e if self.tanh else a)
-        m, S = m.copy(), S.copy()
-        team.run(
-            forward_vector, x, ends, int(ends.min()), m, S, c, e, a, y, workers=self._workers(T, B)
-        )  # fmt: skip
-        return m, S, e, a
+        softmax = Softmax(m.copy(), S.copy(), c)
+        workers = self._workers(T, B)
+        team.run(forward_vector, x, ends, int(ends.min()), softmax, e, a, y, workers=workers)
+        return softmax.m, softmax.S, e, a
 
-    def backward(self, dy, dstate=None, need_dx=True):
+    def backward(self, dy: ArrayLike, dstate: State | None = None, need_dx: bool = True) -> Any:
         """Add the gradients of weight and bias to `grads`.
 
-        Once after each `forward`: it overwrites what that kept.
+        Once per `forward`: it overwrites what that kept.
 
         Parameters
         ----------
         dy : array (T, 2 H, B), derivative of the loss by what `forward` returned
-        dstate : tuple of arrays, derivative by the final state; None for zeros. That by m does not count
+        dstate : tuple of arrays, derivative by the final state; None for zeros. That by m is ignored
         need_dx : whether to compute the derivative by the input
 
         Returns
@@ -203,11 +227,11 @@ class Attention(Layer):
         Raises
         ------
         ValueError
-            If a shape differs, or there was no forward pass to go back.
+            If a shape differs, or there was no forward pass.
         """
         x, y, e, a, S_first, S, ends = self.last_pass()
         T, H, B = x.shape
-        dy = expect(dy, "dy", f"{T}, {2 * H}, {B}", (T, 2 * H, B), self.dtype, finite=False)
+        dy = expect_gradient(dy, (T, 2 * H, B), self.dtype)
         A, K = np.zeros((H, B), self.dtype), np.zeros((self._rows, B), self.dtype)
         if dstate is not None:
             _, dS, dN = self._expect_state(dstate, "dstate", B)
@@ -215,44 +239,41 @@ class Attention(Layer):
         self._kept = None
         dx = np.empty((T if need_dx else 0, H, B), self.dtype)
         back = self._backward_scalar if self.score == "scalar" else self._backward_vector
-        K = back(x, y, _until(ends, dy), e, a, A, K, dx)
+        K = back(x, y, zero_padding(dy, ends), e, a, A, K, dx)
         dx = dx if need_dx else None
         if not self._state_given:
             return dx
         return dx, (np.zeros_like(S), -_quotient(K, S_first), _quotient(A, S_first))
 
     def _backward_scalar(self, x, y, dy, e, a, A, K, dx):
-        """Fill dx and add to the gradients. A, and K which is returned, become those of the initial state."""
+        """Fill dx and add to the gradients. A and the returned K become those of the initial state."""
         P, T, B = a.shape
         K = np.concatenate([K, np.zeros((P - 1, B), self.dtype)])
-        parts, dnet = np.zeros((T, P, B), self.dtype), np.empty((P, T, B), self.dtype)
+        scores, dnet = Scores(e, a, np.zeros((T, P, B), self.dtype)), np.empty((P, T, B), self.dtype)
         w, dw = self.params["weight"][0], self.grads["weight"][0]
-        team.run(
-            backward_scalar, w, self.tanh, x, y, dy, e, a, A, K, parts, dnet, dx, dw, team.counter(),
-            workers=P,
-        )  # fmt: skip
+        job = w, self.tanh, x, y, dy, scores, A, K, dnet, dx, dw, team.counter()
+        team.run(backward_scalar, *job, workers=P)
         self.grads["bias"] += dnet[0].sum()
         return K.sum(0, keepdims=True)
 
     def _backward_vector(self, x, y, dy, e, a, A, K, dx):
         T, _, B = x.shape
         WT = transpose(self.params["weight"])
-        team.run(
-            backward_vector, WT, x, y, dy, e, a, A, K, dx, team.counter(), workers=self._workers(T, B)
-        )  # fmt: skip
+        job = WT, x, y, dy, e, a, A, K, dx, team.counter()
+        team.run(backward_vector, *job, workers=self._workers(T, B))
         add_outer(a, x, self.grads["weight"], self.grads["bias"])
         return K
 
-    def weights(self):
-        """The attention weights of the last forward pass, for a picture; before its `backward`.
+    def weights(self) -> np.ndarray:
+        """The attention weights of the last forward pass, for a picture; call it before `backward`.
 
-        The square of T in memory: only for looking, at few steps and few sequences.
+        Memory grows with T^2: for plots of few steps and few sequences.
 
         Returns
         -------
-        array (T, T, B), in the vector form (T, T, H, B): at [t, k] how much step k counts in the context of
-        step t, zero for k > t and for steps after the end. Each t sums to 1, or with a state to less: the
-        rest is on what was before
+        array (T, T, B), in the vector form (T, T, H, B): at [t, k] the weight of step k in the context of
+        step t, zero for k > t and in the padding. Each t sums to 1, or with a state to less: the rest is the
+        weight of the steps before
 
         Raises
         ------
@@ -274,23 +295,14 @@ class Attention(Layer):
         return alpha[:, :, 0] if self.score == "scalar" else alpha
 
     def _workers(self, T, B):
-        """One for little work, otherwise as many as there are cores."""
         step = self.hidden_size * B
-        return 1 if T * step < LITTLE or step < LITTLE_STEP else team.size()
+        return min(team.workers_for(T * step, PARALLEL_FROM), team.workers_for(step, PARALLEL_STEP_FROM))
 
     def _expect_state(self, state, name, B):
         shapes = (self._rows, B), (self._rows, B), (self.hidden_size, B)
         return expect_state(state, name, self.states, shapes, self.dtype, finite=name == "state")
 
 
-def _until(ends, array):
-    """array (T, rows, B), with zeros after the end of each sequence: a copy, if there are such steps."""
-    T = len(array)
-    if ends.min() == T:
-        return array
-    return np.where(np.arange(T)[:, None, None] < ends, array, array.dtype.type(0))
-
-
 def _quotient(sums, S):
-    """sums / S, and zero where S is; (H, B) by (R, B)."""
+    """sums / S, and 0 where S = 0; (H, B) by (R, B)."""
     return np.divide(sums, S, out=np.zeros_like(sums), where=S > 0)

@@ -1,24 +1,42 @@
-"""The kernels of attention.py, whose symbols and equations these are.
+"""The kernels of attention.py; symbols and equations are explained there.
 
-Every worker of a team owns some rows of H for the whole sequence. In the scalar form the workers add up what
-their rows give to the score, or to its derivative, so they meet once per step, and each follows m and S by
-itself; in the vector form the rows are independent but for the products with W.
+Every worker of a team owns some rows of H for the whole sequence. In the scalar form the workers sum what
+their rows contribute to the score, or to its derivative: one barrier round per step, and each worker updates
+its own copy of m and S. In the vector form the rows are independent except for the products with W.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
 from scratchnet.kernels.activations import exp, tanh
 from scratchnet.kernels.jit import kernel
-from scratchnet.kernels.matmul import add_product, dot
-from scratchnet.kernels.team import barrier, share
-from scratchnet.layers.recurrent import flat
+from scratchnet.kernels.matmul import add_product
+from scratchnet.kernels.rows import add_scaled, dot, flat
+from scratchnet.kernels.team import barrier, worker_slice
 
-LOWEST = np.float32(-1e30)  # a score that counts nothing; finite, so that differences of two are no NaN
+LOWEST = np.float32(-1e30)  # a score of no weight; finite, so that the difference of two is not NaN
+
+
+class Softmax(NamedTuple):
+    """The softmax over the steps so far. R = H in the vector form; in the scalar form a row per worker."""
+
+    m: np.ndarray  # (R, B) the largest score
+    S: np.ndarray  # (R, B) the sum of exp(e - m)
+    c: np.ndarray  # (H, B) the context
+
+
+class Scores(NamedTuple):
+    """The scalar form's scores. Where P comes first every worker has a copy of its own, all the same."""
+
+    e: np.ndarray  # (P, T, B) scores
+    a: np.ndarray  # (P, T, B) weights of the newest step
+    parts: np.ndarray  # (T, P, B), zeros at first: the contribution of each worker's rows
 
 
 @kernel(inline=True)
-def squash_scores(e, a):
-    """Net inputs e -> scores e, in place, and a copy for `weigh`."""
+def tanh_scores(e, a):
+    """Net inputs e -> scores e, in place, and a copy in a for `weigh`."""
     for k in range(e.size):
         e[k] = tanh(e[k])
         a[k] = e[k]
@@ -35,9 +53,9 @@ def silence(lengths, t, a):
 
 @kernel(inline=True)
 def weigh(a, m, S):
-    """One step of the softmax, in place: a, the scores, become the weights of this step; m and S go on.
+    """One step of the softmax, in place: the scores a become the weights of this step; m and S are updated.
 
-    One of the two exponents is always zero, so there is one exp to compute.
+    One of the two exponents is always zero, so only one exp is computed.
     """
     one = a.dtype.type(1)
     for k in range(a.size):
@@ -51,7 +69,7 @@ def weigh(a, m, S):
 
 @kernel(inline=True)
 def mean(a, h, c, y_h, y_c):
-    """The context goes on one step; both halves of the output."""
+    """Update the context by one step, and write both halves of the output."""
     one = a.dtype.type(1)
     for k in range(a.size):
         c[k] = (one - a[k]) * c[k] + a[k] * h[k]
@@ -61,7 +79,7 @@ def mean(a, h, c, y_h, y_c):
 
 @kernel(inline=True)
 def collect(dc, c, A, K):
-    """The sums over the steps to come get this step's terms."""
+    """Add this step's terms to the sums over the later steps."""
     for k in range(dc.size):
         A[k] += dc[k]
         K[k] += dc[k] * c[k]
@@ -76,14 +94,14 @@ def add_times(a, b, total):
 
 @kernel(inline=True)
 def pass_on(a, dh, A, dx):
-    """The derivative by h(t), but for what comes through its score."""
+    """The derivative by h(t), except for the part through its score."""
     for k in range(dx.size):
         dx[k] = dh[k] + a[k] * A[k]
 
 
 @kernel(inline=True)
-def fade(a, A):
-    """A sum over the steps to come, as the step before sees it."""
+def decay(a, A):
+    """A sum over the later steps, as the step before sees it."""
     one = a.dtype.type(1)
     for k in range(a.size):
         A[k] *= one - a[k]
@@ -91,17 +109,10 @@ def fade(a, A):
 
 @kernel(inline=True)
 def through_tanh(e, d):
-    """The derivative by the net input from that by the score e, in place."""
+    """The derivative by the score e -> that by the net input, in place."""
     one = e.dtype.type(1)
     for k in range(e.size):
         d[k] *= one - e[k] * e[k]
-
-
-@kernel(inline=True)
-def add_score_row(w, dnet, dx):
-    """dx += w dnet, for one number w."""
-    for n in range(dnet.size):
-        dx[n] += w * dnet[n]
 
 
 # --------------------------------------------------------------------------------------- the scalar form
@@ -109,7 +120,7 @@ def add_score_row(w, dnet, dx):
 
 @kernel
 def sum_parts(parts, start, out):
-    """out = start + the sum of the rows of parts: all workers add in the same order."""
+    """out = start + the sum of the rows of parts; all workers add in the same order."""
     for n in range(out.size):
         out[n] = start
     for q in range(len(parts)):
@@ -118,22 +129,20 @@ def sum_parts(parts, start, out):
 
 
 @kernel
-def forward_scalar(p, P, w, b, squashed, x, lengths, m, S, c, parts, e, a, y, count):
-    """Fill a, e (P, T, B) and y; m, S (P, B) and c (H, B), given as before the first step, go on to the last.
-
-    w (H,), b (1,). Of what has P in front every worker has its own, all the same. parts (T, P, B), zeros.
-    """
+def forward_scalar(p, P, w, b, use_tanh, x, lengths, softmax, scores, y, count):
+    """Fill scores and y; softmax, given before the first step, becomes that of the last. w (H,), b (1,)."""
     T, H, B = x.shape
-    lo, hi = share(p, P, H)
+    m, S, c, parts = softmax.m, softmax.S, softmax.c, scores.parts
+    lo, hi = worker_slice(p, P, H)
     w = w[lo:hi].reshape(1, hi - lo)
     for t in range(T):
         add_product(w, x[t, lo:hi], parts[t, p].reshape(1, B))
         barrier(count, P, t + 1)
-        scores, weights = e[p, t], a[p, t]
+        e, weights = scores.e[p, t], scores.a[p, t]
         sum_parts(parts[t], b[0], weights)
-        if squashed:
-            scores[:] = weights
-            squash_scores(scores, weights)
+        if use_tanh:
+            e[:] = weights
+            tanh_scores(e, weights)
         silence(lengths, t, weights.reshape(1, B))
         weigh(weights, m[p], S[p])
         for k in range(lo, hi):
@@ -141,53 +150,55 @@ def forward_scalar(p, P, w, b, squashed, x, lengths, m, S, c, parts, e, a, y, co
 
 
 @kernel
-def backward_scalar(p, P, w, squashed, x, y, dy, e, a, A, K, parts, dnet, dx, dw, count):
-    """Fill dnet (P, T, B) and dx, add to dw (H,). dx (0, H, B): it is not needed.
+def backward_scalar(p, P, w, use_tanh, x, y, dy, scores, A, K, dnet, dx, dw, count):
+    """Fill dnet (P, T, B) and dx, add to dw (H,). dx (0, H, B) if it is not needed.
 
-    A (H, B) and K (P, B), of which every worker has a part of the sum over H, hold the terms of the final
-    state, and become those of the initial one. parts (T, P, B), zeros.
+    A (H, B) and K (P, B), of which every worker has its part of the sum over H, hold the terms of the final
+    state, and become those of the initial state.
     """
     T, H, B = x.shape
-    lo, hi = share(p, P, H)
+    parts = scores.parts
+    lo, hi = worker_slice(p, P, H)
     for s in range(T):
         t = T - 1 - s
-        weights, part, d = a[p, t], parts[t, p], dnet[p, t]
+        weights, part, d = scores.a[p, t], parts[t, p], dnet[p, t]
         for k in range(lo, hi):
             collect(dy[t, H + k], y[t, H + k], A[k], K[p])
             add_times(x[t, k], A[k], part)
             if len(dx) > 0:
                 pass_on(weights, dy[t, k], A[k], dx[t, k])
-            fade(weights, A[k])
+            decay(weights, A[k])
         for n in range(B):
             part[n] -= K[p, n]
-        fade(weights, K[p])
+        decay(weights, K[p])
         barrier(count, P, s + 1)
         sum_parts(parts[t], w.dtype.type(0), d)
         for n in range(B):
             d[n] *= weights[n]
-        if squashed:
-            through_tanh(e[p, t], d)
+        if use_tanh:
+            through_tanh(scores.e[p, t], d)
         for k in range(lo, hi):
             dw[k] += dot(d, x[t, k])
             if len(dx) > 0:
-                add_score_row(w[k], d, dx[t, k])
+                add_scaled(w[k], d, dx[t, k])
 
 
 # --------------------------------------------------------------------------------------- the vector form
 
 
 @kernel
-def forward_vector(p, P, x, lengths, shortest, m, S, c, e, a, y):
+def forward_vector(p, P, x, lengths, shortest, softmax, e, a, y):
     """Net inputs -> weights, in place in a, or with a tanh from e, where the scores remain; fill y.
 
-    e (T, H, B), or (0, H, B) for no tanh; m, S and c, given as before the first step, go on to the last.
+    e (T, H, B), or (0, H, B) for no tanh; softmax, given before the first step, becomes that of the last.
     """
     T, H, _ = x.shape
-    lo, hi = share(p, P, H)
+    m, S, c = softmax.m, softmax.S, softmax.c
+    lo, hi = worker_slice(p, P, H)
     for t in range(T):
         weights = flat(a[t, lo:hi])
         if len(e) > 0:
-            squash_scores(flat(e[t, lo:hi]), weights)
+            tanh_scores(flat(e[t, lo:hi]), weights)
         if t >= shortest:
             silence(lengths, t, a[t, lo:hi])
         weigh(weights, flat(m[lo:hi]), flat(S[lo:hi]))
@@ -196,7 +207,7 @@ def forward_vector(p, P, x, lengths, shortest, m, S, c, e, a, y):
 
 @kernel(inline=True)
 def score_backward(h, a, A, K):
-    """a becomes the derivative by the score; A and K become what the step before sees."""
+    """a becomes the derivative by the score; A and K decay to what the step before sees."""
     one = a.dtype.type(1)
     for k in range(a.size):
         weight = a[k]
@@ -207,12 +218,12 @@ def score_backward(h, a, A, K):
 
 @kernel
 def backward_vector(p, P, WT, x, y, dy, e, a, A, K, dx, count):
-    """a becomes dnet; fill dx, if it has T steps and not 0. WT: W^T.
+    """a becomes dnet; fill dx, unless it has 0 steps. WT: W^T.
 
-    A and K (H, B) hold the terms of the final state, and become those of the initial one.
+    A and K (H, B) hold the terms of the final state, and become those of the initial state.
     """
     T, H, _ = x.shape
-    lo, hi = share(p, P, H)
+    lo, hi = worker_slice(p, P, H)
     sum_A, sum_K = flat(A[lo:hi]), flat(K[lo:hi])
     for s in range(T):
         t = T - 1 - s

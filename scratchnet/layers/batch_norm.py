@@ -1,41 +1,51 @@
-"""Batch normalisation: every feature with mean 0 and variance 1 over time and batch, then scaled and moved.
+"""Batch normalisation: mean 0 and variance 1 of each feature over time and batch, then a scale and a shift.
+
+The same on a page of NumPy: plain/batch_norm.py.
 
     symbol          what                                                shape of the array
     x, y            inputs, outputs                                     (T, D, B)
-    N               how many numbers there are of each feature: T B, or the sum of the lengths
+    N               how many values each feature has: T B, or the sum of the lengths
     mu, v           mean and variance                                   (D,)
     gamma, beta     "weight" and "bias", learned                        (D,)
     d...            derivative of the loss by ...
 
 Forward         z = (x - mu) / sqrt(v + eps)        y = gamma z + beta
     training    mu = sum_t,b x / N                  v = sum_t,b (x - mu)^2 / N
-                running mean and variance move by `momentum` of the way to mu and v N / (N - 1)
+                running mean and variance move a fraction `momentum` of the way to mu and v N / (N - 1)
     evaluation  mu, v: the running mean and variance
 Backward        dgamma = sum_t,b dy z       dbeta = sum_t,b dy
-    training    dx = gamma / sqrt(v + eps) (dy - dbeta / N - z dgamma / N)      mu and v depend on x, too
+    training    dx = gamma / sqrt(v + eps) (dy - dbeta / N - z dgamma / N)      mu and v depend on x too
     evaluation  dx = gamma / sqrt(v + eps) dy
 
-Ioffe & Szegedy (2015), PyTorch's conventions. Keras counts momentum from the other end, moves more slowly,
-adds a larger eps and takes v itself for the running variance: BatchNorm(D, **KERAS).
+Ioffe & Szegedy (2015), with PyTorch's conventions. Keras' momentum is 1 minus this one and moves more slowly,
+its eps is larger, and its running variance follows v itself: BatchNorm(D, **KERAS).
 
-Mean and variance are found in one pass over x: those of a row x[t, d], exact to float32, then joined in
+Mean and variance are computed in one pass over x: those of a row x[t, d], exact to float32, are merged in
 float64 with those of the rows before (Chan, Golub & LeVeque 1979). Nothing is squared before its mean is
-taken off, so a feature far from zero loses no digits. In training the sequences of a batch affect each other;
-steps after the end of a sequence count neither here nor there.
+subtracted, so a feature far from zero loses no digits. In training the sequences of a batch affect each
+other; padding is excluded from all sums.
 
 Memory of a forward and backward pass: T B 4 D numbers.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from scratchnet.arguments import flag, number, whole
 from scratchnet.kernels import team
 from scratchnet.kernels.jit import kernel
-from scratchnet.kernels.team import share
-from scratchnet.layers.layer import Layer, check_dtype, cut, expect, expect_lengths
+from scratchnet.kernels.team import worker_slice
+from scratchnet.layers.layer import (
+    Layer,
+    check_dtype,
+    expect_gradient,
+    expect_lengths,
+    expect_sequences,
+    zero_padding,
+)
 
 KERAS = {"momentum": 0.01, "eps": 1e-3, "unbiased": False}  # Keras says momentum=0.99
-LITTLE = 2**17  # numbers; with fewer, waking a second thread takes longer than it saves
+PARALLEL_FROM = 2**17  # numbers; see team.workers_for
 
 
 @kernel(inline=True)
@@ -85,12 +95,12 @@ def derivative_row(dy, x, m, center, scale, slope, shift, dx):
 
 @kernel
 def moments(p, P, x, mask, mean, squares):
-    """mean (D,) and squares (D,), sum of (x - mean)^2, both float64 and zeros at first.
+    """Fill mean (D,) and squares (D,), the sum of (x - mean)^2; both float64, and zeros at first.
 
-    mask (T, B): 1 where x counts, otherwise 0. A worker does a share of the features.
+    mask (T, B): 1 where x counts, 0 in the padding. The workers share the features.
     """
     T, D, _ = x.shape
-    lo, hi = share(p, P, D)
+    lo, hi = worker_slice(p, P, D)
     before = 0.0
     for t in range(T):
         here = 0.0
@@ -102,7 +112,7 @@ def moments(p, P, x, mask, mean, squares):
         for d in range(lo, hi):
             center = x.dtype.type(sum_masked(x[t, d], mask[t]) / here)
             first, second = sums_of_deviations(x[t, d], mask[t], center)
-            off = np.float64(first) / here  # what rounding left of the row's mean
+            off = np.float64(first) / here  # the rounding error of the row's mean
             delta = np.float64(center) + off - mean[d]
             squares[d] += np.float64(second) - first * off + delta * delta * before * new
             mean[d] += delta * new
@@ -112,7 +122,7 @@ def moments(p, P, x, mask, mean, squares):
 @kernel
 def normalise(p, P, x, mask, center, scale, shift, y):
     """y = scale (x - center) + shift; (D,) each."""
-    lo, hi = share(p, P, x.shape[1])
+    lo, hi = worker_slice(p, P, x.shape[1])
     for t in range(x.shape[0]):
         for d in range(lo, hi):
             normalise_row(x[t, d], mask[t], center[d], scale[d], shift[d], y[t, d])
@@ -121,7 +131,7 @@ def normalise(p, P, x, mask, center, scale, shift, y):
 @kernel
 def sum_derivatives(p, P, dy, x, mask, center, total, product):
     """total = sum dy, product = sum dy (x - center), (D,) each, float64 and zeros at first."""
-    lo, hi = share(p, P, x.shape[1])
+    lo, hi = worker_slice(p, P, x.shape[1])
     for t in range(x.shape[0]):
         for d in range(lo, hi):
             first, second = sums_of_derivatives(dy[t, d], x[t, d], mask[t], center[d])
@@ -132,7 +142,7 @@ def sum_derivatives(p, P, dy, x, mask, center, total, product):
 @kernel
 def backward(p, P, dy, x, mask, center, scale, slope, shift, dx):
     """dx = scale dy - slope (x - center) - shift; (D,) each."""
-    lo, hi = share(p, P, x.shape[1])
+    lo, hi = worker_slice(p, P, x.shape[1])
     for t in range(x.shape[0]):
         for d in range(lo, hi):
             derivative_row(dy[t, d], x[t, d], mask[t], center[d], scale[d], slope[d], shift[d], dx[t, d])
@@ -144,76 +154,83 @@ class BatchNorm(Layer):
     Parameters
     ----------
     num_features : D
-    momentum : how far the running statistics move at each step, in (0, 1]; None for their plain mean
+    momentum : the fraction by which the running statistics move at each step, in (0, 1]; None for the plain
+        mean over all batches
     eps : added to the variance, > 0
     affine : whether gamma and beta are learned; otherwise they are 1 and 0
-    unbiased : whether the running variance is that of N - 1 degrees of freedom (PyTorch) or v (Keras)
+    unbiased : whether the running variance has N - 1 degrees of freedom (PyTorch) or follows v (Keras)
     dtype : float32 or float64
 
     Attributes
     ----------
     params, grads : "weight", "bias" (D,)
-    running : "running_mean", "running_var" (D,), "num_batches_tracked" (); part of `state_dict`, not learned
+    buffers : "running_mean", "running_var" (D,), "num_batches_tracked" (); part of `state_dict`, not learned
+        by gradients
 
     Raises
     ------
     ValueError
-        If D is not positive, momentum or eps out of range, or dtype another.
+        If D is not positive, momentum or eps is out of range, or dtype is neither.
     """
 
     skips_dx = True
 
-    def __init__(self, num_features, momentum=0.1, eps=1e-5, affine=True, unbiased=True, dtype=np.float32):
+    def __init__(
+        self,
+        num_features: int,
+        momentum: float | None = 0.1,
+        eps: float = 1e-5,
+        affine: bool = True,
+        unbiased: bool = True,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
         super().__init__()
         self.num_features, self.dtype = whole(num_features, "num_features"), check_dtype(dtype)
         self.momentum = None if momentum is None else number(momentum, "momentum", above=0, most=1)
         self.eps, self.unbiased = number(eps, "eps", above=0), flag(unbiased, "unbiased")
         self.affine = flag(affine, "affine")
         if affine:
-            self.params |= {"weight": np.ones(num_features, dtype), "bias": np.zeros(num_features, dtype)}
-            self.grads |= {name: np.zeros(num_features, dtype) for name in self.params}
-        self.running |= {
+            self.add_param("weight", np.ones(num_features))
+            self.add_param("bias", np.zeros(num_features))
+        self.buffers |= {
             "running_mean": np.zeros(num_features, dtype),
             "running_var": np.ones(num_features, dtype),
             "num_batches_tracked": np.zeros((), np.int64),
         }
 
-    def forward(self, x, lengths=None):
+    def forward(self, x: ArrayLike, lengths: ArrayLike | None = None) -> np.ndarray:
         """Normalise.
 
         Parameters
         ----------
         x : array (T, D, B); `backward` reads it again, so it must not change in between
-        lengths : whole numbers (B,), steps of each sequence; None for T
+        lengths : whole numbers (B,), the length of each sequence; None for T
 
         Returns
         -------
-        y : array (T, D, B), zeros after the end of a sequence
+        y : array (T, D, B), zeros in the padding
 
         Raises
         ------
         ValueError
-            If a shape differs, a number is not finite, a length is out of range, there is but one number of a
-            feature to learn from, or a running variance is negative.
+            If a shape differs, a number is not finite, a length is out of range, training sees only one value
+            of each feature, or a running variance is negative.
         """
-        D = self.num_features
-        x = expect(x, "x", f"T, {D}, B", (None, D, None), self.dtype, finite=self.check_finite)
+        x = expect_sequences(x, self.num_features, self.dtype, self.check_finite)
         T, _, B = x.shape
-        if x.size == 0:
-            raise ValueError(f"expected x (T, {D}, B) with at least one step and one sequence, got {x.shape}")
         ends = expect_lengths(lengths, T, B)
-        x, mask = cut(x, ends), (np.arange(T)[:, None] < ends).astype(self.dtype)
+        x, mask = zero_padding(x, ends), (np.arange(T)[:, None] < ends).astype(self.dtype)
         mean, variance = self._learn(x, mask, int(ends.sum())) if self.training else self._learned()
         deviation = np.sqrt(variance + self.eps)
         center = mean.astype(self.dtype)
         scale = self.params.get("weight", 1) / deviation
-        shift = self.params.get("bias", 0) - scale * (mean - center)  # what rounding took from the mean
+        shift = self.params.get("bias", 0) - scale * (mean - center)  # the rounding error of the mean
         y = np.empty_like(x)
         self._run(normalise, x, mask, center, scale.astype(self.dtype), shift.astype(self.dtype), y)
         self._kept = x, mask, ends, mean, center, deviation, self.training
         return y
 
-    def backward(self, dy, need_dx=True):
+    def backward(self, dy: ArrayLike, need_dx: bool = True) -> np.ndarray | None:
         """Add the gradients of weight and bias to `grads`; return dx (T, D, B), or None if it is not needed.
 
         Parameters
@@ -226,8 +243,7 @@ class BatchNorm(Layer):
             If the shape differs, or there was no forward pass.
         """
         x, mask, ends, mean, center, deviation, training = self.last_pass()
-        dy = expect(dy, "dy", ", ".join(map(str, x.shape)), x.shape, self.dtype, finite=False)
-        dy = cut(dy, ends)
+        dy = zero_padding(expect_gradient(dy, x.shape, self.dtype), ends)
         dbeta, product = np.zeros((2, self.num_features))
         self._run(sum_derivatives, dy, x, mask, center, dbeta, product)
         off = mean - center
@@ -246,23 +262,23 @@ class BatchNorm(Layer):
         return dx
 
     def _learn(self, x, mask, N):
-        """Mean and variance of x, float64; the running ones move towards them."""
+        """Mean and variance of x in float64; the running statistics move towards them."""
         if N < 2:
             raise ValueError("expected in training at least two numbers of each feature, got one")
         mean, squares = np.zeros((2, self.num_features))
         self._run(moments, x, mask, mean, squares)
-        self.running["num_batches_tracked"] += 1
-        part = 1 / float(self.running["num_batches_tracked"]) if self.momentum is None else self.momentum
+        self.buffers["num_batches_tracked"] += 1
+        part = 1 / float(self.buffers["num_batches_tracked"]) if self.momentum is None else self.momentum
         seen = {"running_mean": mean, "running_var": squares / (N - 1 if self.unbiased else N)}
         for name, now in seen.items():
-            self.running[name][...] = (1 - part) * self.running[name] + part * now
+            self.buffers[name][...] = (1 - part) * self.buffers[name] + part * now
         return mean, squares / N
 
     def _learned(self):
-        mean, variance = (self.running[f"running_{name}"].astype(np.float64) for name in ("mean", "var"))
+        mean, variance = (self.buffers[f"running_{name}"].astype(np.float64) for name in ("mean", "var"))
         if (variance < 0).any():
             raise ValueError("expected running_var >= 0, got a negative variance")
         return mean, variance
 
     def _run(self, job, *arrays):
-        team.run(job, *arrays, workers=1 if arrays[0].size < LITTLE else team.size())
+        team.run(job, *arrays, workers=team.workers_for(arrays[0].size, PARALLEL_FROM))

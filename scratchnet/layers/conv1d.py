@@ -1,20 +1,22 @@
 """Convolution over time: every output sees K steps of the input, with the same weights everywhere.
 
+The same on a page of NumPy: plain/conv1d.py.
+
     symbol          what                                                shape of the array
     x               inputs: vectors, or tokens                          (T, D, B), or whole numbers (T, B)
     y               outputs                                             (T', C, B)
     W, b            weight, bias                                        (C, D, K), (C,)
     W_k             the weights of tap k, W[:, :, k]                    (C, D)
-    s, q            stride, filling before the first input: see convolution.py
+    s, q            stride, padding before the first input: see convolution.py
     d...            derivative of the loss by ...
 
 Forward         y(t) = sum_k W_k x(t s - q + k) + b
 Backward        dW_k = sum_t dy(t) x(t s - q + k)^T         db = sum_t,b dy(t)
                 dx(u) = sum_k W_k^T dy(t)  over all k for which t = (u + q - k) / s is a step of y
 
-So it is K linear layers, each on the input moved by a step (LeCun 1989; as everywhere in machine learning
-it is really a correlation: W_0 meets the earliest input). Nothing is unrolled into a larger array: a step of
-x is one contiguous matrix, and a product with W_k reads it where it lies.
+So it is K linear layers, each on the input shifted by one more step (LeCun 1989; as everywhere in machine
+learning it is really a correlation: W_0 multiplies the earliest input). There is no im2col: a step of x is
+one contiguous matrix, and a product with W_k reads it in place.
 
 Tokens are one-hot vectors that are never built: W_k x is a column of W_k (see kernels/matmul.py).
 
@@ -23,8 +25,9 @@ Memory of a forward and backward pass: T B 2 D + T' B 2 C numbers, and W twice.
 
 import numba
 import numpy as np
+from numpy.typing import DTypeLike
 
-from scratchnet.arguments import flag, generator, room
+from scratchnet.arguments import flag
 from scratchnet.kernels import team
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.matmul import (
@@ -33,23 +36,22 @@ from scratchnet.kernels.matmul import (
     PAD,
     add_outer,
     add_product,
-    dot,
     gather,
-    sum_of,
+    product_workers,
     transpose,
-    workers_for,
 )
 from scratchnet.kernels.microkernel import PANEL, multiply_panel
-from scratchnet.kernels.team import barrier, share
-from scratchnet.layers.convolution import Convolution
+from scratchnet.kernels.rows import dot, sum_of
+from scratchnet.kernels.team import barrier, worker_slice
+from scratchnet.layers.convolution import Convolution, output_step
 
-NARROW = 2  # inputs
+NARROW = 2  # so few inputs would leave panels nearly empty
 
 
 @kernel
 def forward(p, P, W, b, x, back, stride, y):
-    """y(t) = sum_k W(k) x(t stride - back + k) + b; W (K, C, D). A worker does a share of the rows."""
-    lo, hi = share(p, P, W.shape[1])
+    """y(t) = sum_k W(k) x(t stride - back + k) + b; W (K, C, D). The workers share the rows."""
+    lo, hi = worker_slice(p, P, W.shape[1])
     for t in range(len(y)):
         for m in range(lo, hi):
             y[t, m, :] = b[m]
@@ -62,21 +64,21 @@ def forward(p, P, W, b, x, back, stride, y):
 @kernel
 def backward(p, P, WT, dy, back, stride, dx):
     """dx(u) = sum of WT(k) dy(t) where u = t stride - back + k; WT (K, D, C), W of each tap transposed."""
-    lo, hi = share(p, P, WT.shape[1])
+    lo, hi = worker_slice(p, P, WT.shape[1])
     for u in range(len(dx)):
         dx[u, lo:hi] = 0
         for k in range(len(WT)):
-            moved = u + back - k
-            if moved >= 0 and moved % stride == 0 and moved // stride < len(dy):
-                add_product(WT[k, lo:hi], dy[moved // stride], dx[u, lo:hi])
+            t = output_step(u, k, back, stride, len(dy))
+            if t >= 0:
+                add_product(WT[k, lo:hi], dy[t], dx[u, lo:hi])
 
 
 @kernel
-def _turn(x, first, stride, packed, p, P):
-    """x (T, D, B) from step `first` on -> packed (panels, places, B, panel), columns side by side.
+def _pack(x, first, stride, packed, p, P):
+    """x (T, D, B) from step `first` on -> packed (panels, places, B, panel), columns contiguous.
 
-    Every stride-th step stands side by side, so that each tap finds its inputs in one piece. Steps that x
-    does not have are zeros. A worker does a share of the panels.
+    Every stride-th step is contiguous, so that each tap finds its inputs in one piece. Steps that x does not
+    have are zeros. The workers share the panels.
     """
     (T, D, B), (panels, places, _, panel) = x.shape, packed.shape
     for i in range(p, panels, P):
@@ -97,21 +99,21 @@ def _turn(x, first, stride, packed, p, P):
 def backward_weights(p, P, dy, x, back, stride, dW, db, packed, blocks, count):
     """dW(k) += sum_t dy(t) x(t stride - back + k)^T, db += sum_t,b dy(t); dW (K, C, D).
 
-    As product.add_outer, some steps at a time, but x is turned only once for all taps: a tap is the same
-    columns, seen from one step further on. A worker does a share of the rows.
+    As matmul.add_outer, some steps at a time, but x is packed only once for all taps: the next tap reads the
+    same columns from one step further on. The workers share the rows.
     """
     (T, C, B), (K, _, D) = dy.shape, dW.shape
     panels, places, _, panel = packed.shape
-    each, wide, meeting = places // stride, blocks.shape[2], 0  # each: places of every stride-th step
+    each, wide, rounds = places // stride, blocks.shape[2], 0  # each: places of every stride-th step
     steps = each - (K - 1) // stride
-    lo, hi = share(p, P, C)
+    lo, hi = worker_slice(p, P, C)
     block, c = blocks[p], dW.reshape(dW.size)
     a, b = block.reshape(block.size), packed.reshape(packed.size)
     for t in range(0, T, steps):
         now = min(steps, T - t)
-        _turn(x, t * stride - back, stride, packed, p, P)
-        meeting += 1
-        barrier(count, P, meeting)
+        _pack(x, t * stride - back, stride, packed, p, P)
+        rounds += 1
+        barrier(count, P, rounds)
         for m in range(lo, hi, BLOCK_ROWS):
             rows = min(BLOCK_ROWS, hi - m)
             gather(dy[t : t + now], m, rows, block)
@@ -123,14 +125,14 @@ def backward_weights(p, P, dy, x, back, stride, dW, db, packed, blocks, count):
                     out = (k * C + m) * D + i * panel
                     columns = min(panel, D - i * panel)
                     multiply_panel(a, 0, wide, b, seen, panel, c, out, D, now * B, rows, columns)
-        meeting += 1
-        barrier(count, P, meeting)
+        rounds += 1
+        barrier(count, P, rounds)
 
 
 @kernel
 def backward_weights_narrow(p, P, dy, x, back, stride, dW, db):
-    """As backward_weights, for few inputs, of which panels would be nearly empty: dy is read row by row."""
-    lo, hi = share(p, P, dy.shape[1])
+    """As backward_weights, for few inputs: dy is read row by row."""
+    lo, hi = worker_slice(p, P, dy.shape[1])
     for t in range(len(dy)):
         for m in range(lo, hi):
             row = dy[t, m]
@@ -147,12 +149,12 @@ class Conv1D(Convolution):
 
     Parameters
     ----------
-    input_size, output_size : D and C; for tokens D is their number
+    input_size, output_size : D and C; for tokens D is the size of the vocabulary
     kernel_size : K
     rng : numpy Generator for the initial weights and biases, uniform in [-1, 1] / sqrt(D K) as PyTorch's
     padding : "valid", "same" or "causal"
     stride : steps of the input from output to output
-    bias : whether there is one
+    bias : whether there is a bias
     dtype : float32 or float64
 
     Attributes
@@ -162,49 +164,49 @@ class Conv1D(Convolution):
     Raises
     ------
     ValueError
-        If a size is not positive, or padding or dtype is another.
+        If a size is not positive, or padding or dtype is none of these.
     """
 
     takes_tokens = True
 
     def __init__(
         self,
-        input_size,
-        output_size,
-        kernel_size,
-        rng,
-        padding="valid",
-        stride=1,
-        bias=True,
-        dtype=np.float32,
-    ):
+        input_size: int,
+        output_size: int,
+        kernel_size: int,
+        rng: np.random.Generator,
+        padding: str = "valid",
+        stride: int = 1,
+        bias: bool = True,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
         super().__init__(input_size, output_size, kernel_size, padding, stride, dtype)
-        self.bias, rng = flag(bias, "bias"), generator(rng)
-        room(output_size * input_size * kernel_size, "the weights")
-        bound = 1 / np.sqrt(input_size * kernel_size)
-        shapes = {"weight": (output_size, input_size, kernel_size), "bias": (output_size,)}
-        for name, shape in shapes.items():
-            if name == "weight" or bias:
-                self.params[name] = rng.uniform(-bound, bound, shape).astype(dtype)
-                self.grads[name] = np.zeros(shape, dtype)
+        self.bias = flag(bias, "bias")
+        shapes = {
+            "weight": (self.output_size, self.input_size, self.kernel_size),
+            "bias": (self.output_size,),
+        }
+        if not self.bias:
+            del shapes["bias"]
+        self.add_uniform(rng, 1 / np.sqrt(self.input_size * self.kernel_size), shapes)
 
     def _taps(self, columns):
-        """The weights tap by tap, (K, C, columns): each a matrix in one piece; zeros beyond column D."""
+        """The weights tap by tap, (K, C, columns), each a contiguous matrix; zeros beyond column D."""
         C, D, K = self.params["weight"].shape
-        taps = self.buffer("taps", (K, C, columns))
+        taps = self.scratch("taps", (K, C, columns))
         taps[:, :, :D] = self.params["weight"].transpose(2, 0, 1)
         taps[:, :, D:] = 0
         return taps
 
     def _columns(self, x):
-        """D, or for tokens D + 1: a token may stand for nothing."""
+        """D, or for tokens D + 1: the last is the token of padding."""
         return self.input_size + (x.ndim == 2)
 
     def convolve(self, x, back, y):
         b = self.params.get("bias")
         b = np.zeros(self.output_size, self.dtype) if b is None else b
         W = self._taps(self._columns(x))
-        workers = workers_for(y.size * self.kernel_size * (1 if x.ndim == 2 else self.input_size))
+        workers = product_workers(y.size * self.kernel_size * (1 if x.ndim == 2 else self.input_size))
         team.run(forward, W, b, x, back, self.stride, y, workers=workers)
 
     def add_gradients(self, dy, x, back):
@@ -214,19 +216,17 @@ class Conv1D(Convolution):
         if x.ndim == 2 or numba.config.DISABLE_JIT:
             self._add_gradients_by_tap(dy, x, back, dW, db)
         elif self.input_size <= NARROW:
-            workers = workers_for(dy.size * K * self.input_size)
+            workers = product_workers(dy.size * K * self.input_size)
             team.run(backward_weights_narrow, dy, x, back, self.stride, dW, db, workers=workers)
         else:
             panel = PANEL // x.itemsize
             steps = min(len(dy), max(1, BLOCK_TERMS // B))
             places = (steps + (K - 1) // self.stride) * self.stride
             packed = np.empty((-(-self.input_size // panel), places, B, panel), self.dtype)
-            workers = workers_for(dy.size * K * self.input_size)
+            workers = product_workers(dy.size * K * self.input_size)
             blocks = np.empty((workers, BLOCK_ROWS, steps * B + PAD), self.dtype)
-            team.run(
-                backward_weights, dy, x, back, self.stride, dW, db, packed, blocks, team.counter(),
-                workers=workers,
-            )  # fmt: skip
+            job = dy, x, back, self.stride, dW, db, packed, blocks, team.counter()
+            team.run(backward_weights, *job, workers=workers)
         self.grads["weight"] += dW[:, :, : self.input_size].transpose(1, 2, 0)
 
     def _add_gradients_by_tap(self, dy, x, back, dW, db):
@@ -237,10 +237,10 @@ class Conv1D(Convolution):
             last = min(len(dy), (len(x) - 1 - moved) // self.stride + 1)
             if first < last:
                 seen = x[first * self.stride + moved :: self.stride][: last - first]
-                # the tap at k = back sees an input at every step of y: with it the bias is added
+                # the tap k = back sees an input at every step of y: with it the bias's gradient is complete
                 add_outer(dy[first:last], np.ascontiguousarray(seen), dW[k], db if moved == 0 else None)
 
     def input_gradient(self, dy, back, dx):
         WT = np.stack([transpose(W) for W in self._taps(self.input_size)])
-        workers = workers_for(dy.size * self.kernel_size * self.input_size)
+        workers = product_workers(dy.size * self.kernel_size * self.input_size)
         team.run(backward, WT, dy, back, self.stride, dx, workers=workers)

@@ -1,4 +1,4 @@
-"""Dropout: outputs left out at random while training, so that no unit can rely on another.
+"""Dropout: numbers are zeroed at random while training, so that no unit can rely on another.
 
     symbol          what                                            shape of the array
     x, y            inputs, outputs                                 (T, D, B)
@@ -8,18 +8,19 @@
 Training        P(m = 0) = p        y = m * x       dx = m * dy
 Evaluation                          y = x           dx = dy
 
-Srivastava et al. (2014), in the inverted form: what is kept grows by 1 / (1 - p), so that the mean of y is x
-and evaluation needs no correction. Locked (Gal & Ghahramani 2016, "variational"): one mask for all time steps
-of a sequence, so that a recurrent layer above never sees an input that it saw a step before. Every `forward`
-draws a new one.
+Srivastava et al. (2014), in the inverted form: what is kept is scaled by 1 / (1 - p), so that the mean of y
+is x and evaluation needs no correction. Locked (Gal & Ghahramani 2016, "variational"): one mask for all time
+steps of a sequence, so that an input of the recurrent layer above is dropped at every step or at none. Every
+`forward` draws a new one.
 
 Memory of a forward and backward pass: T B 3 D numbers; locked T B 2 D + B D.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from scratchnet.arguments import as_array, flag, generator, number
-from scratchnet.layers.layer import Layer, check_dtype, expect
+from scratchnet.layers.layer import Layer, check_dtype, expect, expect_gradient
 
 
 class Dropout(Layer):
@@ -29,7 +30,7 @@ class Dropout(Layer):
     ----------
     p : probability with which a number is dropped, in [0, 1)
     rng : numpy Generator that draws the masks
-    locked : whether one mask holds for all time steps of a sequence
+    locked : whether all time steps of a sequence share one mask
 
     Raises
     ------
@@ -37,12 +38,12 @@ class Dropout(Layer):
         If p is not in [0, 1).
     """
 
-    def __init__(self, p, rng, locked=False):
+    def __init__(self, p: float, rng: np.random.Generator, locked: bool = False) -> None:
         super().__init__()
         self.p = number(p, "p", least=0, below=1)
         self.rng, self.locked = generator(rng), flag(locked, "locked")
 
-    def forward(self, x):
+    def forward(self, x: ArrayLike) -> np.ndarray:
         """Drop some of x.
 
         Parameters
@@ -51,7 +52,7 @@ class Dropout(Layer):
 
         Returns
         -------
-        y : array (T, D, B) of the same precision; x itself, and not a copy, if p is 0 or in evaluation
+        y : array (T, D, B) of the same precision; x itself, not a copy, if p is 0 or in evaluation
 
         Raises
         ------
@@ -63,14 +64,14 @@ class Dropout(Layer):
         self._kept = x.shape, None
         if not self.training or self.p == 0:
             return x
-        # 24 random bits a number are enough (p is met to 1 in 16 million), and take half the time of 53.
+        # 24 random bits per number are enough (p is exact to 1 in 16 million), and take half the time of 53.
         drawn = self.rng.random(x.shape[1:] if self.locked else x.shape, np.float32)
         mask = (drawn >= self.p).astype(dtype)
         mask *= dtype.type(1 / (1 - self.p))
         self._kept = x.shape, mask
         return x * mask
 
-    def backward(self, dy):
+    def backward(self, dy: ArrayLike) -> np.ndarray:
         """dx (T, D, B): dy through the mask of the last `forward`.
 
         Parameters
@@ -80,9 +81,9 @@ class Dropout(Layer):
         Raises
         ------
         ValueError
-            If the shape differs, or there was no forward pass to go back.
+            If the shape differs, or there was no forward pass.
         """
         shape, mask = self.last_pass()
         dy = as_array(dy, "dy")
-        dy = expect(dy, "dy", ", ".join(map(str, shape)), shape, check_dtype(dy.dtype), finite=False)
+        dy = expect_gradient(dy, shape, check_dtype(dy.dtype))
         return dy if mask is None else dy * mask

@@ -2,24 +2,26 @@
 
     symbol          what                                                shape of the array
     x               tokens                                              whole numbers (T, B)
-    W               the vectors, one a row                              (V, E)
+    W               the vectors, one per row                            (V, E)
     y               outputs                                             (T, E, B)
     d...            derivative of the loss by ...
 
 Forward         y(t) = row x(t) of W
-Backward        row x(t) of dW grows by dy(t); tokens have no derivative
+Backward        dy(t) is added to row x(t) of dW; tokens have no derivative
 
-It is a linear layer on one-hot vectors, whose product is not computed. Right below a recurrent layer,
-Sequential lets that layer make a table of it instead (see recurrent.py).
+It is a linear layer on one-hot vectors, without the product. Directly below a recurrent layer, Sequential
+lets that layer fold it into a table instead (see recurrent.py).
 
 Memory of a forward and backward pass: T B (1 + 2 E) numbers.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
+from scratchnet.annotations import Shape
 from scratchnet.arguments import generator, room, whole
 from scratchnet.kernels.matmul import add_outer, apply, transpose
-from scratchnet.layers.layer import Layer, check_dtype, expect, expect_tokens
+from scratchnet.layers.layer import Layer, check_dtype, expect_gradient, expect_tokens
 
 
 class Embedding(Layer):
@@ -38,24 +40,29 @@ class Embedding(Layer):
     Raises
     ------
     ValueError
-        If a size is not positive, or dtype is another.
+        If a size is not positive, or dtype is neither.
     """
 
-    def __init__(self, num_embeddings, embedding_dim, rng, dtype=np.float32):
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        rng: np.random.Generator,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
         super().__init__()
         self.num_embeddings = whole(num_embeddings, "num_embeddings")
         self.embedding_dim = whole(embedding_dim, "embedding_dim")
         self.dtype, rng = check_dtype(dtype), generator(rng)
         room(self.num_embeddings * self.embedding_dim, "the vectors")
-        self.params["weight"] = rng.standard_normal((num_embeddings, embedding_dim)).astype(dtype)
-        self.grads["weight"] = np.zeros((num_embeddings, embedding_dim), dtype)
+        self.add_param("weight", rng.standard_normal((self.num_embeddings, self.embedding_dim)))
 
-    def shape_after(self, shape):
+    def shape_after(self, shape: Shape) -> Shape:
         """(T, E, B)."""
         return shape[0], self.embedding_dim, shape[-1]
 
-    def forward(self, x):
-        """Look up.
+    def forward(self, x: ArrayLike) -> np.ndarray:
+        """Look up the vectors.
 
         Parameters
         ----------
@@ -75,7 +82,7 @@ class Embedding(Layer):
         apply(transpose(self.params["weight"]), x, np.zeros(self.embedding_dim, self.dtype), y)
         return y
 
-    def backward(self, dy):
+    def backward(self, dy: ArrayLike) -> None:
         """Add the gradient of the vectors to `grads`; return None.
 
         Parameters
@@ -88,8 +95,7 @@ class Embedding(Layer):
             If the shape differs, or there was no forward pass.
         """
         x, E = self.last_pass(), self.embedding_dim
-        T, B = x.shape
-        dy = expect(dy, "dy", f"{T}, {E}, {B}", (T, E, B), self.dtype, finite=False)
+        dy = expect_gradient(dy, (len(x), E, x.shape[1]), self.dtype)
         dWT = np.zeros((E, self.num_embeddings), self.dtype)
         add_outer(dy, x, dWT)
         self.grads["weight"] += dWT.T

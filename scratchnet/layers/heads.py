@@ -1,30 +1,32 @@
-"""Heads: one output for a whole sequence, made of the outputs at all its steps.
+"""Heads: one output for a whole sequence, made from the outputs of its steps.
 
     symbol          what                                            shape of the array
     x               inputs                                          (T, D, B)
     y               outputs                                         (1, T D, B) or (1, D, B)
     d...            derivative of the loss by ...
 
-Flatten         y = [x(1); ...; x(T)], time by time as Keras' Flatten of (B, T, D)      dx(t) = its part of dy
+Flatten         y = [x(1); ...; x(T)], step after step as Keras' Flatten of (B, T, D)   dx(t) = its part of dy
 LastStep        y = x(T)                                    dx(T) = dy, dx(t) = 0 before
 
-What comes after has one time step. One prediction a sequence is therefore logits (1, V, B) against targets
+The output has one time step. One prediction per sequence is therefore logits (1, V, B) against targets
 (1, B), and needs no loss of its own.
 
-Memory: Flatten none, it is another look at the same numbers; LastStep T B D in the backward pass.
+Memory: Flatten none, it returns a view; LastStep T B D numbers in the backward pass.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
+from scratchnet.annotations import Shape
 from scratchnet.arguments import as_array
-from scratchnet.layers.layer import Layer, check_dtype, expect, expect_lengths
+from scratchnet.layers.layer import Layer, check_dtype, expect, expect_gradient, expect_lengths
 
 
 class Head(Layer):
-    """What both do: check, and keep the shape."""
+    """Base class: one step comes out, however many go in."""
 
-    def lengths_after(self, lengths):
-        """There is one step after it, whatever there was before."""
+    def lengths_after(self, lengths: np.ndarray) -> np.ndarray:
+        """Ones (B,)."""
         return np.ones_like(lengths)
 
     def _expect_input(self, x):
@@ -34,9 +36,6 @@ class Head(Layer):
             raise ValueError(f"expected x (T, D, B), none of them 0, got {x.shape}")
         return x
 
-    def _expect_dy(self, dy, shape, dtype):
-        return expect(dy, "dy", ", ".join(map(str, shape)), shape, dtype, finite=False)
-
 
 class Flatten(Head):
     """(T, D, B) -> (1, T D, B): all steps below each other, the first on top. It has no parameters.
@@ -44,16 +43,16 @@ class Flatten(Head):
     Only for sequences of equal length; a linear layer above fixes T once and for all.
     """
 
-    streams = False
+    stateful = False
 
-    def shape_after(self, shape):
+    def shape_after(self, shape: Shape) -> Shape:
         """(1, T D, B)."""
         T, D, B = shape
         if isinstance(T, int) and isinstance(D, int):
             return 1, T * D, B
         return 1, f"({T}) {D}" if " " in str(T) else f"{T} {D}", B
 
-    def forward(self, x, lengths=None):
+    def forward(self, x: ArrayLike, lengths: ArrayLike | None = None) -> np.ndarray:
         """y (1, T D, B), a view of x.
 
         Parameters
@@ -73,7 +72,7 @@ class Flatten(Head):
         self._kept = x.shape, x.dtype
         return x.reshape(1, T * D, B)
 
-    def backward(self, dy):
+    def backward(self, dy: ArrayLike) -> np.ndarray:
         """dx (T, D, B), a view of dy (1, T D, B).
 
         Raises
@@ -83,7 +82,7 @@ class Flatten(Head):
         """
         shape, dtype = self.last_pass()
         T, D, B = shape
-        return self._expect_dy(dy, (1, T * D, B), dtype).reshape(shape)
+        return expect_gradient(dy, (1, T * D, B), dtype).reshape(shape)
 
 
 class LastStep(Head):
@@ -92,11 +91,11 @@ class LastStep(Head):
     After a recurrent layer this is the h of its final state (Keras' return_sequences=False).
     """
 
-    def shape_after(self, shape):
+    def shape_after(self, shape: Shape) -> Shape:
         """(1, D, B)."""
         return 1, *shape[1:]
 
-    def forward(self, x, lengths=None):
+    def forward(self, x: ArrayLike, lengths: ArrayLike | None = None) -> np.ndarray:
         """y (1, D, B).
 
         Parameters
@@ -115,8 +114,8 @@ class LastStep(Head):
         self._kept = x.shape, x.dtype, last
         return np.ascontiguousarray(x[last, :, np.arange(B)].T)[None]
 
-    def backward(self, dy):
-        """dx (T, D, B), zeros but for the last step of each sequence.
+    def backward(self, dy: ArrayLike) -> np.ndarray:
+        """dx (T, D, B), zeros except at the last step of each sequence.
 
         Parameters
         ----------
@@ -128,7 +127,7 @@ class LastStep(Head):
             If the shape differs, or there was no forward pass.
         """
         shape, dtype, last = self.last_pass()
-        dy = self._expect_dy(dy, (1, *shape[1:]), dtype)
+        dy = expect_gradient(dy, (1, *shape[1:]), dtype)
         dx = np.zeros(shape, dtype)
         dx[last, :, np.arange(shape[2])] = dy[0].T
         return dx

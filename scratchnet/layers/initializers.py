@@ -1,8 +1,8 @@
 """Initial weights: functions of a random generator and a shape, and schemes for whole layers.
 
-A matrix (out, in) maps n = in numbers to k = out; with a kernel, (out, in, K), both are times K.
+A matrix (out, in) has fan-in n = in and fan-out k = out; with a kernel, (out, in, K), both are times K.
 
-    uniform             U(-b, b)                        b = 1 / sqrt(n) if not given: what PyTorch does
+    uniform             U(-b, b)                        b = 1 / sqrt(n) if not given, as in PyTorch
     glorot_uniform      U(-b, b), b = sqrt(6 / (n + k))     (Glorot & Bengio 2010, "Xavier")
     glorot_normal       N(0, 2 / (n + k))                   here and below: mean, variance
     he_uniform          U(-b, b), b = sqrt(6 / n)           (He et al. 2015), for relu
@@ -10,26 +10,29 @@ A matrix (out, in) maps n = in numbers to k = out; with a kernel, (out, in, K), 
     orthogonal          Q of a random matrix = Q R, R's diagonal > 0   (Saxe, McClelland & Ganguli 2014)
     zeros
 
-Orthogonal: the lesser of rows and columns are of length 1 and at right angles; all such matrices are equally
-likely. With blocks=4 each gate of an LSTM gets one of its own, which keeps lengths; one for all four, as in
-Keras, makes the numbers of each gate half as large.
+Orthogonal: the rows, or the columns if these are fewer, are orthonormal; the distribution is uniform over all
+such matrices. With blocks=4 each gate of an LSTM gets its own, which preserves norms; one for all four, as in
+Keras, halves the numbers of each gate.
 
 Schemes of `initialize`, for the parameters of recurrent layers with H units, of linear ones and embeddings:
 
                         "torch"             "keras"                         "orthogonal"
-    weight_ih           U, 1 / sqrt(H)      Glorot uniform, gates in one    as Keras
-    weight_hh           U, 1 / sqrt(H)      orthogonal, gates in one        orthogonal, each gate
+    weight_ih           U, 1 / sqrt(H)      Glorot uniform, all gates       as Keras
+    weight_hh           U, 1 / sqrt(H)      orthogonal, all gates           orthogonal, each gate
     bias_ih + bias_hh   U, 1 / sqrt(H) each 0; 1 for forget gates           as Keras
     weight, bias        U, 1 / sqrt(n)      Glorot uniform, 0               as Keras
     embedding           N(0, 1)             U(-0.05, 0.05)                  as Keras
 
-Without its bias the forget gate is half open at first, and a state lives for two steps (Gers, Schmidhuber &
-Cummins 2000; Jozefowicz, Zaremba & Sutskever 2015).
+Without this bias the forget gate is initially half open, and a state survives for about two steps (Gers,
+Schmidhuber & Cummins 2000; Jozefowicz, Zaremba & Sutskever 2015).
 """
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from scratchnet.arguments import generator, listed, number, one_of, room, whole
 from scratchnet.layers.layer import check_dtype
@@ -38,39 +41,50 @@ SCHEMES = ("torch", "keras", "orthogonal")
 RECURRENT = ("weight_ih_l", "weight_hh_l", "bias_ih_l", "bias_hh_l", "peephole_l")
 
 
-def uniform(rng, shape, dtype=np.float32, bound=None):
+def uniform(
+    rng: np.random.Generator,
+    shape: Sequence[int],
+    dtype: DTypeLike = np.float32,
+    bound: float | None = None,
+) -> np.ndarray:
     """Uniform in [-bound, bound]; the bound is 1 / sqrt(n) if None."""
     bound = 1 / math.sqrt(fans(shape)[0]) if bound is None else number(bound, "bound", least=0)
     return generator(rng).uniform(-bound, bound, _expect_shape(shape)).astype(check_dtype(dtype))
 
 
-def glorot_uniform(rng, shape, dtype=np.float32):
+def glorot_uniform(
+    rng: np.random.Generator, shape: Sequence[int], dtype: DTypeLike = np.float32
+) -> np.ndarray:
     """Uniform, of variance 2 / (n + k)."""
     return uniform(rng, shape, dtype, math.sqrt(6 / sum(fans(shape))))
 
 
-def glorot_normal(rng, shape, dtype=np.float32):
+def glorot_normal(
+    rng: np.random.Generator, shape: Sequence[int], dtype: DTypeLike = np.float32
+) -> np.ndarray:
     """Normal, of variance 2 / (n + k)."""
     return _normal(rng, shape, dtype, math.sqrt(2 / sum(fans(shape))))
 
 
-def he_uniform(rng, shape, dtype=np.float32):
+def he_uniform(rng: np.random.Generator, shape: Sequence[int], dtype: DTypeLike = np.float32) -> np.ndarray:
     """Uniform, of variance 2 / n."""
     return uniform(rng, shape, dtype, math.sqrt(6 / fans(shape)[0]))
 
 
-def he_normal(rng, shape, dtype=np.float32):
+def he_normal(rng: np.random.Generator, shape: Sequence[int], dtype: DTypeLike = np.float32) -> np.ndarray:
     """Normal, of variance 2 / n."""
     return _normal(rng, shape, dtype, math.sqrt(2 / fans(shape)[0]))
 
 
-def orthogonal(rng, shape, dtype=np.float32, blocks=1):
-    """An orthogonal matrix, or `blocks` of them below each other.
+def orthogonal(
+    rng: np.random.Generator, shape: Sequence[int], dtype: DTypeLike = np.float32, blocks: int = 1
+) -> np.ndarray:
+    """An orthogonal matrix, or `blocks` of them stacked.
 
     Raises
     ------
     ValueError
-        If the shape is not that of a matrix, or its rows are not a multiple of `blocks`.
+        If the shape is not that of a matrix, or the number of rows is no multiple of `blocks`.
     """
     shape, rng, blocks = _expect_shape(shape), generator(rng), whole(blocks, "blocks")
     dtype = check_dtype(dtype)
@@ -80,18 +94,18 @@ def orthogonal(rng, shape, dtype=np.float32, blocks=1):
     parts = []
     for _ in range(blocks):
         q, r = np.linalg.qr(rng.standard_normal((max(rows, columns), min(rows, columns))))
-        q *= np.sign(np.diagonal(r))  # without this, some matrices would be likelier than others
+        q *= np.sign(np.diagonal(r))  # else the distribution would not be uniform
         parts.append(q if rows >= columns else q.T)
     return np.concatenate(parts).astype(dtype)
 
 
-def zeros(rng, shape, dtype=np.float32):
-    """Zeros; `rng` is not used."""
+def zeros(rng: np.random.Generator, shape: Sequence[int], dtype: DTypeLike = np.float32) -> np.ndarray:
+    """Zeros; `rng` is ignored."""
     return np.zeros(_expect_shape(shape), check_dtype(dtype))
 
 
-def fans(shape):
-    """(n, k): to how many numbers a unit listens, and how many listen to an input.
+def fans(shape: Sequence[int]) -> tuple[int, int]:
+    """(n, k), the fan-in of an output and the fan-out of an input.
 
     Raises
     ------
@@ -105,21 +119,21 @@ def fans(shape):
     return shape[1] * kernel, shape[0] * kernel
 
 
-def initialize(layer, scheme, rng):
-    """Give all parameters of a layer new values, in place; of a Sequential, those of its layers in turn.
+def initialize(layer: Any, scheme: str, rng: np.random.Generator) -> None:
+    """Give all parameters of a layer new values, in place; for a Sequential, layer by layer.
 
     Parameters
     ----------
     layer : a recurrent layer, with `hidden_size`; an embedding, with `num_embeddings`; another with the
-        parameters "weight" and "bias", a convolution also without bias; one without parameters; or what has
-        a list `layers` of these
+        parameters "weight" and "bias", a convolution also without bias; one without parameters; or an object
+        with a list `layers` of these
     scheme : "torch", "keras" or "orthogonal", see above
     rng : numpy Generator
 
     Raises
     ------
     ValueError
-        If there is no such scheme, or a layer is of another kind. Nothing is changed then.
+        If there is no such scheme, or a layer is of another kind. Then nothing is changed.
     """
     scheme, rng = one_of(scheme, "a scheme", SCHEMES), generator(rng)
     plan = [(each, _values_for(each)) for each in _layers(layer)]
@@ -130,8 +144,8 @@ def initialize(layer, scheme, rng):
             set_forget_bias(each, 1.0)
 
 
-def set_forget_bias(layer, value):
-    """Set the bias of an LSTM's forget gates, of all layers in it: bias_ih to `value`, bias_hh to 0.
+def set_forget_bias(layer: Any, value: float) -> None:
+    """Set the bias of the forget gates in all layers of an LSTM: bias_ih to `value`, bias_hh to 0.
 
     Raises
     ------
@@ -151,7 +165,7 @@ def _normal(rng, shape, dtype, deviation):
 
 
 def _expect_shape(shape):
-    """A shape as a tuple of whole numbers, none of them 0."""
+    """A shape as a tuple of positive whole numbers."""
     shape = tuple(whole(size, "every size of a shape") for size in listed(shape, "a shape"))
     room(math.prod(shape), "an array")
     return shape
@@ -163,7 +177,7 @@ def _layers(layer):
 
 
 def _values_for(layer):
-    """The function that gives values to the parameters of such a layer."""
+    """The function that computes the parameters of a layer of this kind."""
     names = set(getattr(layer, "params", ("no layer",)))
     if hasattr(layer, "hidden_size") and all(name.startswith(RECURRENT) for name in names):
         return _recurrent
@@ -196,9 +210,7 @@ def _embedding(layer, name, param, scheme, rng):
 
 def _linear(layer, name, param, scheme, rng):
     weight = layer.params["weight"]
-    if (
-        weight.ndim == 1
-    ):  # one factor and one summand a feature, as in batch normalisation: the identity at first
+    if weight.ndim == 1:  # a scale and a shift per feature, as in batch normalisation: initially the identity
         return float(name == "weight")
     if scheme == "torch":
         return uniform(rng, param.shape, param.dtype, 1 / math.sqrt(fans(weight.shape)[0]))

@@ -1,21 +1,27 @@
-"""What every layer is: dicts `params` and `grads` with equal keys and shapes; `forward`, then `backward`.
+"""What every layer has: dicts `params` and `grads` with equal keys and shapes; `forward`, then `backward`.
 
     y = layer.forward(x)        keeps what backward needs
     dx = layer.backward(dy)     adds dE/dparam into grads, returns dE/dx
 
 Letters, everywhere in scratchnet:  T time steps, B sequences, D inputs, H hidden units, V vocabulary,
-K outputs, Z sources of a unit; of a convolution C outputs, K steps wide.
-A sequence of vectors is (T, features, B): each time step holds the textbook's column vectors side by side.
+K outputs, Z sources of a unit; in a convolution C outputs and K the width of the kernel.
+A sequence of vectors is (T, features, B): each time step is a matrix of the textbook's column vectors.
 A sequence of tokens is an array (T, B) of whole numbers.
 
-One thread at a time: a layer keeps what `backward` needs. Calls from two threads that would mix their numbers
-raise InUse; a model may pass from thread to thread between its passes (see one_thread.py).
+One thread at a time: a layer keeps what `backward` needs. Calls from two threads that would mix up their
+numbers raise InUse; between passes a model may move from thread to thread (see one_thread.py).
 """
+
+import math
+from collections.abc import Mapping
+from typing import Any
 
 import numba
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
-from scratchnet.arguments import as_array, shown, whole
+from scratchnet.annotations import Shape
+from scratchnet.arguments import as_array, generator, room, shown, whole
 from scratchnet.described import Described, counted
 from scratchnet.kernels.blas import one_blas_thread
 from scratchnet.kernels.jit import kernel
@@ -23,27 +29,34 @@ from scratchnet.layers.one_thread import alone, backward_alone, forward_alone
 
 
 class Layer(Described):
-    """Base class: the book-keeping of parameters. `params` and `grads` are filled by the subclass.
+    """Base class: the bookkeeping of parameters. A subclass creates them with `add_param` or `add_uniform`.
 
-    Making a layer limits BLAS to one thread for the whole process (see kernels/blas.py).
+    The first layer limits BLAS to one thread for the whole process (see kernels/blas.py).
 
     Attributes
     ----------
-    running : arrays by name that are part of what was learned, but not by gradients: running statistics
-    training : whether dropout is active and statistics are of the batch; see `train` and `eval`
-    check_finite : whether `forward` refuses NaN and infinity in its input. Inside a network it does not: as
-        training diverges numbers become NaN, and that is for the loss to say
+    params, grads : name -> array: the parameters, and the gradients that `backward` adds to
+    buffers : name -> array: state that is saved but not learned by gradients, such as running statistics; as
+        in torch.nn.Module
+    training : whether dropout is active and batch statistics are used; see `train` and `eval`
+    check_finite : whether `forward` refuses NaN and infinity in its input. Inside a network it does not: when
+        training diverges numbers become NaN, and it is the loss that reports it
     """
 
     skips_dx = False  # whether `backward` takes need_dx=False
-    streams = True  # whether a sequence may come in pieces, each going on from the state after the one before
+    stateful = True  # whether a sequence may come in pieces, the state carried from piece to piece
+    dtype: np.dtype
 
-    def __init__(self):
+    def __init__(self) -> None:
         one_blas_thread()
-        self.params, self.grads, self.running = {}, {}, {}
+        self.params: dict[str, np.ndarray] = {}
+        self.grads: dict[str, np.ndarray] = {}
+        self.buffers: dict[str, np.ndarray] = {}
         self.training = self.check_finite = True
-        self._buffers, self._kept = {}, None
-        self._running, self._heard_in = {}, None  # see one_thread.py
+        self._workspace: dict[str, np.ndarray] = {}
+        self._kept: Any = None
+        self._held_by: dict[str, int] = {}  # for these two see one_thread.py
+        self._forward_thread: int | None = None
 
     def __init_subclass__(cls, **options):
         """`forward` and `backward` of every layer are for one thread at a time."""
@@ -52,12 +65,30 @@ class Layer(Described):
             if name in vars(cls):
                 setattr(cls, name, guard(vars(cls)[name]))
 
+    def add_param(self, name: str, value: np.ndarray) -> None:
+        """Make `value` a parameter, in the precision of the layer, with a gradient of zeros."""
+        self.params[name] = value.astype(self.dtype)
+        self.grads[name] = np.zeros(value.shape, self.dtype)
+
+    def add_uniform(self, rng: np.random.Generator, bound: float, shapes: Mapping[str, Shape]) -> None:
+        """Add parameters, drawn in the order of `shapes` from the uniform distribution on [-bound, bound].
+
+        Raises
+        ------
+        ValueError
+            If rng is no Generator, or the arrays would be too large.
+        """
+        rng = generator(rng)
+        room(sum(map(math.prod, shapes.values())), "the weights")
+        for name, shape in shapes.items():
+            self.add_param(name, rng.uniform(-bound, bound, shape))
+
     @alone
-    def train(self, mode=True):
-        """Switch to training: dropout is active, batch normalisation looks at the batch."""
+    def train(self, mode: bool = True) -> None:
+        """Switch to training: dropout is active, batch normalisation uses the statistics of the batch."""
         self.training = mode
 
-    def eval(self):
+    def eval(self) -> None:
         """Switch to evaluation: dropout does nothing, batch normalisation uses its running statistics."""
         self.train(False)
 
@@ -66,46 +97,44 @@ class Layer(Described):
         return f"<{self.description()}{count}>"
 
     @property
-    def parameter_count(self):
-        """Number of adjustable numbers in the layer."""
+    def parameter_count(self) -> int:
+        """How many numbers are learned."""
         return sum(param.size for param in self.params.values())
 
     @alone
-    def zero_grad(self):
+    def zero_grad(self) -> None:
         """Set all gradients to zero. `backward` adds to them."""
         for grad in self.grads.values():
             grad.fill(0)
 
-    def shape_after(self, shape):
-        """The shape of what `forward` returns.
+    def shape_after(self, shape: Shape) -> Shape:
+        """The shape of the output of `forward`.
 
         Parameters
         ----------
-        shape : (T, D, B), or (T, B) for tokens; numbers, or letters for what is not known
+        shape : of the input, (T, D, B), or (T, B) for tokens; numbers, or letters for what is not known
         """
         return shape
 
-    def lengths_after(self, lengths):
-        """Steps of the outputs of sequences with so many steps, whole numbers (B,)."""
+    def lengths_after(self, lengths: np.ndarray) -> np.ndarray:
+        """The lengths (B,) of the output sequences for input sequences of these lengths (B,)."""
         return lengths
 
     @alone
-    def state_dict(self):
-        """Copies of the parameters and running statistics, by name."""
-        return {name: array.copy() for name, array in (self.params | self.running).items()}
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Copies of parameters and buffers, by name."""
+        return {name: array.copy() for name, array in (self.params | self.buffers).items()}
 
     @alone
-    def load_state_dict(self, state):
-        """Copy parameters and running statistics from `state`, a dict of arrays by name.
-
-        Nothing is changed unless all of it fits.
+    def load_state_dict(self, state: Mapping[str, ArrayLike]) -> None:
+        """Copy parameters and buffers from `state`, a dict of arrays by name. All or nothing is changed.
 
         Raises
         ------
         ValueError
             If a name is missing or unknown, a shape differs, or a number is not finite.
         """
-        own = self.params | self.running
+        own = self.params | self.buffers
         values = cast_like(state, own, "layer")
         for name, param in own.items():
             param[...] = values[name]
@@ -116,27 +145,27 @@ class Layer(Described):
         Raises
         ------
         ValueError
-            If there was no forward pass to go back.
+            If there was no forward pass.
         """
         if self._kept is None:
             raise ValueError("expected a forward pass before the backward pass")
         return self._kept
 
-    def buffer(self, name, shape):
-        """An array that is kept from call to call, and made anew when the shape changes."""
-        buffer = self._buffers.get(name)
-        if buffer is None or buffer.shape != shape:
-            buffer = self._buffers[name] = np.empty(shape, self.dtype)
-        return buffer
+    def scratch(self, name, shape):
+        """Working memory that is reused from call to call, and allocated again when the shape changes."""
+        array = self._workspace.get(name)
+        if array is None or array.shape != shape:
+            array = self._workspace[name] = np.empty(shape, self.dtype)
+        return array
 
 
-def expect_layer(layer):
-    """Refuse what lacks something that makes a layer.
+def expect_layer(layer: object) -> None:
+    """Refuse an object that lacks a member of a layer.
 
     Raises
     ------
     ValueError
-        If `params` or `grads` is no dict, or `forward` or `backward` no method. It is named.
+        If `params` or `grads` is no dict, or `forward` or `backward` no method; the message names it.
     """
     for name in ("params", "grads"):
         if not isinstance(getattr(layer, name, None), dict):
@@ -146,7 +175,7 @@ def expect_layer(layer):
             raise ValueError(f"expected a layer with a method {name!r}, got {shown(layer)}")
 
 
-def check_dtype(dtype):
+def check_dtype(dtype: DTypeLike) -> np.dtype:
     """`dtype` as a numpy.dtype.
 
     Raises
@@ -155,7 +184,7 @@ def check_dtype(dtype):
         If it is neither float32 nor float64.
     """
     try:
-        found = None if dtype is None else np.dtype(dtype)  # NumPy takes None for float64
+        found = None if dtype is None else np.dtype(dtype)  # NumPy reads None as float64
     except (TypeError, ValueError):
         found = None
     if found not in (np.float32, np.float64):
@@ -164,11 +193,11 @@ def check_dtype(dtype):
 
 
 def cast_like(state, own, what):
-    """The arrays of `state`, a dict, in the precision of those of `own` that have their names.
+    """The arrays of the dict `state`, each in the precision of the array of that name in `own`.
 
     Parameters
     ----------
-    what : what they are the state of, for the message
+    what : whose state it is, for the message
 
     Raises
     ------
@@ -190,7 +219,7 @@ def cast_like(state, own, what):
             raise ValueError(f"expected whole numbers in {name}")
         if value.shape != array.shape:
             raise ValueError(f"expected {name} of shape {array.shape}, got {value.shape}")
-        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
+        with np.errstate(over="ignore"):  # too large a number becomes infinite, and is refused
             values[name] = value = value.astype(array.dtype)
         if not np.isfinite(value).all():
             raise ValueError(f"expected finite numbers in {name}")
@@ -202,8 +231,8 @@ def expect_state(state, name, letters, shapes, dtype, finite=True):
 
     Parameters
     ----------
-    letters : name of each array
-    shapes : shape of each array
+    letters : the name of each array
+    shapes : the shape of each array
     finite : whether NaN and infinity are refused
 
     Raises
@@ -221,15 +250,15 @@ def expect_state(state, name, letters, shapes, dtype, finite=True):
 
 
 def batch_size(B):
-    """B of an initial state, a whole number."""
+    """B of an initial state, as a whole number."""
     return whole(B, "B", least=0)
 
 
 def is_tokens(x):
-    """Whether x is an array of whole numbers (T, B), and so a sequence of tokens."""
+    """Whether x is an array (T, B) of whole numbers: sequences of tokens."""
     try:
         x = np.asarray(x)
-    except ValueError:  # lists of unequal length; what is wrong will be said by `expect`
+    except ValueError:  # lists of unequal length; `expect` will say what is wrong
         return False
     return x.ndim == 2 and x.dtype.kind in "iu"
 
@@ -273,8 +302,8 @@ def expect_lengths(lengths, T, B):
     return lengths.astype(np.int64)
 
 
-def cut(x, ends):
-    """x (T, D, B) with zeros after the end of each sequence, ends (B,); x itself if all end with it."""
+def zero_padding(x, ends):
+    """x (T, D, B) with zeros after the end of each sequence, ends (B,); x itself if there is no padding."""
     if ends.min() >= len(x):
         return x
     return np.where(np.arange(len(x))[:, None, None] < ends, x, x.dtype.type(0))
@@ -282,7 +311,7 @@ def cut(x, ends):
 
 @kernel
 def _zero_times(a):
-    """The sum of 0 * a over the flat array a: 0, or NaN if one is NaN or infinite."""
+    """The sum of 0 * a over the flat array a: 0, or NaN if a number is NaN or infinite."""
     zero = a.dtype.type(0)
     total = zero
     for k in range(a.size):
@@ -291,7 +320,7 @@ def _zero_times(a):
 
 
 def all_finite(array):
-    """Whether no number of a contiguous array is NaN or infinite. One pass, no array of answers."""
+    """Whether no number of a contiguous array is NaN or infinite. One pass, no temporary array."""
     return bool(np.isfinite(array).all() if numba.config.DISABLE_JIT else _zero_times(array.reshape(-1)) == 0)
 
 
@@ -300,9 +329,9 @@ def expect(array, name, letters, sizes, dtype, finite=True):
 
     Parameters
     ----------
-    name : how the error message calls the array
-    letters : for instance "T, 12, B": the expected shape in words
-    sizes : tuple with a number where the size is fixed and None where it is free
+    name : of the array, for the message
+    letters : the expected shape, for the message: "T, 12, B"
+    sizes : tuple with a number where a size is fixed and None where it is free
     finite : whether NaN and infinity are refused
 
     Raises
@@ -313,7 +342,7 @@ def expect(array, name, letters, sizes, dtype, finite=True):
     array = as_array(array, name)
     if array.dtype.kind not in "fiub":
         raise ValueError(f"expected {name} ({letters}) of real numbers, got {array.dtype}")
-    with np.errstate(over="ignore"):  # what is too large becomes infinite
+    with np.errstate(over="ignore"):  # too large a number becomes infinite
         array = np.ascontiguousarray(array, dtype)
     fits = array.ndim == len(sizes) and all(
         want is None or want == got for want, got in zip(sizes, array.shape, strict=True)
@@ -323,3 +352,22 @@ def expect(array, name, letters, sizes, dtype, finite=True):
     if finite and not all_finite(array):
         raise ValueError(f"expected finite numbers in {name}")
     return array
+
+
+def expect_sequences(x, D, dtype, finite=True):
+    """Sequences of vectors x (T, D, B), at least one step of at least one sequence, as `expect` gives them.
+
+    Raises
+    ------
+    ValueError
+        If the shape differs, there is no step or no sequence, or a number is not real or not finite.
+    """
+    x = expect(x, "x", f"T, {D}, B", (None, D, None), dtype, finite=finite)
+    if x.size == 0:
+        raise ValueError(f"expected x (T, {D}, B) with at least one step and one sequence, got {x.shape}")
+    return x
+
+
+def expect_gradient(dy, shape, dtype, name="dy"):
+    """dy, the derivative by an output of this shape, as `expect` gives it; NaN is let through."""
+    return expect(dy, name, ", ".join(map(str, shape)), shape, dtype, finite=False)

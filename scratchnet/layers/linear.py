@@ -1,4 +1,6 @@
-"""The linear layer: one product a time step, with no memory.
+"""The linear layer: one matrix product per time step, with no memory.
+
+The same on a page of NumPy: plain/linear.py.
 
     symbol          what                            shape of the array
     x               inputs                          (T, D, B)
@@ -11,15 +13,16 @@ Backward        dW = sum_t dy(t) x(t)^T         db = sum_t,b dy(t)         dx(t)
 
 x may be tokens (T, B), whole numbers: W x(t) is then a column of W (see kernels/matmul.py).
 
-Memory of a forward and backward pass: T B (2 D + 2 K) numbers. Products do all the work; no kernels of its
-own.
+Memory of a forward and backward pass: T B (2 D + 2 K) numbers. It has no kernels of its own: all is products.
 """
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
-from scratchnet.arguments import generator, room, whole
+from scratchnet.annotations import Shape
+from scratchnet.arguments import whole
 from scratchnet.kernels.matmul import add_outer, apply, transpose
-from scratchnet.layers.layer import Layer, check_dtype, expect, expect_tokens, is_tokens
+from scratchnet.layers.layer import Layer, check_dtype, expect, expect_gradient, expect_tokens, is_tokens
 
 
 class Linear(Layer):
@@ -38,26 +41,25 @@ class Linear(Layer):
     Raises
     ------
     ValueError
-        If a size is not positive, or dtype is another.
+        If a size is not positive, or dtype is neither.
     """
 
     skips_dx = True
 
-    def __init__(self, input_size, output_size, rng, dtype=np.float32):
+    def __init__(
+        self, input_size: int, output_size: int, rng: np.random.Generator, dtype: DTypeLike = np.float32
+    ) -> None:
         super().__init__()
         self.input_size, self.output_size = whole(input_size, "input_size"), whole(output_size, "output_size")
-        self.dtype, rng = check_dtype(dtype), generator(rng)
-        room(self.output_size * self.input_size, "the weights")
-        bound = 1 / np.sqrt(input_size)
-        for name, shape in {"weight": (output_size, input_size), "bias": (output_size,)}.items():
-            self.params[name] = rng.uniform(-bound, bound, shape).astype(dtype)
-            self.grads[name] = np.zeros(shape, dtype)
+        self.dtype = check_dtype(dtype)
+        shapes = {"weight": (self.output_size, self.input_size), "bias": (self.output_size,)}
+        self.add_uniform(rng, 1 / np.sqrt(self.input_size), shapes)
 
-    def shape_after(self, shape):
+    def shape_after(self, shape: Shape) -> Shape:
         """(T, K, B)."""
         return shape[0], self.output_size, shape[-1]
 
-    def forward(self, x):
+    def forward(self, x: ArrayLike) -> np.ndarray:
         """y = W x + b.
 
         Parameters
@@ -83,7 +85,7 @@ class Linear(Layer):
         apply(self.params["weight"], x, self.params["bias"], y)
         return y
 
-    def backward(self, dy, need_dx=True):
+    def backward(self, dy: ArrayLike, need_dx: bool = True) -> np.ndarray | None:
         """Add the gradients of weight and bias to `grads`.
 
         Parameters
@@ -101,8 +103,7 @@ class Linear(Layer):
             If the shape differs, or there was no forward pass.
         """
         x, K = self.last_pass(), self.output_size
-        T, B = len(x), x.shape[-1]
-        dy = expect(dy, "dy", f"{T}, {K}, {B}", (T, K, B), self.dtype, finite=False)
+        dy = expect_gradient(dy, (len(x), K, x.shape[-1]), self.dtype)
         add_outer(dy, x, self.grads["weight"], self.grads["bias"])
         if x.ndim == 2 or not need_dx:
             return None

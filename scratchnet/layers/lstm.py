@@ -1,5 +1,7 @@
 """Long short-term memory (Hochreiter & Schmidhuber 1997), with the forget gate of Gers et al. (2000).
 
+The same on a page of NumPy: plain/lstm.py.
+
     symbol          what                                                shape of the array
     x               inputs: vectors, or tokens                          (T, D, B), or whole numbers (T, B)
     h               outputs of the cells, h(0) the initial ones         (T + 1, H, B)
@@ -33,26 +35,37 @@ Backward (BPTT), t = T..1; dy comes from above, dnet is the derivative by a gate
     dx(t) = W_ih^T dnet(t)
 
 Every worker of a team owns some cells for the whole sequence: their rows of each gate. Only h(t), and in the
-backward pass dnet(t), are read by all, so they meet once per step.
+backward pass dnet(t), are read by all: one barrier round per step.
 
-Memory of a forward and backward pass: T B (D + 6 H) numbers a layer (x, z, h, c; tanh(c) is computed again,
-and dnet takes the place of z), T B H each for dy and, from the second layer on, dx.
+Memory of a forward and backward pass: T B (D + 6 H) numbers per layer (x, z, h, c; tanh(c) is recomputed, and
+dnet overwrites z), T B H each for dy and, from the second layer on, dx.
 """
 
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import DTypeLike
 
 from scratchnet.arguments import flag
 from scratchnet.kernels import team
 from scratchnet.kernels.activations import sigmoid, tanh
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.matmul import add_outer, add_product, recurrent_workers, transpose
-from scratchnet.kernels.team import barrier, share
-from scratchnet.layers.recurrent import Recurrent, add_where_ended, flat, net_input
+from scratchnet.kernels.rows import add_scaled, dot, flat
+from scratchnet.kernels.team import barrier, worker_slice
+from scratchnet.layers.recurrent import Recurrent, add_where_ended, net_input
+
+
+class StateGradient(NamedTuple):
+    """The derivatives by a state."""
+
+    h: np.ndarray  # (H, B)
+    c: np.ndarray  # (H, B)
 
 
 @kernel
 def state_forward(i, f, g, c_before, c):
-    """Net inputs -> values of three gates, in place, and the new state; for some cells and all sequences."""
+    """Net inputs -> activations of three gates, in place, and the new state; some cells, all sequences."""
     for k in range(c.size):
         i[k] = sigmoid(i[k])
         f[k] = sigmoid(f[k])
@@ -62,7 +75,7 @@ def state_forward(i, f, g, c_before, c):
 
 @kernel
 def output_forward(o, c, h):
-    """Net input -> value of the output gate, in place, and the output."""
+    """Net input -> activation of the output gate, in place, and the output."""
     for k in range(h.size):
         o[k] = sigmoid(o[k])
         h[k] = o[k] * tanh(c[k])
@@ -80,7 +93,7 @@ def output_backward(dy, dh, c, o, dc):
 
 @kernel
 def state_backward(i, f, g, c_before, dc):
-    """i, f, g become their dnet; dc becomes dc(t) * f(t), what the step before gets."""
+    """i, f, g become their dnet; dc becomes dc(t) * f(t), which goes to the step before."""
     one = i.dtype.type(1)
     for k in range(i.size):
         d, gate_i, gate_f, gate_g = dc[k], i[k], f[k], g[k]
@@ -94,69 +107,65 @@ def state_backward(i, f, g, c_before, dc):
 def add_peephole(p, source, target):
     """target += p * source, for some cells (rows, B)."""
     for k in range(p.size):
-        row, out = source[k], target[k]
-        for n in range(row.size):
-            out[n] += p[k] * row[n]
+        add_scaled(p[k], source[k], target[k])
 
 
 @kernel
 def add_peephole_gradient(dnet, c, dp):
     """dp += sum_b dnet * c, for some cells (rows, B)."""
     for k in range(dp.size):
-        row, other, total = dnet[k], c[k], dp.dtype.type(0)
-        for n in range(row.size):
-            total += row[n] * other[n]
-        dp[k] += total
+        dp[k] += dot(dnet[k], c[k])
 
 
 @kernel
-def step(W_ih, W_hh, b, peep, x, h_before, c_before, z, c, h, lo, hi):
-    """One step of the cells lo .. hi - 1: z, c and h from x and what was before."""
+def step(W_ih, W_hh, b, peephole, x, h_before, c_before, z, c, h, lo, hi):
+    """One step of the cells lo .. hi - 1: z, c and h from x and the state before."""
     H = len(h)
     net_input(W_ih, W_hh, b, x, h_before, z, lo, hi)
     i, f, g, o = z[lo:hi], z[H + lo : H + hi], z[2 * H + lo : 2 * H + hi], z[3 * H + lo : 3 * H + hi]
-    if len(peep) > 0:
-        add_peephole(peep[0, lo:hi], c_before[lo:hi], i)
-        add_peephole(peep[1, lo:hi], c_before[lo:hi], f)
+    if len(peephole) > 0:
+        add_peephole(peephole[0, lo:hi], c_before[lo:hi], i)
+        add_peephole(peephole[1, lo:hi], c_before[lo:hi], f)
     state_forward(flat(i), flat(f), flat(g), flat(c_before[lo:hi]), flat(c[lo:hi]))
-    if len(peep) > 0:
-        add_peephole(peep[2, lo:hi], c[lo:hi], o)
+    if len(peephole) > 0:
+        add_peephole(peephole[2, lo:hi], c[lo:hi], o)
     output_forward(flat(o), flat(c[lo:hi]), flat(h[lo:hi]))
 
 
 @kernel
-def forward(p, P, W_ih, W_hh, b, peep, x, z, c, h, count):
-    """Fill z, c and h, whose first steps c[0] and h[0] are given. peep (3, H), or (0, H) for no peepholes."""
-    lo, hi = share(p, P, h.shape[1])
+def forward(p, P, W_ih, W_hh, b, peephole, x, z, c, h, count):
+    """Fill z, c and h; c[0] and h[0] are given. peephole (3, H), or (0, H) for no peepholes."""
+    lo, hi = worker_slice(p, P, h.shape[1])
     for t in range(len(z)):
-        step(W_ih, W_hh, b, peep, x[t], h[t], c[t], z[t], c[t + 1], h[t + 1], lo, hi)
+        step(W_ih, W_hh, b, peephole, x[t], h[t], c[t], z[t], c[t + 1], h[t + 1], lo, hi)
         barrier(count, P, t + 1)
 
 
 @kernel
-def backward(p, P, W_hhT, peep, dy, z, c, lengths, dh_last, dc_last, dh, dc, dpeep, count):
-    """z becomes dnet. dh and dc (H, B), zeros at first, become the derivatives by h[0] and c[0].
+def backward(p, P, W_hhT, peephole, dy, z, c, lengths, dlast, dstate, dpeephole, count):
+    """z becomes dnet. dstate, zeros at first, becomes the derivatives by h[0] and c[0].
 
-    dpeep (3, H) is added to.
+    dlast: derivatives by the final state. dpeephole (3, H) is added to.
     """
+    dh, dc = dstate.h, dstate.c
     T, H = z.shape[0], dh.shape[0]
-    lo, hi = share(p, P, H)
+    lo, hi = worker_slice(p, P, H)
     for s in range(T):
         t = T - 1 - s
-        add_where_ended(lengths, t, dh_last[lo:hi], dh[lo:hi])
-        add_where_ended(lengths, t, dc_last[lo:hi], dc[lo:hi])
+        add_where_ended(lengths, t, dlast.h[lo:hi], dh[lo:hi])
+        add_where_ended(lengths, t, dlast.c[lo:hi], dc[lo:hi])
         i, f, g = z[t, lo:hi], z[t, H + lo : H + hi], z[t, 2 * H + lo : 2 * H + hi]
         o = z[t, 3 * H + lo : 3 * H + hi]
         output_backward(flat(dy[t, lo:hi]), flat(dh[lo:hi]), flat(c[t + 1, lo:hi]), flat(o), flat(dc[lo:hi]))
-        if len(peep) > 0:
-            add_peephole(peep[2, lo:hi], o, dc[lo:hi])
-            add_peephole_gradient(o, c[t + 1, lo:hi], dpeep[2, lo:hi])
+        if len(peephole) > 0:
+            add_peephole(peephole[2, lo:hi], o, dc[lo:hi])
+            add_peephole_gradient(o, c[t + 1, lo:hi], dpeephole[2, lo:hi])
         state_backward(flat(i), flat(f), flat(g), flat(c[t, lo:hi]), flat(dc[lo:hi]))
-        if len(peep) > 0:
-            add_peephole(peep[0, lo:hi], i, dc[lo:hi])
-            add_peephole(peep[1, lo:hi], f, dc[lo:hi])
-            add_peephole_gradient(i, c[t, lo:hi], dpeep[0, lo:hi])
-            add_peephole_gradient(f, c[t, lo:hi], dpeep[1, lo:hi])
+        if len(peephole) > 0:
+            add_peephole(peephole[0, lo:hi], i, dc[lo:hi])
+            add_peephole(peephole[1, lo:hi], f, dc[lo:hi])
+            add_peephole_gradient(i, c[t, lo:hi], dpeephole[0, lo:hi])
+            add_peephole_gradient(f, c[t, lo:hi], dpeephole[1, lo:hi])
         barrier(count, P, s + 1)
         flat(dh[lo:hi])[:] = 0
         add_product(W_hhT[lo:hi], z[t], dh[lo:hi])
@@ -182,8 +191,15 @@ class LSTM(Recurrent):
     states = ("h", "c")
 
     def __init__(
-        self, input_size, hidden_size, rng, num_layers=1, dropout=0.0, peepholes=False, dtype=np.float32
-    ):
+        self,
+        input_size: int,
+        hidden_size: int,
+        rng: np.random.Generator,
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        peepholes: bool = False,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
         self.peepholes = flag(peepholes, "peepholes")
         super().__init__(input_size, hidden_size, rng, num_layers, dropout, dtype)
 
@@ -196,25 +212,22 @@ class LSTM(Recurrent):
 
     def layer_forward(self, layer, W_ih, x, h, start):
         T, H, B = len(x), self.hidden_size, h.shape[2]
-        z, c = self.buffer(f"z{layer}", (T, 4 * H, B)), self.buffer(f"c{layer}", (T + 1, H, B))
+        z, c = self.scratch(f"z{layer}", (T, 4 * H, B)), self.scratch(f"c{layer}", (T + 1, H, B))
         c[0] = start[0]
         W_hh = self.params[f"weight_hh_l{layer}"]
         b = self.params[f"bias_ih_l{layer}"] + self.params[f"bias_hh_l{layer}"]
-        peep = self._peephole(self.params, layer)
+        peephole = self._peephole(self.params, layer)
         workers = recurrent_workers(W_hh, B)
-        team.run(forward, W_ih, W_hh, b, peep, x, z, c, h, team.counter(), workers=workers)
+        team.run(forward, W_ih, W_hh, b, peephole, x, z, c, h, team.counter(), workers=workers)
         return c, z
 
     def layer_backward(self, layer, dy, h, memory, last):
         c, z = memory
         H, B = self.hidden_size, h.shape[2]
-        W_hh = self.params[f"weight_hh_l{layer}"]
-        dh, dc = np.zeros((H, B), self.dtype), np.zeros((H, B), self.dtype)
-        peep, dpeep = self._peephole(self.params, layer), self._peephole(self.grads, layer)
-        workers = recurrent_workers(W_hh, B)
-        team.run(
-            backward, transpose(W_hh), peep, dy, z, c, self._ends, *last, dh, dc, dpeep, team.counter(),
-            workers=workers,
-        )  # fmt: skip
+        W_hhT = transpose(self.params[f"weight_hh_l{layer}"])
+        dstate = StateGradient(np.zeros((H, B), self.dtype), np.zeros((H, B), self.dtype))
+        peephole, dpeephole = self._peephole(self.params, layer), self._peephole(self.grads, layer)
+        job = W_hhT, peephole, dy, z, c, self._ends, StateGradient(*last), dstate, dpeephole, team.counter()
+        team.run(backward, *job, workers=recurrent_workers(W_hhT, B))
         add_outer(z, h[:-1], self.grads[f"weight_hh_l{layer}"], self.grads[f"bias_hh_l{layer}"])
-        return z, [dh, dc]
+        return z, list(dstate)

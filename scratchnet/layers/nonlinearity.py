@@ -1,4 +1,4 @@
-"""A nonlinear function as a layer of its own: after a linear layer or a convolution, at every time step.
+"""A nonlinear function as a layer, to follow a linear layer or a convolution.
 
     symbol          what                                            shape of the array
     x, y            inputs, outputs                                 (T, D, B)
@@ -15,22 +15,23 @@ Memory of a forward and backward pass: T B 3 D numbers (y is kept, x is not).
 """
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from scratchnet.arguments import as_array, one_of
 from scratchnet.kernels import team
 from scratchnet.kernels.activations import sigmoid, tanh
 from scratchnet.kernels.jit import kernel
-from scratchnet.kernels.team import share
-from scratchnet.layers.layer import Layer, check_dtype, expect
+from scratchnet.kernels.team import worker_slice
+from scratchnet.layers.layer import Layer, check_dtype, expect, expect_gradient
 from scratchnet.layers.rnn import NONLINEARITIES, RELU, TANH
 
-LITTLE = 2**18  # numbers; with fewer, waking a second thread takes longer than it saves
+PARALLEL_FROM = 2**18  # numbers; see team.workers_for
 
 
 @kernel
 def forward(p, P, x, y, f):
-    """y = f(x); flat arrays, a worker does a share of the numbers."""
-    lo, hi = share(p, P, x.size)
+    """y = f(x); flat arrays, of which a worker takes a slice."""
+    lo, hi = worker_slice(p, P, x.size)
     x, y, zero = x[lo:hi], y[lo:hi], x.dtype.type(0)
     if f == TANH:
         for k in range(x.size):
@@ -46,7 +47,7 @@ def forward(p, P, x, y, f):
 @kernel
 def backward(p, P, y, dy, dx, f):
     """dx = f' dy; flat arrays."""
-    lo, hi = share(p, P, y.size)
+    lo, hi = worker_slice(p, P, y.size)
     y, dy, dx = y[lo:hi], dy[lo:hi], dx[lo:hi]
     one, zero = y.dtype.type(1), y.dtype.type(0)
     if f == TANH:
@@ -54,7 +55,7 @@ def backward(p, P, y, dy, dx, f):
             dx[k] = (one - y[k] * y[k]) * dy[k]
     elif f == RELU:
         for k in range(y.size):
-            d = dy[k]  # read in any case: a choice between two numbers is faster than a jump
+            d = dy[k]  # read in any case: a select is faster than a branch
             dx[k] = zero if y[k] <= zero else d
     else:
         for k in range(y.size):
@@ -62,7 +63,7 @@ def backward(p, P, y, dy, dx, f):
 
 
 class Nonlinearity(Layer):
-    """y = f(x), number by number; `torch.nn.Tanh`, `ReLU`, `Sigmoid`. It has no parameters.
+    """y = f(x), element by element; `torch.nn.Tanh`, `ReLU`, `Sigmoid`. It has no parameters.
 
     Parameters
     ----------
@@ -71,14 +72,14 @@ class Nonlinearity(Layer):
     Raises
     ------
     ValueError
-        If the kind is another.
+        If the kind is none of these.
     """
 
-    def __init__(self, kind):
+    def __init__(self, kind: str) -> None:
         super().__init__()
         self.kind = one_of(kind, "kind", NONLINEARITIES)
 
-    def forward(self, x):
+    def forward(self, x: ArrayLike) -> np.ndarray:
         """y = f(x).
 
         Parameters
@@ -100,7 +101,7 @@ class Nonlinearity(Layer):
         self._run(forward, x, y)
         return y
 
-    def backward(self, dy):
+    def backward(self, dy: ArrayLike) -> np.ndarray:
         """dx (T, D, B).
 
         Parameters
@@ -113,12 +114,12 @@ class Nonlinearity(Layer):
             If the shape differs, or there was no forward pass.
         """
         y = self.last_pass()
-        dy = expect(dy, "dy", ", ".join(map(str, y.shape)), y.shape, y.dtype, finite=False)
+        dy = expect_gradient(dy, y.shape, y.dtype)
         dx = np.empty_like(y)
         self._run(backward, y, dy, dx)
         return dx
 
     def _run(self, job, *arrays):
         flat = (array.reshape(-1) for array in arrays)
-        workers = 1 if arrays[0].size < LITTLE else team.size()
+        workers = team.workers_for(arrays[0].size, PARALLEL_FROM)
         team.run(job, *flat, NONLINEARITIES[self.kind], workers=workers)

@@ -1,67 +1,48 @@
-"""What RNN, LSTM and GRU share: layers stacked on each other, states, tokens, sequences of unequal length.
+"""What RNN, LSTM and GRU have in common: stacked layers, states, tokens, sequences of unequal length.
 
     symbol          what                                                shape of the array
     x               inputs: vectors, or tokens                          (T, D, B), or whole numbers (T, B)
     h               outputs of the units, h(0) the initial ones         (T + 1, H, B) in each layer
-    z               net inputs of the G gates, then their values        (T, G H, B) in each layer
+    z               net inputs of the G gates, then their activations   (T, G H, B) in each layer
     W_ih, W_hh      weights from inputs and from hidden units           (G H, D), (G H, H)
     b_ih, b_hh      biases; two, as in PyTorch                          (G H,), (G H,)
 
 The input of each further layer is the output of the one below it.
 
 Tokens. A token is a one-hot vector that is never built: W_ih x is a column of W_ih (kernels/matmul.py). With
-an embedding E (V, D) below, W_ih E^T is a table of V columns, made once per sequence; its gradient by
+an embedding E (V, D) below, W_ih E^T is a table of V columns, computed once per sequence; the gradient of its
 columns, dtable, gives dW_ih = dtable E and dE = dtable^T W_ih.
 
-Unequal lengths. Sequences are filled up at the end. As in PyTorch's packed sequences, outputs after the end
-are zero, whatever stands in x there, the final state is that of the last step of each sequence, and what
-`backward` gets for later steps does not count.
+Unequal lengths. Sequences are padded at the end. As with PyTorch's packed sequences, outputs after the end
+are zero, whatever x holds there, the final state is that of the last step of each sequence, and what
+`backward` is given for later steps is ignored.
 
-Kernels: each cell's own file. Here is only the frame around them.
+The kernels are in each cell's own file; here is only the frame around them.
 """
 
 from abc import ABC, abstractmethod
+from typing import Any, overload
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
-from scratchnet.arguments import generator, number, room, whole
+from scratchnet.annotations import Shape, State
+from scratchnet.arguments import generator, number, whole
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.matmul import add_outer, add_product, apply, transpose
+from scratchnet.kernels.rows import fill_rows
 from scratchnet.layers.layer import (
     Layer,
     batch_size,
     check_dtype,
-    cut,
-    expect,
+    expect_gradient,
     expect_lengths,
+    expect_sequences,
     expect_state,
     expect_tokens,
     is_tokens,
+    zero_padding,
 )
-
-
-@kernel(inline=True)
-def flat(block):
-    """The numbers of a contiguous block in a row: loops over one index are the fast ones."""
-    return block.reshape(block.size)
-
-
-@kernel(inline=True)
-def _copy(values, out):
-    for k in range(out.size):
-        out[k] = values[k]
-
-
-@kernel
-def fill_rows(block, values):
-    """Every row of the block (rows, B) filled with its value."""
-    if block.shape[1] == 1:
-        _copy(values, flat(block))
-        return
-    for k in range(block.shape[0]):
-        row = block[k]
-        for n in range(row.size):
-            row[n] = values[k]
 
 
 @kernel
@@ -81,7 +62,7 @@ def net_input(W_ih, W_hh, b, x, h, z, lo, hi):
     """
     H = len(h)
     gates, size = len(z) // H, hi - lo
-    if size == H:  # all units: the gates' rows stand together
+    if size == H:  # all units: the rows of all gates are contiguous
         gates, size = 1, len(z)
     for gate in range(gates):
         first = gate * H + lo
@@ -99,7 +80,7 @@ class Recurrent(Layer, ABC):
     input_size : D; for tokens V, the number of different ones
     hidden_size : H
     rng : numpy Generator for the initial weights and biases, uniform in [-1, 1] / sqrt(H) as PyTorch's
-    num_layers : how many layers stand on each other
+    num_layers : number of stacked layers
     dropout : probability with which an output of a layer is dropped on its way to the layer above (not after
         the last), while `training`; the others are scaled by 1 / (1 - dropout)
     dtype : float32 or float64
@@ -107,25 +88,32 @@ class Recurrent(Layer, ABC):
     Raises
     ------
     ValueError
-        If a size is no positive whole number, dropout not in [0, 1), or dtype another.
+        If a size is no positive whole number, dropout is not in [0, 1), or dtype is neither.
     """
 
     gates = 1  # G: blocks of H rows in the weights
     states = ("h",)  # names of the arrays that pass from step to step
     skips_dx = True
 
-    def __init__(self, input_size, hidden_size, rng, num_layers=1, dropout=0.0, dtype=np.float32):
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        rng: np.random.Generator,
+        num_layers: int = 1,
+        dropout: float = 0.0,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
         super().__init__()
         self.input_size, self.hidden_size = whole(input_size, "input_size"), whole(hidden_size, "hidden_size")
         self.num_layers, self.dtype = whole(num_layers, "num_layers"), check_dtype(dtype)
         self.dropout, self.rng = number(dropout, "dropout", least=0, below=1), generator(rng)
-        inputs = self.input_size + (2 * self.num_layers - 1) * self.hidden_size
-        room(self.gates * self.hidden_size * inputs, "the weights")
-        bound = 1 / np.sqrt(self.hidden_size)
-        for layer in range(self.num_layers):
-            for name, shape in self._shapes(layer).items():
-                self.params[f"{name}_l{layer}"] = rng.uniform(-bound, bound, shape).astype(dtype)
-                self.grads[f"{name}_l{layer}"] = np.zeros(shape, dtype)
+        shapes = {
+            f"{name}_l{layer}": shape
+            for layer in range(self.num_layers)
+            for name, shape in self._shapes(layer).items()
+        }
+        self.add_uniform(rng, 1 / np.sqrt(self.hidden_size), shapes)
 
     def _shapes(self, layer):
         """Names and shapes of the parameters of one layer."""
@@ -133,26 +121,44 @@ class Recurrent(Layer, ABC):
         D = self.input_size if layer == 0 else H
         return {"weight_ih": (rows, D), "weight_hh": (rows, H), "bias_ih": (rows,), "bias_hh": (rows,)}
 
-    def shape_after(self, shape):
+    def shape_after(self, shape: Shape) -> Shape:
         """(T, H, B)."""
         return shape[0], self.hidden_size, shape[-1]
 
-    def initial_state(self, B):
+    def initial_state(self, B: int) -> State:
         """Zeros (num_layers, H, B) for each array of the state."""
         B = batch_size(B)
         return tuple(np.zeros((self.num_layers, self.hidden_size, B), self.dtype) for _ in self.states)
+
+    @overload
+    def forward(
+        self,
+        x: ArrayLike,
+        state: None = None,
+        lengths: ArrayLike | None = None,
+        embedding: Layer | None = None,
+    ) -> np.ndarray: ...
+
+    @overload
+    def forward(
+        self,
+        x: ArrayLike,
+        state: State,
+        lengths: ArrayLike | None = None,
+        embedding: Layer | None = None,
+    ) -> tuple[np.ndarray, State]: ...
 
     def forward(self, x, state=None, lengths=None, embedding=None):
         """Run whole sequences.
 
         Parameters
         ----------
-        x : array (T, D, B), or tokens (T, B) of whole numbers; `backward` reads it
-            again, so it must not change in between
+        x : array (T, D, B), or tokens (T, B), whole numbers; `backward` reads it again, so it must not change
+            in between
         state : tuple of arrays (num_layers, H, B), as from `initial_state`; None for zeros
-        lengths : whole numbers (B,), steps of each sequence, the rest is filling; None for T
-        embedding : a layer with params["weight"] (V, D), which turns tokens x into vectors; its gradient is
-            added in `backward` (Sequential passes it)
+        lengths : whole numbers (B,), the length of each sequence, the rest is padding; None for T
+        embedding : a layer with params["weight"] (V, D), which turns tokens x into vectors; `backward` adds
+            its gradient (Sequential passes it)
 
         Returns
         -------
@@ -167,8 +173,8 @@ class Recurrent(Layer, ABC):
         x, (T, B) = self._expect_input(x, embedding)
         first = self.initial_state(B) if state is None else self._expect_state(state, "state", B)
         ends = expect_lengths(lengths, T, B)
-        if x.ndim == 3:  # else what overflows after an end could spread as 0 * NaN, backwards
-            x = cut(x, ends)
+        if x.ndim == 3:  # else an overflow in the padding could spread backwards, as 0 * NaN
+            x = zero_padding(x, ends)
         self._kept, final = [], [np.empty_like(part) for part in first]
         for layer in range(self.num_layers):
             W_ih, h = self.params[f"weight_ih_l{layer}"], self._outputs(T, B)
@@ -186,10 +192,10 @@ class Recurrent(Layer, ABC):
         self._ends, self._embedding, self._state_given = ends, embedding, state is not None
         return x if state is None else (x, tuple(final))
 
-    def backward(self, dy, dstate=None, need_dx=True):
+    def backward(self, dy: ArrayLike, dstate: State | None = None, need_dx: bool = True) -> Any:
         """Add the gradients of all parameters to `grads`.
 
-        Once after each `forward`: it overwrites what that kept.
+        Once per `forward`: it overwrites what that kept.
 
         Parameters
         ----------
@@ -205,14 +211,14 @@ class Recurrent(Layer, ABC):
         Raises
         ------
         ValueError
-            If a shape differs, or there was no forward pass to go back.
+            If a shape differs, or there was no forward pass.
         """
         kept, H = self.last_pass(), self.hidden_size
         T, B = len(kept[0][1]), len(self._ends)
-        dy = expect(dy, "dy", f"{T}, {H}, {B}", (T, H, B), self.dtype, finite=False)
+        dy = expect_gradient(dy, (T, H, B), self.dtype)
         last = self.initial_state(B) if dstate is None else self._expect_state(dstate, "dstate", B)
         self._kept = None
-        dy = cut(dy, self._ends)
+        dy = zero_padding(dy, self._ends)
         dfirst = [np.empty_like(part) for part in last]
         for layer in reversed(range(self.num_layers)):
             W_ih, x, h, memory, mask = kept.pop()
@@ -236,20 +242,20 @@ class Recurrent(Layer, ABC):
 
         Parameters
         ----------
-        layer : its number, for its parameters and buffers
+        layer : its number, for the names of its parameters and of its working memory
         W_ih, x : input weights (G H, D) and inputs, vectors or tokens
         h : array (T + 1, H, B); h[0] is given, the rest is filled in
-        start : list of the further arrays of the initial state, each (H, B)
+        start : list of the other arrays of the initial state, each (H, B)
 
         Returns
         -------
-        tuple of what `layer_backward` needs beside h; the further arrays of the state come first, each
+        tuple of what `layer_backward` needs besides h; the other arrays of the state come first, each
         (T + 1, H, B)
         """
 
     @abstractmethod
     def layer_backward(self, layer, dy, h, memory, last):
-        """One layer, backwards; adds the gradients of all its parameters but W_ih and b_ih.
+        """One layer, backwards; adds the gradients of all its parameters except W_ih and b_ih.
 
         Parameters
         ----------
@@ -264,7 +270,7 @@ class Recurrent(Layer, ABC):
         """
 
     def _outputs(self, T, B):
-        """A fresh array for h: its user may keep it."""
+        """A new array for h, not working memory: the caller may keep it."""
         return np.empty((T + 1, self.hidden_size, B), self.dtype)
 
     def _expect_input(self, x, embedding):
@@ -272,15 +278,11 @@ class Recurrent(Layer, ABC):
             V = self.input_size if embedding is None else self._expect_embedding(embedding)
             x = expect_tokens(x, V)
             return x, x.shape
-        D = self.input_size
-        x = expect(x, "x", f"T, {D}, B", (None, D, None), self.dtype, finite=self.check_finite)
-        T, _, B = x.shape
-        if T == 0 or B == 0:
-            raise ValueError(f"expected x (T, {D}, B) with at least one step and one sequence, got {x.shape}")
-        return x, (T, B)
+        x = expect_sequences(x, self.input_size, self.dtype, self.check_finite)
+        return x, (len(x), x.shape[2])
 
     def _expect_embedding(self, embedding):
-        """V, if it fits."""
+        """V of an embedding that fits."""
         E = getattr(embedding, "params", {}).get("weight", np.empty(0))
         if E.ndim != 2 or E.shape[1] != self.input_size or E.dtype != self.dtype:
             raise ValueError(
@@ -293,7 +295,7 @@ class Recurrent(Layer, ABC):
         return expect_state(state, name, self.states, shapes, self.dtype, finite=name == "state")
 
     def _dropout_mask(self, layer, T, B):
-        """None, or for each output 0 (dropped) or 1 / (1 - p)."""
+        """None, or for each output 0 (dropped) or 1 / (1 - dropout)."""
         if not (self.training and self.dropout and layer < self.num_layers - 1):
             return None
         kept = self.rng.random((T, self.hidden_size, B), np.float32) >= self.dropout
@@ -309,7 +311,7 @@ class Recurrent(Layer, ABC):
 
 
 def table_of(W_ih, E):
-    """W_ih E^T (G H, V): what each token adds to the net inputs."""
+    """W_ih E^T (G H, V): what each token contributes to the net inputs."""
     table = np.empty((1, len(W_ih), len(E)), W_ih.dtype)
     apply(W_ih, transpose(E)[None], np.zeros(len(W_ih), W_ih.dtype), table)
     return table[0]

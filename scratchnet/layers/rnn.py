@@ -1,4 +1,6 @@
-"""The simple recurrent layer (Elman 1990): hidden units that see their own last outputs.
+"""The simple recurrent layer (Elman 1990): hidden units that see their own outputs of the step before.
+
+The same on a page of NumPy: plain/rnn.py.
 
     symbol          what                                                shape of the array
     x               inputs: vectors, or tokens                          (T, D, B), or whole numbers (T, B)
@@ -13,7 +15,7 @@ Forward, t = 1..T:
     net(t) = W_ih x(t) + b_ih + W_hh h(t-1) + b_hh
     h(t)   = f(net(t))                                  f: tanh, relu or sigmoid
 
-Backward (BPTT), t = T..1; dy comes from above, and at t = T the derivative by the final state from the right:
+Backward (BPTT), t = T..1; dy comes from above; at t = T the derivative by the final state is added to dh:
 
     dh(t)   = dy(t) + W_hh^T dnet(t+1)
     dnet(t) = f'(net) dh(t)                             f': 1 - h^2;  1 where h > 0, else 0;  h (1 - h)
@@ -21,21 +23,23 @@ Backward (BPTT), t = T..1; dy comes from above, and at t = T the derivative by t
     dW_ih   = sum_t dnet(t) x(t)^T      dW_hh = sum_t dnet(t) h(t-1)^T      db_ih = db_hh = sum_t,b dnet(t)
 
 Every worker of a team owns some units for the whole sequence. All read h(t), and in the backward pass
-dnet(t), so they meet once per step.
+dnet(t): one barrier round per step.
 
-Memory of a forward and backward pass: T B (D + 2 H) numbers a layer (x, h, dnet), T B H each for dy and, from
-the second layer on, dx.
+Memory of a forward and backward pass: T B (D + 2 H) numbers per layer (x, h, dnet), T B H each for dy and,
+from the second layer on, dx.
 """
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from scratchnet.arguments import one_of
 from scratchnet.kernels import team
 from scratchnet.kernels.activations import sigmoid, tanh
 from scratchnet.kernels.jit import kernel
 from scratchnet.kernels.matmul import add_outer, add_product, recurrent_workers, transpose
-from scratchnet.kernels.team import barrier, share
-from scratchnet.layers.recurrent import Recurrent, add_where_ended, flat, net_input
+from scratchnet.kernels.rows import flat
+from scratchnet.kernels.team import barrier, worker_slice
+from scratchnet.layers.recurrent import Recurrent, add_where_ended, net_input
 
 TANH, RELU, SIGMOID = 0, 1, 2
 NONLINEARITIES = {"tanh": TANH, "relu": RELU, "sigmoid": SIGMOID}
@@ -43,7 +47,7 @@ NONLINEARITIES = {"tanh": TANH, "relu": RELU, "sigmoid": SIGMOID}
 
 @kernel
 def units_forward(h, f):
-    """h <- f(h), for some units and all sequences; h held their net input."""
+    """h <- f(h), for some units and all sequences; h holds their net inputs."""
     if f == TANH:
         for k in range(h.size):
             h[k] = tanh(h[k])
@@ -73,15 +77,15 @@ def units_backward(h, dy, dh, dnet, f):
 
 @kernel
 def step(W_ih, W_hh, b, x, h_before, h, f, lo, hi):
-    """One step of the units lo .. hi - 1: h from x and what was before."""
+    """One step of the units lo .. hi - 1: h from x and the outputs before."""
     net_input(W_ih, W_hh, b, x, h_before, h, lo, hi)
     units_forward(flat(h[lo:hi]), f)
 
 
 @kernel
 def forward(p, P, W_ih, W_hh, b, x, h, f, count):
-    """Fill h (T + 1, H, B), whose first step is given."""
-    lo, hi = share(p, P, h.shape[1])
+    """Fill h (T + 1, H, B); h[0] is given."""
+    lo, hi = worker_slice(p, P, h.shape[1])
     for t in range(len(x)):
         step(W_ih, W_hh, b, x[t], h[t], h[t + 1], f, lo, hi)
         barrier(count, P, t + 1)
@@ -91,7 +95,7 @@ def forward(p, P, W_ih, W_hh, b, x, h, f, count):
 def backward(p, P, W_hhT, dy, h, lengths, dh_last, dh, dnet, f, count):
     """Fill dnet (T, H, B). dh (H, B), zeros at first, becomes the derivative by h[0]."""
     T, H, _ = dnet.shape
-    lo, hi = share(p, P, H)
+    lo, hi = worker_slice(p, P, H)
     for s in range(T):
         t = T - 1 - s
         add_where_ended(lengths, t, dh_last[lo:hi], dh[lo:hi])
@@ -119,12 +123,19 @@ class RNN(Recurrent):
     Raises
     ------
     ValueError
-        If the nonlinearity is another, or as in recurrent.py.
+        If the nonlinearity is none of these, or as in recurrent.py.
     """
 
     def __init__(
-        self, input_size, hidden_size, rng, num_layers=1, nonlinearity="tanh", dropout=0.0, dtype=np.float32
-    ):
+        self,
+        input_size: int,
+        hidden_size: int,
+        rng: np.random.Generator,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        dropout: float = 0.0,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
         self.nonlinearity = one_of(nonlinearity, "nonlinearity", NONLINEARITIES)
         super().__init__(input_size, hidden_size, rng, num_layers, dropout, dtype)
 
@@ -138,12 +149,10 @@ class RNN(Recurrent):
     def layer_backward(self, layer, dy, h, memory, last):
         W_hh = self.params[f"weight_hh_l{layer}"]
         T, H, B = dy.shape
-        dnet = self.buffer(f"dnet{layer}", (T, H, B))
+        dnet = self.scratch(f"dnet{layer}", (T, H, B))
         dh = np.zeros((H, B), self.dtype)
         f, workers = NONLINEARITIES[self.nonlinearity], recurrent_workers(W_hh, B)
-        team.run(
-            backward, transpose(W_hh), dy, h, self._ends, *last, dh, dnet, f, team.counter(),
-            workers=workers,
-        )  # fmt: skip
+        job = transpose(W_hh), dy, h, self._ends, *last, dh, dnet, f, team.counter()
+        team.run(backward, *job, workers=workers)
         add_outer(dnet, h[:-1], self.grads[f"weight_hh_l{layer}"], self.grads[f"bias_hh_l{layer}"])
         return dnet, [dh]

@@ -1,4 +1,4 @@
-"""Depthwise-separable convolution: each feature is convolved by itself, then a linear layer mixes them.
+"""Depthwise-separable convolution: each feature is convolved on its own, then a linear layer mixes them.
 
     symbol          what                                                shape of the array
     x               inputs                                              (T, D, B)
@@ -6,7 +6,7 @@
     y               outputs                                             (T', C, B)
     w               depthwise weights                                   (D, 1, K)
     W, b            pointwise weight, bias                              (C, D, 1), (C,)
-    s, q            stride, filling before the first input: see convolution.py
+    s, q            stride, padding before the first input: see convolution.py
     d...            derivative of the loss by ...
 
 Forward         v(t) = sum_k w_k * x(t s - q + k)           (* element by element)
@@ -15,37 +15,33 @@ Backward        dv(t) = W^T dy(t)       dW = sum_t dy(t) v(t)^T         db = sum
                 dw_k = sum_t,b dv(t) * x(t s - q + k)
                 dx(u) = sum_k w_k * dv(t)  over all k for which t = (u + q - k) / s is a step of v
 
-D K + C D weights in the place of C D K (Chollet 2017, "Xception"; Keras' SeparableConv1D with its depth
-multiplier at 1). Nothing stands between the two parts: neither a bias nor a nonlinearity.
+D K + C D weights instead of C D K (Chollet 2017, "Xception"; Keras' SeparableConv1D with depth multiplier 1).
+There is nothing between the two parts, neither a bias nor a nonlinearity.
 
 Memory of a forward and backward pass: T B 2 D + T' B (2 D + 2 C) numbers.
 """
 
-import numpy as np
+from typing import Any, overload
 
-from scratchnet.arguments import generator, room
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
+
+from scratchnet.annotations import Shape, State
 from scratchnet.kernels import team
 from scratchnet.kernels.jit import kernel
-from scratchnet.kernels.matmul import dot
-from scratchnet.kernels.team import share
+from scratchnet.kernels.rows import add_scaled, dot
+from scratchnet.kernels.team import worker_slice
 from scratchnet.layers.conv1d import Conv1D
-from scratchnet.layers.convolution import Convolution
+from scratchnet.layers.convolution import Convolution, output_step
 from scratchnet.layers.layer import Layer
 
-LITTLE = 2**18  # multiplications; with fewer, waking a second thread takes longer than it saves
-
-
-@kernel(inline=True)
-def add_scaled(w, x, y):
-    """y += w x."""
-    for n in range(x.size):
-        y[n] += w * x[n]
+PARALLEL_FROM = 2**18  # multiplications; see team.workers_for
 
 
 @kernel
 def forward(p, P, w, x, back, stride, v):
-    """v(t) = sum_k w(k) * x(t stride - back + k); w (K, D). A worker does a share of the features."""
-    lo, hi = share(p, P, w.shape[1])
+    """v(t) = sum_k w(k) * x(t stride - back + k); w (K, D). The workers share the features."""
+    lo, hi = worker_slice(p, P, w.shape[1])
     for t in range(len(v)):
         v[t, lo:hi] = 0
         for k in range(len(w)):
@@ -58,20 +54,20 @@ def forward(p, P, w, x, back, stride, v):
 @kernel
 def backward(p, P, w, dv, back, stride, dx):
     """dx(u) = sum of w(k) * dv(t) where u = t stride - back + k."""
-    lo, hi = share(p, P, w.shape[1])
+    lo, hi = worker_slice(p, P, w.shape[1])
     for u in range(len(dx)):
         dx[u, lo:hi] = 0
         for k in range(len(w)):
-            moved = u + back - k
-            if moved >= 0 and moved % stride == 0 and moved // stride < len(dv):
+            t = output_step(u, k, back, stride, len(dv))
+            if t >= 0:
                 for d in range(lo, hi):
-                    add_scaled(w[k, d], dv[moved // stride, d], dx[u, d])
+                    add_scaled(w[k, d], dv[t, d], dx[u, d])
 
 
 @kernel
 def backward_weights(p, P, dv, x, back, stride, dw):
     """dw(k) += sum_t,b dv(t) * x(t stride - back + k); dw (K, D)."""
-    lo, hi = share(p, P, dw.shape[1])
+    lo, hi = worker_slice(p, P, dw.shape[1])
     for t in range(len(dv)):
         for k in range(len(dw)):
             u = t * stride - back + k
@@ -81,7 +77,7 @@ def backward_weights(p, P, dv, x, back, stride, dw):
 
 
 class DepthwiseConv1D(Convolution):
-    """Each feature convolved by itself; `torch.nn.Conv1d(D, D, K, groups=D, bias=False)`.
+    """Each feature is convolved on its own; `torch.nn.Conv1d(D, D, K, groups=D, bias=False)`.
 
     Parameters
     ----------
@@ -99,22 +95,27 @@ class DepthwiseConv1D(Convolution):
     Raises
     ------
     ValueError
-        If a size is not positive, or padding or dtype is another.
+        If a size is not positive, or padding or dtype is none of these.
     """
 
-    def __init__(self, input_size, kernel_size, rng, padding="valid", stride=1, dtype=np.float32):
+    def __init__(
+        self,
+        input_size: int,
+        kernel_size: int,
+        rng: np.random.Generator,
+        padding: str = "valid",
+        stride: int = 1,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
         super().__init__(input_size, input_size, kernel_size, padding, stride, dtype)
-        room(input_size * kernel_size, "the weights")
-        rng = generator(rng)
-        bound, shape = 1 / np.sqrt(kernel_size), (input_size, 1, kernel_size)
-        self.params["weight"] = rng.uniform(-bound, bound, shape).astype(dtype)
-        self.grads["weight"] = np.zeros(shape, dtype)
+        shapes = {"weight": (self.input_size, 1, self.kernel_size)}
+        self.add_uniform(rng, 1 / np.sqrt(self.kernel_size), shapes)
 
     def _taps(self):
         return np.ascontiguousarray(self.params["weight"][:, 0].T)
 
     def _workers(self, y):
-        return 1 if y.size * self.kernel_size < LITTLE else team.size()
+        return team.workers_for(y.size * self.kernel_size, PARALLEL_FROM)
 
     def convolve(self, x, back, y):
         team.run(forward, self._taps(), x, back, self.stride, y, workers=self._workers(y))
@@ -129,7 +130,7 @@ class DepthwiseConv1D(Convolution):
 
 
 class SeparableConv1D(Layer):
-    """A DepthwiseConv1D, and a Conv1D of width 1 on it; two torch.nn.Conv1d called depthwise and pointwise.
+    """A DepthwiseConv1D, then a Conv1D of width 1; two torch.nn.Conv1d called depthwise and pointwise.
 
     Parameters
     ----------
@@ -138,27 +139,27 @@ class SeparableConv1D(Layer):
     Attributes
     ----------
     params, grads : "depthwise.weight" (D, 1, K), "pointwise.weight" (C, D, 1), "pointwise.bias" (C,)
-    depthwise, pointwise : the two layers; both together: layers
+    depthwise, pointwise : the two layers; `layers` lists both
 
     Raises
     ------
     ValueError
-        If a size is not positive, or padding or dtype is another.
+        If a size is not positive, or padding or dtype is none of these.
     """
 
     skips_dx = True
 
     def __init__(
         self,
-        input_size,
-        output_size,
-        kernel_size,
-        rng,
-        padding="valid",
-        stride=1,
-        bias=True,
-        dtype=np.float32,
-    ):
+        input_size: int,
+        output_size: int,
+        kernel_size: int,
+        rng: np.random.Generator,
+        padding: str = "valid",
+        stride: int = 1,
+        bias: bool = True,
+        dtype: DTypeLike = np.float32,
+    ) -> None:
         super().__init__()
         self.depthwise = DepthwiseConv1D(input_size, kernel_size, rng, padding, stride, dtype)
         self.pointwise = Conv1D(input_size, output_size, 1, rng, bias=bias, dtype=dtype)
@@ -167,22 +168,30 @@ class SeparableConv1D(Layer):
         self.input_size, self.output_size, self.kernel_size = input_size, output_size, kernel_size
         self.padding, self.stride, self.dtype = padding, stride, self.depthwise.dtype
         self.bias = self.pointwise.bias
-        self.streams = self.depthwise.streams
+        self.stateful = self.depthwise.stateful
         for part, layer in zip(("depthwise", "pointwise"), self.layers, strict=True):
             self.params.update({f"{part}.{name}": param for name, param in layer.params.items()})
             self.grads.update({f"{part}.{name}": grad for name, grad in layer.grads.items()})
 
-    def shape_after(self, shape):
+    def shape_after(self, shape: Shape) -> Shape:
         """See convolution.py."""
         return self.pointwise.shape_after(self.depthwise.shape_after(shape))
 
-    def initial_state(self, B):
+    def initial_state(self, B: int) -> State:
         """See convolution.py."""
         return self.depthwise.initial_state(B)
 
-    def lengths_after(self, lengths):
+    def lengths_after(self, lengths: Any) -> Any:
         """See convolution.py."""
         return self.depthwise.lengths_after(lengths)
+
+    @overload
+    def forward(self, x: ArrayLike, state: None = None, lengths: ArrayLike | None = None) -> np.ndarray: ...
+
+    @overload
+    def forward(
+        self, x: ArrayLike, state: State, lengths: ArrayLike | None = None
+    ) -> tuple[np.ndarray, State]: ...
 
     def forward(self, x, state=None, lengths=None):
         """Convolve whole sequences of vectors; see convolution.py."""
@@ -194,6 +203,6 @@ class SeparableConv1D(Layer):
         )
         return y if state is None else (y, *after)
 
-    def backward(self, dy, dstate=None, need_dx=True):
+    def backward(self, dy: ArrayLike, dstate: State | None = None, need_dx: bool = True) -> Any:
         """Add the gradients to `grads`; see convolution.py."""
         return self.depthwise.backward(self.pointwise.backward(dy), dstate, need_dx)

@@ -10,6 +10,9 @@ from scratchnet.plain.cell_blocks import CellBlocks
 from scratchnet.plain.cell_blocks_online import OnlineCellBlocks
 from scratchnet.plain.conv1d import Conv1D
 from scratchnet.plain.cross_entropy import sigmoid_cross_entropy, softmax_cross_entropy
+from scratchnet.plain.dropout import Dropout
+from scratchnet.plain.embedding import Embedding
+from scratchnet.plain.fully_recurrent import FullyRecurrent
 from scratchnet.plain.gru import GRU
 from scratchnet.plain.linear import Linear
 from scratchnet.plain.lstm import LSTM
@@ -24,6 +27,9 @@ __all__ = [
     "BatchNorm",
     "CellBlocks",
     "Conv1D",
+    "Dropout",
+    "Embedding",
+    "FullyRecurrent",
     "Linear",
     "NGram",
     "OnlineCellBlocks",

@@ -1,4 +1,4 @@
-"""Feed-forward attention over the past (Raffel & Ellis 2015) on paper: O(T^2). The fast one: attention.py.
+"""Feed-forward attention over the past (Raffel & Ellis 2015) on paper: O(T^2). Fast: layers/attention.py.
 
     e(t)       = tanh(W h(t) + b)                               scores, R = 1 of them a step, or R = H
     alpha_t(k) = exp(e(k)) / sum_{j<=t} exp(e(j))               a softmax over the past, k <= t

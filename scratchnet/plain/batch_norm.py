@@ -17,7 +17,7 @@ import numpy as np
 
 
 class BatchNorm:
-    """Every one of D features with mean 0 and variance 1, then scaled and moved."""
+    """Every one of D features with mean 0 and variance 1, then scaled and shifted."""
 
     def __init__(self, num_features, momentum=0.1, eps=1e-5):
         D = num_features

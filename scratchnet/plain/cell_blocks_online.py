@@ -1,35 +1,33 @@
-"""The original learning algorithm of LSTM, on paper: truncated RTRL. The fast one: cell_blocks_online.py.
+"""The original learning algorithm of LSTM, on paper: truncated RTRL. The fast one: blocks/learning.py.
 
-Errors are cut where they leave a block: nothing flows back through the recurrent weights. What is left can be
-carried forward, one partial derivative P = ds_v/dw for each cell and weight, so that all weights may change
-after every step (Gers, Schmidhuber & Cummins 2000). Symbols as in cell_blocks.py; e = t - sigmoid(a) is the
-error of the outputs:
+Errors are cut where they leave a block: nothing flows back through recurrent weights and peepholes, as if
+what they read were constants. What is left can be carried forward, one partial derivative P = ds_v/dw for
+each cell and weight, so that all weights may change after every step (Gers, Schmidhuber & Cummins 2000).
+Symbols as in cell_blocks.py; e = dE/da = sigmoid(a) - t, the papers' error with the other sign:
 
-    eps_v  = sum_k V_kv e_k                             error that reaches cell v, from this step alone
-    es_v   = o_j h'(s_v) eps_v                          error of the cell state
+    eps_v  = sum_k V_kv e_k                             dE/dy_v, from this step alone
+    es_v   = o_j h'(s_v) eps_v                          dE/ds_v
     P_g(t) = f_j P_g(t-1) + i_j g'(net_v) z             weights into the cell
     P_i(t) = f_j P_i(t-1) + g_v i_j (1 - i_j) z         weights into its input gate
     P_f(t) = f_j P_f(t-1) + s_v(t-1) f_j (1 - f_j) z    weights into its forget gate
 
-    -dE/dW_g = es_v P_g      -dE/dW_i = sum_v es_v P_i      -dE/dW_f = sum_v es_v P_f
-    -dE/dW_o = o (1 - o) sum_v h(s_v) eps_v z           -dE/dV = e [x; y; 1]^T
+    dE/dW_g = es_v P_g       dE/dW_i = sum_v es_v P_i       dE/dW_f = sum_v es_v P_f
+    dE/dW_o = o (1 - o) sum_v h(s_v) eps_v z            dE/dV = e [x; y; 1]^T
 
-Peepholes are treated like the others, with s_v(t-1), for the output gate s_v(t), in the place of z.
+Peepholes are treated like other weights, with s_v(t-1), for the output gate s_v(t), in the place of z.
 """
 
 import numpy as np
 
+from scratchnet.plain.cell_blocks import CellBlocks
 from scratchnet.plain.layer import column, sigmoid
 
 
-class OnlineCellBlocks:
-    """Blocks with the weights W, V, u of CellBlocks, which may change between the steps of a stream."""
+class OnlineCellBlocks(CellBlocks):
+    """Blocks whose weights W, V, u may change between the steps of a stream."""
 
-    def __init__(self, W, V, block_of, u=None):
-        self.block_of = np.asarray(block_of)
-        self.J, self.C = self.block_of.max() + 1, len(self.block_of)
-        self.params = {"W": W, "V": V, "u": np.zeros((3, self.C)) if u is None else u}
-        self.blocks = (np.arange(self.J)[:, None] == self.block_of).astype(float)
+    def __init__(self, *weights, **nonlinearities):
+        super().__init__(*weights, **nonlinearities)
         self.reset_state()
 
     def reset_state(self):
@@ -40,25 +38,25 @@ class OnlineCellBlocks:
         self.P_u = {gate: np.zeros((self.C, self.C)) for gate in "if"}  # ds_v/du
 
     def step(self, x, t):
-        """One step: inputs x (D,), targets t (K,) -> outputs (K,), gradients of -E by name."""
+        """One step: inputs x (D,), targets t (K,) -> outputs (K,), gradients of its cross-entropy by name."""
         W, V, u = self.params.values()
-        J, C, j, blocks = self.J, self.C, self.block_of, self.blocks
+        J, C, j, blocks = self.J, self.C, self.j, self.blocks
         z, s_before = np.concatenate([x, self.y, [1.0]]), self.s
         i, f, g, o = np.split(W @ z, [J, 2 * J, 2 * J + C])
         i, f = sigmoid(i + blocks @ (u[0] * s_before)), sigmoid(f + blocks @ (u[1] * s_before))
-        g = 2 * np.tanh(g / 2)
+        g = self.g[0](g)
         self.s = f[j] * s_before + i[j] * g
-        o, hs = sigmoid(o + blocks @ (u[2] * self.s)), np.tanh(self.s / 2)
+        o, hs = sigmoid(o + blocks @ (u[2] * self.s)), self.h[0](self.s)
         self.y = o[j] * hs
         seen = np.concatenate([x, self.y, [1.0]])
         outputs = sigmoid(V @ seen)
 
-        e = t - outputs
+        e = outputs - t
         eps = (V.T @ e)[len(x) : -1]
         do = o * (1 - o) * (blocks @ (hs * eps))
-        es = o[j] * (1 - hs**2) / 2 * eps
-        into = {"g": i[j] * (1 - g**2 / 4), "i": g * (i * (1 - i))[j], "f": s_before * (f * (1 - f))[j]}
-        same_block = blocks[j]  # (C, C): which cells a peephole of v's gates looks at
+        es = o[j] * self.h[1](hs) * eps
+        into = {"g": i[j] * self.g[1](g), "i": g * (i * (1 - i))[j], "f": s_before * (f * (1 - f))[j]}
+        same_block = blocks[j]  # (C, C): which cells the peepholes of a cell's gates look at
         for gate in "gif":
             self.P[gate] = column(f[j]) * self.P[gate] + np.outer(into[gate], z)
         for gate in "if":

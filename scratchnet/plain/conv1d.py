@@ -1,4 +1,4 @@
-"""Convolution over time on paper: K linear layers, each on a moved input. The fast one: conv1d.py.
+"""Convolution over time on paper: K linear layers, each on a shifted input. The fast one: layers/conv1d.py.
 
     y(t) = sum_k W_k x(t s - q + k) + b                 k = 0 .. K - 1;  x is zero where there is no such step
 

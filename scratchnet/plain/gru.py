@@ -1,4 +1,4 @@
-"""The gated recurrent unit (Cho et al. 2014, in cuDNN's and PyTorch's form) on paper. The fast one: gru.py.
+"""The gated recurrent unit (Cho et al. 2014, in cuDNN's and PyTorch's form) on paper. Fast: layers/gru.py.
 
     r(t) = sigmoid(W_r x(t) + b_r + R_r h(t-1) + s_r)               reset gate      W_ih = [W_r; W_u; W_n]
     u(t) = sigmoid(W_u x(t) + b_u + R_u h(t-1) + s_u)               update gate     W_hh = [R_r; R_u; R_n]
@@ -25,12 +25,8 @@ class GRU(Layer):
 
     def __init__(self, input_size, hidden_size, rng):
         D, H = input_size, hidden_size
-        shapes = {
-            "weight_ih_l0": (3 * H, D),
-            "weight_hh_l0": (3 * H, H),
-            "bias_ih_l0": (3 * H,),
-            "bias_hh_l0": (3 * H,),
-        }
+        shapes = {"weight_ih_l0": (3 * H, D), "weight_hh_l0": (3 * H, H)}
+        shapes |= {"bias_ih_l0": (3 * H,), "bias_hh_l0": (3 * H,)}
         super().__init__(shapes, 1 / np.sqrt(H), rng)
 
     def forward(self, x, state=None):

@@ -33,3 +33,14 @@ def sigmoid(a):
 def column(b):
     """A bias (H,) as a column (H, 1), to be added to each of B columns."""
     return b[:, None]
+
+
+# name -> a function of the net input, and its derivative, written as a function of its value y
+NONLINEARITIES = {
+    "tanh": (np.tanh, lambda y: 1 - y**2),
+    "sigmoid": (sigmoid, lambda y: y * (1 - y)),
+    "relu": (lambda a: np.maximum(a, 0), lambda y: np.where(y > 0, 1.0, 0.0)),
+    "identity": (lambda a: a, lambda y: 1.0),
+    "paper g": (lambda a: 2 * np.tanh(a / 2), lambda y: 1 - y**2 / 4),  # 4 sigmoid(a) - 2
+    "paper h": (lambda a: np.tanh(a / 2), lambda y: (1 - y**2) / 2),  # 2 sigmoid(a) - 1
+}

@@ -107,14 +107,14 @@ class Trainer:
         """
         model, batch = self.model, next(self.batches)
         model.train()
-        running = {name: array.copy() for name, array in model.running.items()}
+        running = {name: array.copy() for name, array in model.buffers.items()}
         with np.errstate(over="ignore", invalid="ignore"):  # numbers are looked at
             a, after = self._forward(batch)
             loss, da = self.loss(a, batch.y, *_mask(batch))
             norm = self._backward(da) if math.isfinite(loss) else math.nan
         if not (math.isfinite(loss) and math.isfinite(norm)):
             for name, array in running.items():
-                model.running[name][...] = array
+                model.buffers[name][...] = array
             raise Diverged(f"at step {self.steps + 1} the loss is {loss:g}, the gradient's norm {norm:g}")
         if self.schedule:
             self.schedule.apply(self.optimizer)
@@ -274,7 +274,7 @@ class Trainer:
 
 def _learned(model):
     """The arrays that make up what was learned: parameters, and running statistics of batch normalisation."""
-    return model.params | model.running
+    return model.params | model.buffers
 
 
 def _mask(batch):

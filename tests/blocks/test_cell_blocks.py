@@ -1,15 +1,17 @@
-"""The full-gradient half of CellBlocks: against a naive reference, against differences, against torch."""
+"""The full-gradient half of CellBlocks: against the textbook, against differences, against torch."""
 
 import json
 
-import naive
 import numpy as np
 import pytest
+from plain_twins import by_name, wired
 
+from scratchnet import plain
 from scratchnet.blocks.network import IDENTITY, PAPER_G, PAPER_H, TANH, CellBlocks
 from scratchnet.blocks.wiring import Blocks, Outputs, Wiring
 from scratchnet.checking.gradcheck import gradcheck
 from scratchnet.kernels.activations import sigmoid
+from scratchnet.plain.layer import NONLINEARITIES
 from scratchnet.training.losses import sigmoid_cross_entropy
 
 BIASES = (-0.5, -1.0, -1.5, -2.0)
@@ -63,16 +65,17 @@ def tiny(cell_bias=False):
     )
 
 
-def paper_g_of_2x(x):
-    return 2 * np.tanh(x)
-
-
-SQUASHES = {  # name: (g and h as the class takes them, the same as functions, written as the papers do)
-    "paper": (PAPER_G, PAPER_H, naive.paper_g, naive.paper_h),
-    "identity h": (PAPER_G, IDENTITY, naive.paper_g, naive.identity),
-    "identity g and h": (IDENTITY, IDENTITY, naive.identity, naive.identity),
-    "tanh": (TANH, TANH, np.tanh, np.tanh),
-    "another": ((2.0, 1.0), PAPER_H, paper_g_of_2x, naive.paper_h),
+ACTIVATIONS = {  # name: (g and h as the class takes them, the same on paper)
+    "paper": (PAPER_G, PAPER_H, NONLINEARITIES["paper g"], NONLINEARITIES["paper h"]),
+    "identity h": (PAPER_G, IDENTITY, NONLINEARITIES["paper g"], NONLINEARITIES["identity"]),
+    "identity g and h": (IDENTITY, IDENTITY, NONLINEARITIES["identity"], NONLINEARITIES["identity"]),
+    "tanh": (TANH, TANH, NONLINEARITIES["tanh"], NONLINEARITIES["tanh"]),
+    "another": (
+        (2.0, 1.0),
+        PAPER_H,
+        (lambda a: 2 * np.tanh(a), lambda y: 2 - y**2 / 2),
+        NONLINEARITIES["paper h"],
+    ),
 }
 
 
@@ -84,7 +87,7 @@ def state_like(net, rng, B):
 
 
 @pytest.mark.parametrize(
-    ("wiring", "peepholes", "squash"),
+    ("wiring", "peepholes", "activation"),
     [
         (experiment_1(), False, "paper"),
         (experiment_2(), False, "paper"),
@@ -97,22 +100,27 @@ def state_like(net, rng, B):
     ],
     ids=lambda value: value if isinstance(value, str) else ("peepholes" if value is True else None),
 )
-def test_forward_is_the_naive_network(wiring, peepholes, squash, rng):
-    squash_g, squash_h, g, h = SQUASHES[squash]
-    net = CellBlocks(wiring, rng, scale=0.8, peepholes=peepholes, squash_g=squash_g, squash_h=squash_h)
+def test_both_passes_are_those_of_the_textbook(wiring, peepholes, activation, rng):
+    activation_g, activation_h, g, h = ACTIVATIONS[activation]
+    net = CellBlocks(
+        wiring, rng, scale=0.8, peepholes=peepholes, activation_g=activation_g, activation_h=activation_h
+    )
     for group, blocks in wiring.blocks.items():
         if blocks.cell_bias:
             net.params[f"{group}.cell"][:, -1] = rng.normal(size=len(net.params[f"{group}.cell"]))
     T, B = 5, 2
-    x = rng.normal(size=(T, wiring.input_size, B))
-    s0, y0 = state_like(net, rng, B)
-    a, (s, y) = net.forward(x, (s0, y0))
-    assert a.shape == (T, wiring.output_size, B)
-    for n in range(B):
-        a_naive, s_naive, y_naive = naive.forward(wiring, net.params, x[:, :, n], g, h, s0[:, n], y0[:, n])
-        np.testing.assert_allclose(a[:, :, n], a_naive, rtol=0, atol=1e-12)
-        np.testing.assert_allclose(s[:, n], s_naive[-1], rtol=0, atol=1e-12)
-        np.testing.assert_allclose(y[:, n], y_naive[-1], rtol=0, atol=1e-12)
+    x, da = rng.normal(size=(T, wiring.input_size, B)), rng.normal(size=(T, wiring.output_size, B))
+    state, dstate = state_like(net, rng, B), state_like(net, rng, B)
+    slow = wired(plain.CellBlocks, wiring, net.params, g=g, h=h)
+    results = []
+    for one in (net, slow):
+        a, final = one.forward(x, state)
+        dx, dfirst = one.backward(da, dstate)
+        grads = one.grads if one is net else by_name(wiring, slow.grads, net.params)
+        results.append([a, *final, dx, *dfirst, *(grads[name] for name in net.params)])
+    assert results[0][0].shape == (T, wiring.output_size, B)
+    for ours, theirs in zip(*results, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-11)
 
 
 def test_without_a_state_it_starts_from_zero(rng):
@@ -175,7 +183,7 @@ def test_float32_is_close_to_float64(rng):
 
 
 @pytest.mark.parametrize(
-    ("wiring", "peepholes", "squash"),
+    ("wiring", "peepholes", "activation"),
     [
         (tiny(), False, "paper"),
         (tiny(cell_bias=True), True, "paper"),
@@ -187,33 +195,16 @@ def test_float32_is_close_to_float64(rng):
     ],
     ids=lambda value: value if isinstance(value, str) else ("peepholes" if value is True else None),
 )
-def test_every_gradient_against_differences(wiring, peepholes, squash, rng):
-    squash_g, squash_h, _, _ = SQUASHES[squash]
-    net = CellBlocks(wiring, rng, scale=0.8, peepholes=peepholes, squash_g=squash_g, squash_h=squash_h)
+def test_every_gradient_against_differences(wiring, peepholes, activation, rng):
+    activation_g, activation_h, _, _ = ACTIVATIONS[activation]
+    net = CellBlocks(
+        wiring, rng, scale=0.8, peepholes=peepholes, activation_g=activation_g, activation_h=activation_h
+    )
     T, B = 3, 2
     x = rng.normal(size=(T, wiring.input_size, B))
     report = gradcheck(net, x, state_like(net, rng, B), rng)
     assert {row.name for row in report.rows} == {*net.params, "input x", "initial state 0", "initial state 1"}
     assert report.ok, f"\n{report}"
-
-
-def test_gradient_of_the_loss_against_differences_of_the_naive_network(rng):
-    """Nothing of scratchnet but the analytic side: independent forward, loss and differences."""
-    wiring = tiny()
-    net = CellBlocks(wiring, rng, scale=0.8, peepholes=True)
-    x, t = rng.normal(size=(4, 2, 1)), rng.integers(0, 2, size=(4, 2, 1)).astype(float)
-    _, da = sigmoid_cross_entropy(net.forward(x), t)
-    net.backward(da)
-    params = net.state_dict()
-
-    def loss():
-        return naive.cross_entropy(naive.forward(wiring, params, x[:, :, 0])[0], t) / 4
-
-    for name, param in params.items():
-        numeric = naive.differences(loss, param)
-        np.testing.assert_allclose(
-            net.grads[name], numeric, rtol=0, atol=1e-9 * max(1, abs(numeric).max()), err_msg=name
-        )
 
 
 def test_backward_adds_to_grads(rng):
@@ -379,12 +370,14 @@ def test_options_survive_json(dtype, rng):
         outputs={"m": Outputs(2, bias=0.5)},
         feeds={"a": ("p", "a", "b"), "b": ("q", "a"), "m": ("b", "p")},
     )
-    net = CellBlocks(wiring, rng, peepholes=True, squash_g=TANH, squash_h=IDENTITY, dtype=dtype)
+    net = CellBlocks(wiring, rng, peepholes=True, activation_g=TANH, activation_h=IDENTITY, dtype=dtype)
     options = json.loads(json.dumps(net.options()))
     before = json.dumps(options)
     twin = CellBlocks.from_options(options, rng)
     assert json.dumps(options) == before  # left as they were
     assert twin.wiring == wiring and twin.options() == net.options()
+    old = {name.replace("activation", "activation"): value for name, value in options.items()}
+    assert CellBlocks.from_options(old, rng).options() == net.options()  # as checkpoints had it
     twin.load_state_dict(net.state_dict())
     x = rng.normal(size=(3, 3, 2))
     np.testing.assert_array_equal(twin.forward(x), net.forward(x))
@@ -523,7 +516,7 @@ def test_one_cell_blocks_are_the_lstm_of_today(rng):
         outputs={"out": Outputs(K)},
         feeds={"lstm": ("in", "lstm"), "out": ("lstm",)},
     )
-    net = CellBlocks(wiring, rng, squash_g=TANH, squash_h=TANH)
+    net = CellBlocks(wiring, rng, activation_g=TANH, activation_h=TANH)
     torch.manual_seed(0)
     lstm, linear = torch.nn.LSTM(D, H).double(), torch.nn.Linear(H, K).double()
     kinds = ("input_gate", "forget_gate", "cell", "output_gate")  # torch's order: i, f, g, o

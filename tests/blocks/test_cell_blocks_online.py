@@ -1,12 +1,14 @@
-"""The original algorithm: truncated gradient against its oracle, online learning against a naive learner."""
+"""The original algorithm: truncated gradient and online learning against the textbook."""
 
-import naive
 import numpy as np
 import pytest
+from plain_twins import by_name, wired
 
+from scratchnet import plain
 from scratchnet.blocks.network import IDENTITY, PAPER_G, PAPER_H, TANH, CellBlocks
 from scratchnet.blocks.wiring import Blocks, Outputs, Wiring
 from scratchnet.kernels.activations import sigmoid
+from scratchnet.plain.layer import NONLINEARITIES
 from scratchnet.training.losses import sigmoid_cross_entropy
 from scratchnet.training.optimizers import SGD
 
@@ -45,20 +47,25 @@ TWO_STREAMS = Wiring(  # experiment 2 of the blues, in small
         "next melody": ("melody", "melody memory"),
     },
 )
-SQUASHES = {  # name: (as the class takes them, g and its slope, h and its slope)
-    "paper": ((PAPER_G, PAPER_H), naive.paper_g, naive.paper_g_slope, naive.paper_h, naive.paper_h_slope),
-    "identity": ((IDENTITY, IDENTITY), naive.identity, lambda x: 1.0, naive.identity, lambda x: 1.0),
-    "tanh": ((TANH, TANH), np.tanh, lambda x: 1 - np.tanh(x) ** 2, np.tanh, lambda x: 1 - np.tanh(x) ** 2),
+ACTIVATIONS = {  # name: (g and h as the class takes them, the same on paper)
+    "paper": ((PAPER_G, PAPER_H), {}),
+    "identity": ((IDENTITY, IDENTITY), dict.fromkeys("gh", NONLINEARITIES["identity"])),
+    "tanh": ((TANH, TANH), dict.fromkeys("gh", NONLINEARITIES["tanh"])),
 }
 
 
-def network(wiring, rng, peepholes=False, squash="paper", scale=0.8, **options):
-    (squash_g, squash_h), *_ = SQUASHES[squash]
-    net = CellBlocks(wiring, rng, scale, peepholes, squash_g, squash_h, **options)
+def network(wiring, rng, peepholes=False, activation="paper", scale=0.8, **options):
+    (activation_g, activation_h), _ = ACTIVATIONS[activation]
+    net = CellBlocks(wiring, rng, scale, peepholes, activation_g, activation_h, **options)
     for group, blocks in wiring.blocks.items():
         if blocks.cell_bias:
             net.params[f"{group}.cell"][:, -1] = rng.normal(size=len(net.params[f"{group}.cell"]))
     return net
+
+
+def on_paper(net, activation):
+    """The truncated algorithm of the textbook with the same weights."""
+    return wired(plain.OnlineCellBlocks, net.wiring, net.params, **ACTIVATIONS[activation][1])
 
 
 def stream(wiring, rng, T):
@@ -77,28 +84,19 @@ def twin(net):
 # -------------------------------------------------------------------------------------- truncated gradient
 
 
-@pytest.mark.parametrize("squash", SQUASHES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("peepholes", [False, True], ids=["plain", "peepholes"])
 @pytest.mark.parametrize("wiring", [TINY, UNEVEN], ids=["tiny", "uneven"])
-def test_truncated_gradient_is_exact_where_recurrent_inputs_are_constants(wiring, peepholes, squash, rng):
-    """The oracle: differences of the loss, while recurrent weights and peepholes read recorded values."""
-    _, g, _, h, _ = SQUASHES[squash]
-    net = network(wiring, rng, peepholes, squash)
+def test_truncated_gradient_is_the_textbooks(wiring, peepholes, activation, rng):
+    net = network(wiring, rng, peepholes, activation)
     x, t = stream(wiring, rng, 4)
-    gradient = net.truncated_gradient(x, t)
+    gradient, slow = net.truncated_gradient(x, t), on_paper(net, activation)
     assert gradient.keys() == net.params.keys()
-
-    params = net.state_dict()
-    _, s, y = naive.forward(wiring, params, x, g, h)
-
-    def loss():
-        return naive.cross_entropy(naive.forward(wiring, params, x, g, h, frozen=(s, y))[0], t)
-
-    for name, param in params.items():
-        numeric = naive.differences(loss, param)
-        error = abs(gradient[name] - numeric).max() / abs(numeric).max()
-        assert error < 1e-7, (name, error)
-        assert abs(numeric).max() > 1e-4, f"the test says nothing of {name}"
+    steps = [slow.step(now, target)[1] for now, target in zip(x, t, strict=True)]
+    expected = by_name(wiring, {name: sum(step[name] for step in steps) for name in "WVu"}, net.params)
+    for name, grad in expected.items():
+        np.testing.assert_allclose(gradient[name], grad, rtol=0, atol=1e-12, err_msg=name)
+        assert abs(grad).max() > 1e-4, f"the test says nothing of {name}"
 
 
 def test_truncated_is_not_the_full_gradient(rng):
@@ -170,27 +168,28 @@ def test_the_melodys_error_never_changes_the_chords(rng):
 # ------------------------------------------------------------------------------------------------ learning
 
 
-@pytest.mark.parametrize("squash", SQUASHES)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("peepholes", [False, True], ids=["plain", "peepholes"])
-def test_every_step_is_a_momentum_step_along_the_naive_gradient(peepholes, squash, rng):
+def test_every_step_is_a_momentum_step_along_the_textbooks_gradient(peepholes, activation, rng):
     """Weights change after every step ("burned") while partial derivatives of older weights live on."""
-    _, g, g_slope, h, h_slope = SQUASHES[squash]
-    net = network(UNEVEN, rng, peepholes, squash, scale=0.5)
+    net = network(UNEVEN, rng, peepholes, activation, scale=0.5)
     x, t = stream(UNEVEN, rng, 12)
-    params = net.state_dict()
-    learner = naive.TruncatedLearner(UNEVEN, params, g, g_slope, h, h_slope)
-    gradient = {name: np.zeros_like(param) for name, param in params.items()}
-    sgd = SGD(params, gradient, lr=0.05, momentum=0.7)
+    slow = on_paper(net, activation)
+    is_wired = wired(
+        plain.CellBlocks, UNEVEN, {name: np.ones(p.shape) for name, p in net.params.items()}
+    ).params
+    sgd = SGD(slow.params, slow.grads, lr=0.05, momentum=0.7)
     expected = []
     for now in range(len(x)):
-        outputs, grad = learner.step(x[now], t[now])
+        outputs, gradient = slow.step(x[now], t[now])
         expected.append(outputs)
-        for name, array in gradient.items():
-            array[...] = grad[name]
+        for name, array in slow.grads.items():
+            array[...] = is_wired[name] * gradient[name]
         sgd.step()
     start = net.state_dict()
     y, _, _ = net.learn_online(x, t, 0.05, 0.7)
     np.testing.assert_allclose(y, expected, rtol=0, atol=1e-12)
+    params = by_name(UNEVEN, slow.params, net.params)
     for name, param in net.params.items():
         np.testing.assert_allclose(param, params[name], rtol=0, atol=1e-12, err_msg=name)
         assert abs(param - start[name]).max() > 1e-4, f"the test says nothing of {name}"

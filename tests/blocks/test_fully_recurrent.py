@@ -1,15 +1,15 @@
-"""The fully recurrent network: BPTT and RTRL against loops, central differences and each other."""
-
-import math
+"""The fully recurrent network: BPTT and RTRL against the textbook, central differences and each other."""
 
 import numba
 import numpy as np
 import pytest
 from compiled_types import promotions
 
-from scratchnet.blocks import fully_recurrent
+from scratchnet import plain
+from scratchnet.blocks import fully_recurrent, rtrl
 from scratchnet.blocks.fully_recurrent import FullyRecurrent
 from scratchnet.checking.gradcheck import gradcheck
+from scratchnet.kernels import rows
 from scratchnet.training.losses import sigmoid_cross_entropy
 from scratchnet.training.optimizers import Adam
 
@@ -27,64 +27,23 @@ def stream(rng):
     return rng.standard_normal((20, D)), rng.integers(0, 2, (20, K)).astype(float)
 
 
-def naive_step(W, x, y):
-    """One step of one sequence, one number at a time: the sources, and the net inputs of all units."""
-    z = [*x, *y, 1.0]
-    a = []
-    for weights in W:
-        total = 0.0
-        for w, source in zip(weights, z, strict=True):
-            total += w * source
-        a.append(total)
-    return z, a
+def on_paper(network):
+    slow = plain.FullyRecurrent(network.input_size, H, K, np.random.default_rng(0))
+    slow.params["weight"][...] = network.params["weight"]
+    return slow
 
 
-def logistic(a):
-    return 1 / (1 + math.exp(-a))
-
-
-def naive_rtrl(W, x, t, lr, momentum):
-    """Williams & Zipser's algorithm with its three indices, one number at a time.
-
-    Returns outputs, summed cross-entropy, the weights at the end and the sum of all gradients on the way.
-    """
-    W, units, sources = np.array(W), len(W), W.shape[1]
-    outputs, velocity, total = t.shape[1], np.zeros(W.shape), np.zeros(W.shape)
-    p = np.zeros((units, units, sources))
-    y, ys, loss = [0.0] * units, [], 0.0
-    for x_t, t_t in zip(x, t, strict=True):
-        z, a = naive_step(W, x_t, y)
-        y = [logistic(net) for net in a]
-        new_p, gradient = np.zeros(p.shape), np.zeros(W.shape)
-        for k, i, j in np.ndindex(p.shape):
-            da = z[j] if i == k else 0.0
-            for m in range(units):
-                da += W[k, x.shape[1] + m] * p[m, i, j]
-            new_p[k, i, j] = y[k] * (1 - y[k]) * da
-            if k < outputs:  # by the chain rule through y, not by the short form y - t
-                dloss = -t_t[k] / y[k] + (1 - t_t[k]) / (1 - y[k])
-                gradient[i, j] += dloss * new_p[k, i, j]
-        p = new_p
-        for k in range(outputs):
-            loss -= t_t[k] * math.log(y[k]) + (1 - t_t[k]) * math.log(1 - y[k])
-        ys.append(y[:outputs])
-        total += gradient
-        velocity = momentum * velocity - lr * gradient
-        W += velocity
-    return np.array(ys), loss, W, total
-
-
-def test_forward_is_the_textbook_loop(network, rng):
-    x, y0 = rng.standard_normal((T, D, B)), rng.random((H, B))
-    a, (final,) = network.forward(x, (y0,))
+def test_both_passes_are_those_of_the_textbook(network, rng):
+    x, state, dstate = rng.standard_normal((T, D, B)), (rng.random((H, B)),), (rng.random((H, B)),)
+    slow = on_paper(network)
+    a, final = network.forward(x, state)
+    a_slow, final_slow = slow.forward(x, state)
     assert a.shape == (T, K, B)
-    for n in range(B):
-        y = y0[:, n]
-        for t in range(T):
-            _, expected = naive_step(network.params["weight"], x[t, :, n], y)
-            np.testing.assert_allclose(a[t, :, n], expected[:K], rtol=0, atol=1e-13)
-            y = [logistic(net) for net in expected]
-        np.testing.assert_allclose(final[:, n], y, rtol=0, atol=1e-13)
+    dx, dfirst = network.backward(a**2, dstate)
+    dx_slow, dfirst_slow = slow.backward(a**2, dstate)
+    pairs = ((a, a_slow), (final[0], final_slow[0]), (dx, dx_slow), (dfirst[0], dfirst_slow[0]))
+    for ours, theirs in (*pairs, (network.grads["weight"], slow.grads["weight"])):
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-12)
 
 
 def test_gradients(network, rng):
@@ -112,8 +71,9 @@ def test_rtrl_is_bptt(network, stream):
     np.testing.assert_allclose(gradient, bptt_gradient(network, *stream), rtol=0, atol=1e-10)
 
 
-def test_rtrl_is_the_textbook_loop(network, stream):
-    *_, total = naive_rtrl(network.params["weight"], *stream, 0, 0)
+def test_rtrl_is_the_textbooks(network, stream):
+    slow = on_paper(network)
+    total = sum(slow.step(x, t)[1] for x, t in zip(*stream, strict=True))
     np.testing.assert_allclose(network.rtrl_gradient(*stream)["weight"], total, rtol=0, atol=1e-10)
 
 
@@ -137,9 +97,15 @@ def test_rtrl_gradient_in_the_middle_of_a_stream(network, stream):
     np.testing.assert_array_equal(network.params["weight"], twin.params["weight"])
 
 
-def test_online_learning_is_the_textbook_loop(network, stream):
-    x, t = stream
-    y, loss, weights, _ = naive_rtrl(network.params["weight"], x, t, 0.3, 0.5)
+def test_online_learning_is_the_textbooks(network, stream):
+    (x, t), y, slow, velocity = stream, [], on_paper(network), 0
+    for now, target in zip(x, t, strict=True):
+        outputs, gradient = slow.step(now, target)
+        y.append(outputs)
+        velocity = 0.5 * velocity - 0.3 * gradient
+        slow.params["weight"] += velocity
+    y, weights = np.array(y), slow.params["weight"]
+    loss = -(t * np.log(y) + (1 - t) * np.log(1 - y)).sum()
     got, got_loss, wrong = network.learn_online(x, t, 0.3, 0.5)
     np.testing.assert_allclose(got, y, rtol=0, atol=1e-10)
     np.testing.assert_allclose(network.params["weight"], weights, rtol=0, atol=1e-10)
@@ -194,14 +160,10 @@ def test_advance_is_forward_one_step_at_a_time(network, stream):
 
 def test_advance_closes_the_loop(rng):
     network = FullyRecurrent(K, H, K, rng, scale=1.0)
-    x, y = np.zeros(K), [0.0] * H
-    x_naive = x
+    slow, x, expected = on_paper(network), np.zeros(K), np.zeros(K)
     for _ in range(10):
-        _, a = naive_step(network.params["weight"], x_naive, y)
-        y = [logistic(net) for net in a]
-        x = network.advance(x)
-        x_naive = y[:K]
-        np.testing.assert_allclose(x, x_naive, rtol=0, atol=1e-12)
+        x, (expected, _) = network.advance(x), slow.step(expected, np.zeros(K))
+        np.testing.assert_allclose(x, expected, rtol=0, atol=1e-12)
 
 
 def test_learning_after_advance_takes_the_state_as_given(network, stream):
@@ -209,7 +171,7 @@ def test_learning_after_advance_takes_the_state_as_given(network, stream):
     network.learn_online(x[:5], t[:5], 0.1)  # leaves derivatives behind, that must not be used
     for x_t in x[5:8]:
         network.advance(x_t)
-    before, state = network.state_dict()["weight"], (network._stream.y.copy()[:, None],)
+    before, state = network.state_dict()["weight"], (network.stream.arrays.y.copy()[:, None],)
     gradient = bptt_gradient(network, x[8:9], t[8:9], state)
     network.learn_online(x[8:9], t[8:9], 0.01)
     np.testing.assert_allclose(network.params["weight"], before - 0.01 * gradient, rtol=0, atol=1e-14)
@@ -282,8 +244,9 @@ def test_no_kernel_promotes_float32(stream, rng):
     small.backward(small.forward(rng.standard_normal((T, D, B)))[:, :K])
     small.learn_online(*stream, 0.1)
     small.advance(stream[0][0])
-    found = promotions(fully_recurrent)
-    for name in ("run", "step", "carry", "burn", "scale", "add", "forward", "backward"):
+    modules = fully_recurrent, rtrl, rows
+    found = promotions(*modules)
+    for name in ("run", "step", "propagate", "momentum_step", "scale", "add_row", "forward", "backward"):
         assert found[name] == []
 
 

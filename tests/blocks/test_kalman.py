@@ -1,11 +1,11 @@
-"""The Kalman filter: its derivatives against differences, its updates against plain matrices."""
+"""The Kalman filter: its derivatives against the textbook, its updates against whole matrices."""
 
 import copy
 
-import naive
 import numpy as np
 import pytest
-from test_cell_blocks_online import SQUASHES, TINY, TWO_STREAMS, UNEVEN, network, stream, twin
+from plain_twins import by_name, places
+from test_cell_blocks_online import ACTIVATIONS, TINY, TWO_STREAMS, UNEVEN, network, on_paper, stream, twin
 
 from scratchnet.blocks.jacobian import output_jacobian
 from scratchnet.blocks.kalman import DecoupledKalman
@@ -26,26 +26,28 @@ SETTINGS = {"measurement_noise": (3.0, 0.5), "process_noise": (1e-2, 1e-4), "ann
 # --------------------------------------------------------------------------------------------- derivatives
 
 
-@pytest.mark.parametrize("squash", SQUASHES)
+def derivatives(slow, x, net):
+    """(y, da_k/dw by name for each k): the gradient is linear in the errors, so one error alone is a row."""
+    y, _ = copy.deepcopy(slow).step(x, np.zeros(net.wiring.output_size))
+    gradients = [copy.deepcopy(slow).step(x, y - one)[1] for one in np.eye(len(y))]
+    return y, [by_name(net.wiring, gradient, net.params) for gradient in gradients]
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("peepholes", [False, True], ids=["plain", "peepholes"])
 @pytest.mark.parametrize("wiring", [TINY, UNEVEN, DEAF], ids=["tiny", "uneven", "deaf"])
-def test_derivatives_are_exact_where_recurrent_inputs_are_constants(wiring, peepholes, squash, rng):
-    """Differences of the outputs, while recurrent weights and peepholes read recorded values."""
-    _, g, _, h, _ = SQUASHES[squash]
-    net = network(wiring, rng, peepholes, squash)
-    x, _ = stream(wiring, rng, 4)
-    jacobian = output_jacobian(net, x)
+def test_derivatives_are_the_textbooks(wiring, peepholes, activation, rng):
+    net = network(wiring, rng, peepholes, activation)
+    x, t = stream(wiring, rng, 4)
+    jacobian, slow = output_jacobian(net, x), on_paper(net, activation)
     assert jacobian.keys() == net.params.keys()
-
-    params = net.state_dict()
-    _, s, y = naive.forward(wiring, params, x, g, h)
-    for name, param in params.items():
-        assert jacobian[name].shape == (wiring.output_size, *param.shape)
-        for k in range(wiring.output_size):
-            numeric = naive.differences(
-                lambda k=k: naive.forward(wiring, params, x, g, h, frozen=(s, y))[0][-1, k], param
+    for now, target in zip(x[:-1], t, strict=False):
+        slow.step(now, target)
+    for k, row in enumerate(derivatives(slow, x[-1], net)[1]):
+        for name, derivative in row.items():
+            np.testing.assert_allclose(
+                jacobian[name][k], derivative, rtol=0, atol=1e-12, err_msg=f"{name} {k}"
             )
-            np.testing.assert_allclose(jacobian[name][k], numeric, rtol=0, atol=1e-7, err_msg=f"{name} {k}")
     everything = np.concatenate([abs(part).ravel() for part in jacobian.values()])
     assert wiring is DEAF or np.mean(everything > 1e-4) > 0.3  # otherwise this shows little
 
@@ -63,46 +65,38 @@ def test_derivatives_leave_no_trace(rng):
 
 def unit_groups(wiring, net):
     """The weights into each unit, as indices into the flat vector, in the order i, f, g, o, outputs."""
-    index = net._views(np.arange(net.flat.size))
+    index = net.views(np.arange(net.flat.size))
     groups = {"input": [], "forget": [], "cell": [], "output": [], "outputs": []}
-    for name, j, _, in_group in naive.groups(wiring)[1]:
-        for gate in ("input", "forget", "output"):
-            row = [index[f"{name}.{gate}_gate"][j]]
-            if net.peepholes:
-                row.append(index[f"{name}.{gate}_peephole"][list(in_group)])
-            groups[gate].append(np.concatenate(row))
-        groups["cell"] += [index[f"{name}.cell"][k] for k in in_group]
+    for name, group in wiring.blocks.items():
+        for j in range(group.blocks):
+            in_group = np.arange(j * group.cells, (j + 1) * group.cells)
+            for gate in ("input", "forget", "output"):
+                row = [index[f"{name}.{gate}_gate"][j]]
+                if net.peepholes:
+                    row.append(index[f"{name}.{gate}_peephole"][in_group])
+                groups[gate].append(np.concatenate(row))
+            groups["cell"] += [index[f"{name}.cell"][k] for k in in_group]
     for name in wiring.outputs:
         groups["outputs"] += list(index[f"{name}.weight"])
     return [group for kind in groups.values() for group in kind]
 
 
-class NaiveKalman:
+class KalmanOnPaper:
     """The update as the papers print it, with whole matrices and an inverse."""
 
-    def __init__(self, net, squash, groups, error):
-        _, g, g_slope, h, h_slope = SQUASHES[squash]
-        self.wiring, self.error = net.wiring, error
+    def __init__(self, net, activation, groups, error):
+        self.net, self.slow, self.error = net, on_paper(net, activation), error
         self.groups = unit_groups(net.wiring, net)
         if groups == "all":
             self.groups = [np.concatenate(self.groups)]
-        self.w = net.flat.copy()
-        self.learner = naive.TruncatedLearner(net.wiring, net._views(self.w), g, g_slope, h, h_slope)
+        self.w, self.places = net.flat.copy(), places(net.wiring)
         self.covariances = [SETTINGS["covariance"] * np.eye(len(group)) for group in self.groups]
-        self.names, self.steps = list(net.params), 0
-
-    def derivatives(self, x):
-        """(y, da/dw): the naive gradient is linear in the errors, so that of one output alone is a row."""
-        y, _ = copy.deepcopy(self.learner).step(x, np.zeros(self.wiring.output_size))
-        rows = []
-        for k in range(len(y)):
-            gradient = copy.deepcopy(self.learner).step(x, np.array(y) + np.eye(len(y))[k])[1]
-            rows.append(np.concatenate([-gradient[name].ravel() for name in self.names]))
-        self.learner.step(x, y)  # now for good
-        return np.array(y), np.array(rows)
+        self.steps = 0
 
     def step(self, x, t):
-        y, C = self.derivatives(x)
+        y, rows = derivatives(self.slow, x, self.net)
+        self.slow.step(x, y)
+        C = np.array([np.concatenate([part.ravel() for part in row.values()]) for row in rows])
         e = t - y
         if self.error == "difference":
             C = (y * (1 - y))[:, None] * C
@@ -123,20 +117,23 @@ class NaiveKalman:
             self.covariances[k] = self.covariances[k] - gain @ C[:, group] @ self.covariances[k]
             self.covariances[k] += q * np.eye(len(group))
         self.steps += 1
+        for name, param in self.net.views(self.w).items():
+            matrix, index = self.places[name]
+            self.slow.params[matrix][index] = param
         return y
 
 
 @pytest.mark.parametrize("error", ["difference", "entropy"])
 @pytest.mark.parametrize("groups", ["unit", "all"])
 @pytest.mark.parametrize(
-    ("wiring", "peepholes", "squash"),
+    ("wiring", "peepholes", "activation"),
     [(TINY, False, "paper"), (TINY, True, "tanh"), (UNEVEN, True, "paper"), (DEAF, True, "identity")],
     ids=["tiny", "tiny, peepholes", "uneven", "deaf"],
 )
-def test_every_step_is_the_papers_update(wiring, peepholes, squash, groups, error, rng):
-    net = network(wiring, rng, peepholes, squash, scale=0.5)
+def test_every_step_is_the_papers_update(wiring, peepholes, activation, groups, error, rng):
+    net = network(wiring, rng, peepholes, activation, scale=0.5)
     x, t = stream(wiring, rng, 12)
-    by_hand, start = NaiveKalman(net, squash, groups, error), net.flat.copy()
+    by_hand, start = KalmanOnPaper(net, activation, groups, error), net.flat.copy()
     expected = [by_hand.step(x[now], t[now]) for now in range(len(x))]
     kalman = DecoupledKalman(net, **SETTINGS, groups=groups, error=error)
     y, _, _ = kalman.learn(x, t)

@@ -24,7 +24,11 @@ def test_every_layer_is_there():
             if cls.__module__.startswith("scratchnet."):
                 every.add(cls.__name__)
     bases, nothing_to_learn = {"Recurrent", "BlockWeights", "Convolution", "Head"}, {"Lookup"}
+    missing = every - known - bases - nothing_to_learn
+    assert not missing, f"without an example in layers() of scratchnet/checking/every_layer.py: {missing}"
     assert every - known == bases | nothing_to_learn
+    unnamed = every - bases - {"DepthwiseConv1D"} - set(scratchnet.__all__)
+    assert not unnamed, f"`from scratchnet import` does not know {unnamed}: see scratchnet/__init__.py"
 
 
 def test_the_command_reports_on_all_and_fails_if_one_is_wrong(capsys, monkeypatch):

@@ -316,7 +316,7 @@ def test_a_layer_that_replaces_its_gradients_is_checked_as_well(rng):
     right = layer.backward
 
     def backward(dy):
-        layer.grads = {name: np.zeros_like(param) for name, param in layer.params.items()}
+        layer.grads = {name: grad.copy() for name, grad in layer.grads.items()}
         return right(dy)
 
     layer.backward = backward
@@ -355,3 +355,67 @@ def test_a_forward_pass_that_fails_leaves_the_parameters_as_they_were(rng):
     with pytest.raises(RuntimeError, match="in the middle"):
         gradcheck(layer, rng.normal(size=(4, 3, 2)))
     np.testing.assert_array_equal(layer.params["W"], before)
+
+
+class Overwriting(Dense):
+    """Assigns its gradients: in place, or by a new array."""
+
+    def __init__(self, rng, rebind):
+        super().__init__(rng)
+        self.rebind = rebind
+
+    def backward(self, dy):
+        for name in ("W", "b"):
+            self.grads[name][...] = 0
+            if self.rebind and name == "W":
+                self.grads[name] = self.grads[name].copy()
+        return super().backward(dy)
+
+
+@pytest.mark.parametrize("rebind", [False, True])
+def test_a_backward_that_assigns_is_found(rebind, rng):
+    with pytest.raises(ValueError, match=r"backward to add to grads\['W'\].* assign where it should add"):
+        gradcheck(Overwriting(rng, rebind), rng.normal(size=(4, 3, 2)))
+
+
+def test_the_gradients_left_behind_are_those_of_one_pass(rng):
+    layer = Dense(rng)
+    x = rng.normal(size=(4, 3, 2))
+    gradcheck(layer, x)
+    once = {name: grad.copy() for name, grad in layer.grads.items()}
+    layer.grads = {name: np.zeros_like(grad) for name, grad in layer.grads.items()}
+    layer.forward(x)
+    layer.backward(np.random.default_rng(0).standard_normal((4, 2, 2)))
+    for name, grad in layer.grads.items():
+        np.testing.assert_array_equal(once[name], grad)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("W", "W"), ("b", "b")])
+def test_a_gradient_in_the_memory_of_its_parameter_is_named(ours, theirs, rng):
+    layer = Dense(rng)
+    layer.grads[ours] = layer.params[theirs]
+    expected = rf"grads\['{ours}'\] in memory of its own, it shares that of params\['{theirs}'\]"
+    with pytest.raises(ValueError, match=expected):
+        gradcheck(layer, rng.normal(size=(4, 3, 2)))
+
+
+def test_a_view_of_another_parameter_shares_memory_too(rng):
+    layer = Dense(rng)
+    layer.grads["b"] = layer.params["W"][:, :1]
+    with pytest.raises(ValueError, match=r"grads\['b'\] in memory .* params\['W'\]"):
+        gradcheck(layer, rng.normal(size=(4, 3, 2)))
+
+
+@pytest.mark.parametrize("arrays", ["params", "grads"])
+def test_read_only_arrays_are_named(arrays, rng):
+    layer = Dense(rng)
+    getattr(layer, arrays)["b"].flags.writeable = False
+    with pytest.raises(ValueError, match=rf"expected {arrays}\['b'\] to be writable, it is read-only"):
+        gradcheck(layer, rng.normal(size=(4, 3, 2)))
+
+
+def test_numeric_gradient_of_a_read_only_array():
+    array = np.ones(3)
+    array.flags.writeable = False
+    with pytest.raises(ValueError, match="expected array to be writable"):
+        numeric_gradient(array.sum, array)

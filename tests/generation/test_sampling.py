@@ -69,7 +69,7 @@ def test_choices_act_alike_both_ways(choice, rng):
 
 @pytest.mark.parametrize("size", [1, 2, 4])
 def test_any_team_says_the_same(size, rng, monkeypatch):
-    monkeypatch.setattr("scratchnet.kernels.matmul.LITTLE_STEP", 0)
+    monkeypatch.setattr("scratchnet.kernels.matmul.PARALLEL_STEP_FROM", 0)
     model = network(rng, layers=2)
     expected, _ = by_steps(model, 30, 1)
     try:

@@ -173,10 +173,10 @@ def test_a_diverged_step_leaves_the_statistics_alone():
     learner = trainer()
     learner.step()
     learner.model.params["0.weight"][...] = 3e38
-    before = {name: array.copy() for name, array in learner.model.running.items()}
+    before = {name: array.copy() for name, array in learner.model.buffers.items()}
     with pytest.raises(Diverged):
         learner.step()
-    for name, array in learner.model.running.items():
+    for name, array in learner.model.buffers.items():
         np.testing.assert_array_equal(array, before[name])
 
 

@@ -8,11 +8,11 @@ import pytest
 from compiled_types import own_kernels, wide_names
 from numba.core.dispatcher import Dispatcher
 
-from scratchnet.blocks import learning as cell_blocks_online
+from scratchnet.blocks import learning, network_kernels
 from scratchnet.blocks import network as cell_blocks
 from scratchnet.blocks.wiring import Blocks, Outputs, Wiring
 from scratchnet.kernels import activations
-from scratchnet.kernels.activations import exp, log1p, sigmoid, squash, squash_slope, tanh
+from scratchnet.kernels.activations import activation, activation_slope, exp, log1p, sigmoid, tanh
 from scratchnet.kernels.jit import kernel
 
 JIT = not numba.config.DISABLE_JIT
@@ -49,11 +49,11 @@ def log1p_of(x, y):
 
 
 @kernel
-def squash_of(x, a, b, y, slope):
-    """y = squash(x) and its derivative, number by number."""
+def activation_of(x, a, b, y, slope):
+    """y = activation(x) and its derivative, number by number."""
     for k in range(x.size):
-        y[k] = squash(x[k], a, b)
-        slope[k] = squash_slope(y[k], a, b)
+        y[k] = activation(x[k], a, b)
+        slope[k] = activation_slope(y[k], a, b)
 
 
 def applied(function, x):
@@ -106,7 +106,7 @@ def test_nan_and_infinity(dtype):
     np.testing.assert_array_equal(applied(sigmoid_of, x), np.array([np.nan, 1, 0, 1, 0, 0.5], dtype))
     for a in (1, 0):
         y, slope = np.empty_like(x), np.empty_like(x)
-        squash_of(x, dtype(a), dtype(1), y, slope)
+        activation_of(x, dtype(a), dtype(1), y, slope)
         assert np.isnan(y[0]) and not np.isnan(y[3:]).any()
 
 
@@ -167,10 +167,10 @@ def test_without_numba_they_take_numbers_and_arrays(rng):
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(np.float64, 1e-15), (np.float32, 2e-6)])
 @pytest.mark.parametrize(("a", "b"), [(2.0, 0.5), (1.0, 0.5), (1.0, 1.0), (2.0, 1.0), (1.7159, 2 / 3)])
-def test_squash_is_a_tanh_b_x(a, b, dtype, tolerance):
+def test_activation_is_a_tanh_b_x(a, b, dtype, tolerance):
     x = np.linspace(-9, 9, 2001).astype(dtype)
     y, slope = np.empty_like(x), np.empty_like(x)
-    squash_of(x, dtype(a), dtype(b), y, slope)
+    activation_of(x, dtype(a), dtype(b), y, slope)
     exact = a * np.tanh(b * x.astype(float))
     np.testing.assert_allclose(y, exact, rtol=0, atol=tolerance * a)
     np.testing.assert_allclose(
@@ -178,17 +178,17 @@ def test_squash_is_a_tanh_b_x(a, b, dtype, tolerance):
     )
 
 
-def test_squash_is_the_papers_functions():
+def test_activation_is_the_papers_functions():
     x = np.linspace(-9, 9, 201)
     y, slope = np.empty_like(x), np.empty_like(x)
-    squash_of(x, *cell_blocks.PAPER_G, y, slope)
+    activation_of(x, *cell_blocks.PAPER_G, y, slope)
     np.testing.assert_allclose(y, 4 / (1 + np.exp(-x)) - 2, rtol=0, atol=2e-15)
-    squash_of(x, *cell_blocks.PAPER_H, y, slope)
+    activation_of(x, *cell_blocks.PAPER_H, y, slope)
     np.testing.assert_allclose(y, 2 / (1 + np.exp(-x)) - 1, rtol=0, atol=1e-15)
-    squash_of(x, *cell_blocks.IDENTITY, y, slope)
+    activation_of(x, *cell_blocks.IDENTITY, y, slope)
     np.testing.assert_array_equal(y, x)
     np.testing.assert_array_equal(slope, 1)
-    squash_of(x, *cell_blocks.TANH, y, slope)
+    activation_of(x, *cell_blocks.TANH, y, slope)
     np.testing.assert_allclose(y, np.tanh(x), rtol=0, atol=1e-15)
 
 
@@ -217,8 +217,8 @@ def test_functions_of_float32_are_float32(function):
 
 
 @compiled
-@pytest.mark.parametrize("function", [squash, squash_slope])
-def test_squashing_float32_is_float32(function):
+@pytest.mark.parametrize("function", [activation, activation_slope])
+def test_activation_of_float32_is_float32(function):
     assert wide_names(function, (numba.float32,) * 3) == []
 
 
@@ -252,7 +252,7 @@ def calls(monkeypatch):
         {"in": 2}, {"a": Blocks(1, 2)}, {"out": Outputs(2)}, {"a": ("in", "a"), "out": ("in", "a")}
     )
     net = cell_blocks.CellBlocks(wiring, np.random.default_rng(0), peepholes=True, dtype=np.float32)
-    for module in (cell_blocks, cell_blocks_online):
+    for module in (cell_blocks, network_kernels, learning):
         for name, function in list(vars(module).items()):
             if isinstance(function, Dispatcher):
                 monkeypatch.setattr(module, name, recorder(function))
@@ -266,8 +266,8 @@ def calls(monkeypatch):
 @compiled
 def test_kernels_of_cell_blocks_keep_float32(calls):
     called = {function.__name__ for function, _ in calls}
-    own = {k.__name__ for module in (cell_blocks, cell_blocks_online) for k in own_kernels(module)}
-    assert own | {"squash", "squash_slope"} == called
+    own = {k.__name__ for module in (network_kernels, learning) for k in own_kernels(module)}
+    assert own | {"activation", "activation_slope", "add_row", "add_scaled"} == called
     sums_the_loss_in_float64 = ("run", "compare", "cross_entropy")
     wrong = {}
     for function, types in calls:

@@ -43,7 +43,7 @@ def one_hot(tokens, K):
 
 @pytest.fixture(params=[1, 2, 3])
 def workers(request, monkeypatch):
-    monkeypatch.setattr(matmul, "LITTLE", 0)
+    monkeypatch.setattr(matmul, "PARALLEL_FROM", 0)
     team.set_size(request.param)
     yield request.param
     team.set_size(None)

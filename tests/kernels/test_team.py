@@ -14,7 +14,7 @@ import pytest
 
 from scratchnet.kernels import team
 from scratchnet.kernels.jit import kernel
-from scratchnet.kernels.team import barrier, share
+from scratchnet.kernels.team import barrier, worker_slice
 
 COMPILED = not numba.config.DISABLE_JIT
 TIMEOUT = 120  # seconds: a team that hangs fails its test
@@ -39,7 +39,7 @@ def default_size():
 
 @kernel
 def relay(p, P, x, meetings, count):
-    """Each worker adds what its left neighbour had after the last meeting: wrong unless all wait for all."""
+    """Each worker adds what its left neighbour had after the last round: wrong unless all wait for all."""
     for t in range(meetings):
         x[t + 1, p] = x[t, p] + x[t, (p - 1) % P]
         barrier(count, P, t + 1)
@@ -148,7 +148,7 @@ def test_a_team_grows_and_shrinks():
 def test_shares_cover_all_rows_once():
     for P in range(1, 7):
         for n in (*range(40), 512, 1023):
-            rows = [row for p in range(P) for row in range(*share(p, P, n))]
+            rows = [row for p in range(P) for row in range(*worker_slice(p, P, n))]
             assert rows == list(range(n))
 
 
@@ -187,7 +187,7 @@ def multiply():
     y = np.empty((8, 64, 64))
     matmul.apply(np.eye(64), np.ones((8, 64, 64)), np.zeros(64), y)
     return y.sum()
-matmul.LITTLE = 0
+matmul.PARALLEL_FROM = 0
 before = multiply()
 child = os.fork()
 if child == 0:

@@ -1,4 +1,4 @@
-"""Attention: against plain loops, central differences and PyTorch."""
+"""Attention: against the plain one, central differences and PyTorch."""
 
 import math
 
@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from compiled_types import own_kernels, promotions
 
+from scratchnet import plain
 from scratchnet.checking.gradcheck import compare, gradcheck, numeric_gradient
 from scratchnet.kernels import team
 from scratchnet.layers import attention, attention_kernels
@@ -35,29 +36,12 @@ def random_dstate(layer, B, rng):
     return tuple(rng.standard_normal(part.shape) for part in layer.initial_state(B))
 
 
-def naive(layer, x, earlier=None):
-    """One sequence and one number at a time, as the paper writes it: x (T, H) -> y (T, 2 H).
-
-    earlier : sums (S, N), each (H,), of exp(e) and exp(e) h before the first step
-    """
-    W, b = layer.params["weight"], layer.params["bias"]
-    H = x.shape[1]
-    S0, N0 = ([0.0] * H, [0.0] * H) if earlier is None else earlier
-    score, y = [], []
-    for h in x:
-        score.append([])
-        for i in range(H):
-            r = 0 if layer.score == "scalar" else i
-            e = b[r] + sum(W[r, j] * h[j] for j in range(H))
-            score[-1].append(math.tanh(e) if layer.tanh else e)
-    for t in range(len(x)):
-        context = []
-        for i in range(H):
-            S = S0[i] + sum(math.exp(score[k][i]) for k in range(t + 1))
-            N = N0[i] + sum(math.exp(score[k][i]) * x[k, i] for k in range(t + 1))
-            context.append(N / S)
-        y.append([*x[t], *context])
-    return np.array(y)
+def twin(layer, rng):
+    """The layer on paper, O(T^2), with the same weights."""
+    slow = plain.Attention(H, rng, layer.score, layer.tanh)
+    for name, param in slow.params.items():
+        param[...] = layer.params[name]
+    return slow
 
 
 def forward_and_back(layer, x, dy, state=None, dstate=None, lengths=None):
@@ -84,24 +68,31 @@ def test_names_shapes_and_habits(rng):
     assert [part.shape for part in vector.initial_state(B)] == [(H, B), (H, B), (H, B)]
 
 
-def test_forward_is_the_textbook_loop(layer, rng):
-    x = rng.standard_normal((T, H, B))
-    y = layer.forward(x)
-    assert y.shape == (T, 2 * H, B)
-    np.testing.assert_array_equal(y[:, :H], x)
-    for n in range(B):
-        np.testing.assert_allclose(y[:, :, n], naive(layer, x[:, :, n]), rtol=0, atol=1e-13)
+def test_both_passes_are_those_of_the_textbook(layer, rng):
+    x, dy, slow = rng.standard_normal((T, H, B)), rng.standard_normal((T, 2 * H, B)), twin(layer, rng)
+    found = forward_and_back(layer, x, dy)
+    np.testing.assert_array_equal(found["y"][:, :H], x)
+    np.testing.assert_allclose(found["y"], slow.forward(x), rtol=0, atol=1e-13)
+    np.testing.assert_allclose(found["dx"], slow.backward(dy), rtol=0, atol=1e-13)
+    for name, grad in slow.grads.items():
+        np.testing.assert_allclose(found[name], grad, rtol=0, atol=1e-13)
 
 
 def test_a_state_stands_for_earlier_steps(layer, rng):
-    x, state = rng.standard_normal((T, H, B)), random_state(layer, B, rng)
-    m, S, N = (np.broadcast_to(part, (H, B)) for part in state)
-    y, final = layer.forward(x, state)
-    for n in range(B):
-        earlier = S[:, n] * np.exp(m[:, n]), N[:, n] * np.exp(m[:, n])
-        np.testing.assert_allclose(y[:, :, n], naive(layer, x[:, :, n], earlier), rtol=0, atol=1e-13)
+    x, dy, slow = rng.standard_normal((T, H, B)), rng.standard_normal((T, 2 * H, B)), twin(layer, rng)
+    _, state = layer.forward(x[:4], layer.initial_state(B))
+    y, final = layer.forward(x[4:], state)
+    np.testing.assert_allclose(y, slow.forward(x)[4:], rtol=0, atol=1e-13)
     np.testing.assert_allclose(final[2] / final[1], y[-1, H:], rtol=0, atol=1e-13)
     assert (final[0] >= state[0]).all() and (final[1] >= 1).all()
+
+    layer.zero_grad()
+    dx_later, dstate = layer.backward(dy[4:])
+    layer.forward(x[:4], layer.initial_state(B))
+    dx, _ = layer.backward(dy[:4], dstate)
+    np.testing.assert_allclose(np.concatenate([dx, dx_later]), slow.backward(dy), rtol=0, atol=1e-13)
+    for name, grad in slow.grads.items():
+        np.testing.assert_allclose(layer.grads[name], grad, rtol=0, atol=1e-13)
 
 
 def test_no_state_is_the_initial_one(layer, rng):
@@ -348,8 +339,8 @@ def test_no_kernel_promotes_float32(rng):
 
 @pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="one worker only")
 def test_several_workers_give_what_one_gives(layer, rng, monkeypatch):
-    monkeypatch.setattr(attention, "LITTLE", 0)
-    monkeypatch.setattr(attention, "LITTLE_STEP", 0)
+    monkeypatch.setattr(attention, "PARALLEL_FROM", 0)
+    monkeypatch.setattr(attention, "PARALLEL_STEP_FROM", 0)
     wide = Attention(20, rng, layer.score, layer.tanh, dtype=np.float64)
     x, dy = rng.standard_normal((T, 20, B)), rng.standard_normal((T, 40, B))
     state, dstate = random_state(wide, B, rng), random_dstate(wide, B, rng)

@@ -1,4 +1,4 @@
-"""Batch normalisation: against NumPy's own mean and variance, central differences and PyTorch."""
+"""Batch normalisation: against the textbook, central differences and PyTorch."""
 
 import numba
 import numpy as np
@@ -7,6 +7,7 @@ from compiled_types import own_kernels, promotions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scratchnet import plain
 from scratchnet.checking.gradcheck import gradcheck
 from scratchnet.kernels import team
 from scratchnet.layers import batch_norm
@@ -27,25 +28,23 @@ def layer(rng):
 
 def settled(rng, D=D, **options):
     layer = BatchNorm(D, **{"dtype": np.float64} | options)
-    for array in (*layer.params.values(), layer.running["running_mean"]):
+    for array in (*layer.params.values(), layer.buffers["running_mean"]):
         array[...] = rng.standard_normal(D)
-    layer.running["running_var"][...] = rng.uniform(0.5, 2, D)
+    layer.buffers["running_var"][...] = rng.uniform(0.5, 2, D)
     return layer
 
 
-def naive(layer, x, lengths=None):
-    """Feature by feature, from the numbers that count; what does not is zero."""
+def on_paper(layer, x, dy, lengths=None):
+    """y, dx and gradients of the plain layer on the numbers that count, as one long sequence."""
     T, D, B = x.shape
+    slow = plain.BatchNorm(D, eps=layer.eps)
+    slow.params |= layer.params
+    slow.running, slow.training = {n: layer.buffers[n].copy() for n in slow.running}, layer.training
     counts = np.arange(T)[:, None] < (np.full(B, T) if lengths is None else np.asarray(lengths))
-    y = np.zeros_like(x)
-    for d in range(D):
-        seen = x[:, d][counts]
-        mean = seen.mean() if layer.training else layer.running["running_mean"][d]
-        variance = seen.var() if layer.training else layer.running["running_var"][d]
-        gamma, beta = (layer.params[name][d] if layer.params else float(name == "weight") for name in
-                       ("weight", "bias"))  # fmt: skip
-        y[:, d][counts] = gamma * (seen - mean) / np.sqrt(variance + layer.eps) + beta
-    return y
+    found = np.zeros((2, T, B, D))
+    for whole, run, array in zip(found, (slow.forward, slow.backward), (x, dy), strict=True):
+        whole[counts] = run(array.swapaxes(1, 2)[counts][:, :, None])[:, :, 0]
+    return *found.swapaxes(2, 3), slow.grads
 
 
 class Cut:
@@ -66,17 +65,23 @@ class Cut:
     st.integers(1, 9), st.integers(1, 20), st.integers(1, 9), st.booleans(), st.booleans(), st.integers(0, 99)
 )
 @settings(max_examples=30)
-def test_forward_is_the_definition(T, D, B, affine, training, seed):
+def test_both_passes_are_those_of_the_textbook(T, D, B, affine, training, seed):
     rng = np.random.default_rng(seed)
     layer = settled(rng, D, affine=affine)
     layer.train(training)
     x, lengths = rng.normal(3, 2, (T, D, B)), rng.integers(1, T + 1, B)
+    dy = rng.standard_normal(x.shape)
     for ends in (None, lengths):
         if training and (T * B if ends is None else ends.sum()) == 1:
             with pytest.raises(ValueError, match="at least two numbers of each feature"):
                 layer.forward(x, ends)
-        else:
-            np.testing.assert_allclose(layer.forward(x, ends), naive(layer, x, ends), rtol=0, atol=1e-12)
+            continue
+        y, dx, grads = on_paper(layer, x, dy, ends)
+        layer.zero_grad()
+        np.testing.assert_allclose(layer.forward(x, ends), y, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(layer.backward(dy), dx, rtol=0, atol=1e-11)
+        for name, grad in layer.grads.items():
+            np.testing.assert_allclose(grad, grads[name], rtol=0, atol=1e-11)
 
 
 @pytest.mark.parametrize("lengths", [None, [T, 2, 5, 1]], ids=["equal", "unequal"])
@@ -95,14 +100,14 @@ def test_what_stands_after_the_end_does_not_count(layer, rng):
     x, dy, lengths = rng.standard_normal((T, D, B)), rng.standard_normal((T, D, B)), [T, 2, 5, 1]
     y, dx = layer.forward(x, lengths), layer.backward(dy)
     grads = {name: grad.copy() for name, grad in layer.grads.items()}
-    mean = layer.running["running_mean"].copy()
+    mean = layer.buffers["running_mean"].copy()
     after = np.broadcast_to(np.arange(T)[:, None, None] >= lengths, x.shape)
     assert not y[after].any() and not dx[after].any()
     fresh = settled(np.random.default_rng(0))
     x[after], dy[after] = 1e9, np.nan
     np.testing.assert_array_equal(fresh.forward(x, lengths), y)
     np.testing.assert_array_equal(fresh.backward(dy), dx)
-    np.testing.assert_array_equal(fresh.running["running_mean"], mean)
+    np.testing.assert_array_equal(fresh.buffers["running_mean"], mean)
     for name, grad in fresh.grads.items():
         np.testing.assert_array_equal(grad, grads[name])
 
@@ -128,9 +133,9 @@ def test_running_statistics(momentum, rng):
         part = 1 / step if momentum is None else momentum
         mean += part * (x.mean((0, 2)) - mean)
         variance += part * (x.var((0, 2), ddof=1) - variance)
-    np.testing.assert_allclose(layer.running["running_mean"], mean, rtol=1e-14)
-    np.testing.assert_allclose(layer.running["running_var"], variance, rtol=1e-14)
-    assert layer.running["num_batches_tracked"] == 3
+    np.testing.assert_allclose(layer.buffers["running_mean"], mean, rtol=1e-14)
+    np.testing.assert_allclose(layer.buffers["running_var"], variance, rtol=1e-14)
+    assert layer.buffers["num_batches_tracked"] == 3
     before = layer.state_dict()
     layer.eval()
     layer.forward(x)
@@ -143,8 +148,8 @@ def test_keras_habits(rng):
     layer, x = BatchNorm(D, dtype=np.float64, **KERAS), rng.normal(2, 3, (T, D, B))
     y = layer.forward(x)
     mean, variance = x.mean((0, 2)), x.var((0, 2))
-    np.testing.assert_allclose(layer.running["running_mean"], 0.01 * mean, rtol=1e-13)
-    np.testing.assert_allclose(layer.running["running_var"], 0.99 + 0.01 * variance, rtol=1e-13)
+    np.testing.assert_allclose(layer.buffers["running_mean"], 0.01 * mean, rtol=1e-13)
+    np.testing.assert_allclose(layer.buffers["running_var"], 0.99 + 0.01 * variance, rtol=1e-13)
     expected = (x - mean[:, None]) / np.sqrt(variance + 0.001)[:, None]
     np.testing.assert_allclose(y, expected, rtol=0, atol=1e-13)
 
@@ -194,7 +199,7 @@ def test_the_state_is_weights_and_statistics(layer, rng, tmp_path):
     for each in (network, other):
         each.eval()
     np.testing.assert_array_equal(network.forward(x), other.forward(x))
-    assert other.layers[1].running["num_batches_tracked"] == 1
+    assert other.layers[1].buffers["num_batches_tracked"] == 1
     for name, value, message in (
         ("running_mean", np.full(D, np.nan), "finite numbers in 1.running_mean"),
         ("running_var", np.ones(D + 1), "1.running_var of shape"),
@@ -225,7 +230,7 @@ def test_it_learns(rng):
 
 @pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="one worker only")
 def test_the_number_of_workers_does_not_matter(monkeypatch, rng):
-    monkeypatch.setattr(batch_norm, "LITTLE", 0)
+    monkeypatch.setattr(batch_norm, "PARALLEL_FROM", 0)
     x, dy, found = *rng.standard_normal((2, T, 20, B)), []
     try:
         for size in (1, 2, 3):

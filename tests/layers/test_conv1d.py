@@ -1,4 +1,4 @@
-"""Convolutions over time, plain and separable: against plain loops, central differences and PyTorch."""
+"""Convolutions over time, plain and separable: against the textbook's, central differences and PyTorch."""
 
 import numba
 import numpy as np
@@ -7,6 +7,7 @@ from compiled_types import own_kernels, promotions
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from scratchnet import plain
 from scratchnet.checking.gradcheck import gradcheck
 from scratchnet.kernels import team
 from scratchnet.layers import conv1d, separable_conv1d
@@ -63,23 +64,13 @@ def whole_weights(layer):
     return W, p.get("pointwise.bias", np.zeros(len(W)))
 
 
-def naive(layer, x, dy=None):
-    """y, or with dy also (dW, db, dx) of the plain convolution that is equal to the layer, by loops."""
+def twin(layer):
+    """The plain convolution that is equal to the layer."""
     W, b = whole_weights(layer)
-    x = vectors(x)
     C, D, K = W.shape
-    seen, before, steps = filled(x, layer.padding, layer.stride, K)
-    y = np.empty((steps, C, x.shape[2]))
-    dW, dseen = np.zeros(W.shape), np.zeros(seen.shape)
-    for t, c, n in np.ndindex(y.shape):
-        y[t, c, n] = b[c]
-        for d, k in np.ndindex(D, K):
-            u = t * layer.stride + k
-            y[t, c, n] += W[c, d, k] * seen[u, d, n]
-            if dy is not None:
-                dW[c, d, k] += dy[t, c, n] * seen[u, d, n]
-                dseen[u, d, n] += dy[t, c, n] * W[c, d, k]
-    return y if dy is None else (y, dW, dy.sum((0, 2)), dseen[before : before + len(x)])
+    slow = plain.Conv1D(D, C, K, np.random.default_rng(0), layer.padding, layer.stride)
+    slow.params.update(weight=W, bias=b)
+    return slow
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -92,13 +83,13 @@ def naive(layer, x, dy=None):
     st.integers(0, 99),
 )
 @settings(max_examples=15)
-def test_forward_is_the_textbook_loop(kind, padding, stride, K, T, B, seed):
+def test_forward_is_the_textbook(kind, padding, stride, K, T, B, seed):
     layer, x = make(kind, padding, stride, K), inputs(kind, np.random.default_rng(seed), T, B)
     if padding == "valid" and T < K:
         with pytest.raises(ValueError, match=f"sequences of at least {K} steps"):
             layer.forward(x)
         return
-    expected = naive(layer, x)
+    expected = twin(layer).forward(vectors(x))
     y = layer.forward(x)
     assert y.shape == expected.shape and len(y) == layer.lengths_after(T)
     np.testing.assert_allclose(y, expected, rtol=0, atol=1e-13)
@@ -107,14 +98,14 @@ def test_forward_is_the_textbook_loop(kind, padding, stride, K, T, B, seed):
 @pytest.mark.parametrize("D", [1, 2, D])  # of few inputs the weights have a kernel of their own
 @given(st.sampled_from(PADDINGS), st.integers(1, 4), st.integers(1, 5), st.integers(5, 9), st.integers(0, 99))
 @settings(max_examples=15)
-def test_backward_is_the_textbook_loop(D, padding, stride, K, T, seed):
+def test_backward_is_the_textbook(D, padding, stride, K, T, seed):
     rng = np.random.default_rng(seed)
     layer, x = make("plain", padding, stride, K, D), inputs("plain", rng, T, D=D)
-    dy = rng.standard_normal(layer.forward(x).shape)
-    _, dW, db, dx = naive(layer, x, dy)
-    np.testing.assert_allclose(layer.backward(dy), dx, rtol=0, atol=1e-13)
-    np.testing.assert_allclose(layer.grads["weight"], dW, rtol=0, atol=1e-13)
-    np.testing.assert_allclose(layer.grads["bias"], db, rtol=0, atol=1e-13)
+    slow, dy = twin(layer), rng.standard_normal(layer.forward(x).shape)
+    slow.forward(x)
+    np.testing.assert_allclose(layer.backward(dy), slow.backward(dy), rtol=0, atol=1e-13)
+    for name, grad in slow.grads.items():
+        np.testing.assert_allclose(layer.grads[name], grad, rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("form", FORMS, ids=str)
@@ -231,7 +222,7 @@ def test_the_state_of_unequal_lengths_is_that_of_each_sequence(kind, rng):
 @pytest.mark.parametrize("padding", ["valid", "same"])
 def test_what_sees_the_future_has_no_state(padding, rng):
     layer, x = make("separable", padding), inputs("plain", rng)
-    assert layer.initial_state(B) == () and not layer.streams and make("plain", "causal").streams
+    assert layer.initial_state(B) == () and not layer.stateful and make("plain", "causal").stateful
     y, after = layer.forward(x, ())
     np.testing.assert_array_equal(y, layer.forward(x))
     assert after == ()
@@ -283,8 +274,8 @@ def test_products_of_one_layer_are_those_of_linear_ones(D, K, rng):
 @pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="one worker only")
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_number_of_workers_does_not_matter(kind, monkeypatch, rng):
-    monkeypatch.setattr("scratchnet.kernels.matmul.LITTLE", 0)
-    monkeypatch.setattr(separable_conv1d, "LITTLE", 0)
+    monkeypatch.setattr("scratchnet.kernels.matmul.PARALLEL_FROM", 0)
+    monkeypatch.setattr(separable_conv1d, "PARALLEL_FROM", 0)
     x, found = inputs(kind, rng, T=30, B=50), []
     dy = rng.standard_normal((30, 3 if kind == "depthwise" else 20, 50))
     try:

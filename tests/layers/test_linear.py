@@ -1,8 +1,9 @@
-"""The linear layer: against loops, central differences and PyTorch."""
+"""The linear layer: against the plain one, central differences and PyTorch."""
 
 import numpy as np
 import pytest
 
+from scratchnet import plain
 from scratchnet.checking.gradcheck import gradcheck
 from scratchnet.layers.linear import Linear
 
@@ -14,20 +15,13 @@ def layer(rng):
     return Linear(D, K, rng, dtype=np.float64)
 
 
-def naive(params, x):
-    """y = W x + b, one number at a time."""
-    W, b = params["weight"], params["bias"]
-    y = np.empty((len(x), len(b), x.shape[2]))
-    for t, k, n in np.ndindex(y.shape):
-        y[t, k, n] = b[k]
-        for d in range(x.shape[1]):
-            y[t, k, n] += W[k, d] * x[t, d, n]
-    return y
-
-
-def test_forward_is_the_textbook_loop(layer, rng):
-    x = rng.standard_normal((T, D, B))
-    np.testing.assert_allclose(layer.forward(x), naive(layer.params, x), rtol=0, atol=1e-13)
+def test_both_passes_are_those_of_the_textbook(layer, rng):
+    x, dy, slow = rng.standard_normal((T, D, B)), rng.standard_normal((T, K, B)), plain.Linear(D, K, rng)
+    slow.params = layer.params
+    np.testing.assert_allclose(layer.forward(x), slow.forward(x), rtol=0, atol=1e-13)
+    np.testing.assert_allclose(layer.backward(dy), slow.backward(dy), rtol=0, atol=1e-13)
+    for name, grad in slow.grads.items():
+        np.testing.assert_allclose(layer.grads[name], grad, rtol=0, atol=1e-13)
 
 
 def test_gradients(layer, rng):

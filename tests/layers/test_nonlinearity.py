@@ -56,7 +56,7 @@ def test_nan_stays_and_nothing_is_learned(kind):
 @pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="one worker only")
 @pytest.mark.parametrize("kind", NAIVE)
 def test_the_number_of_workers_does_not_matter(kind, monkeypatch, rng):
-    monkeypatch.setattr(nonlinearity, "LITTLE", 0)
+    monkeypatch.setattr(nonlinearity, "PARALLEL_FROM", 0)
     x, found = rng.standard_normal((T, 20, B)), []
     try:
         for size in (1, 2, 3):

@@ -1,14 +1,14 @@
-"""RNN, LSTM and GRU: against loops, central differences, pieces of themselves, and PyTorch."""
+"""RNN, LSTM and GRU: against the plain ones, central differences, pieces of themselves, and PyTorch."""
 
-import naive_recurrent
 import numba
 import numpy as np
 import pytest
 import safetensors.numpy
 from compiled_types import own_kernels, promotions, wide_names
+from plain_twins import Stack
 
 from scratchnet.checking.gradcheck import compare, gradcheck, numeric_gradient
-from scratchnet.kernels import matmul, microkernel, team
+from scratchnet.kernels import matmul, microkernel, rows, team
 from scratchnet.layers import gru, lstm, recurrent, rnn
 from scratchnet.layers.embedding import Embedding
 from scratchnet.layers.gru import GRU
@@ -71,17 +71,10 @@ def same(ours, theirs, tolerance):
             np.testing.assert_allclose(a, b, rtol=0, atol=tolerance)
 
 
-def test_forward_is_the_textbook_loop(kind, layer, rng):
-    x, state = rng.standard_normal((T, D, B)), random_state(layer, rng)
-    y, final = layer.forward(x, state)
-    family = "lstm" if kind == "peepholes" else kind
-    for n in range(B):
-        expected, last = naive_recurrent.run(
-            family, layer.params, layer.num_layers, x[:, :, n], [part[:, :, n] for part in state], kind
-        )
-        np.testing.assert_allclose(y[:, :, n], expected, rtol=0, atol=1e-13)
-        for part, array in zip(final, last, strict=True):
-            np.testing.assert_allclose(part[:, :, n], array, rtol=0, atol=1e-13)
+def test_both_passes_are_those_of_the_textbook(layer, rng):
+    x, dy = rng.standard_normal((T, D, B)), rng.standard_normal((T, H, B))
+    state, dstate = random_state(layer, rng), random_state(layer, rng)
+    same(both(layer, x, state, dy, dstate), both(Stack(layer), x, state, dy, dstate), 1e-12)
 
 
 def test_gradients_with_state(kind, layer, rng):
@@ -197,7 +190,7 @@ def test_odd_sizes(kind, width, batch, rng):
 
 @pytest.mark.parametrize("size", [2, 4])
 def test_any_team_computes_the_same(kind, size, rng, monkeypatch):
-    for limit in ("LITTLE", "LITTLE_STEP"):
+    for limit in ("PARALLEL_FROM", "PARALLEL_STEP_FROM"):
         monkeypatch.setattr(matmul, limit, 0)
     layer = make(kind, rng, 2, H=37)
     x, dy, state = rng.standard_normal((T, D, B)), rng.standard_normal((T, 37, B)), random_state(layer, rng)
@@ -436,9 +429,10 @@ def test_no_kernel_promotes_float32(rng):
         layer = make(kind, rng, 2, dtype=np.float32)
         for x in (np.zeros((T, D, B)), np.zeros((T, D, 1)), np.zeros((T, B), int)):
             layer.backward(layer.forward(x))
-    assert promotions(*modules) == {
-        kernel.__name__: [] for module in modules for kernel in own_kernels(module)
-    }
+    found = promotions(*modules, rows)
+    called = {kernel.__name__ for module in modules for kernel in own_kernels(module)}
+    assert called | {"fill_rows", "flat", "dot", "sum_of", "add_scaled"} <= found.keys()
+    assert not any(found.values()), found
 
 
 @pytest.mark.skipif(bool(numba.config.DISABLE_JIT), reason="looks at compiled types")

@@ -296,11 +296,11 @@ def test_who_sees_the_future_starts_anew(rng):
     causal.forward(x)
     causal.eval()
     whole = causal.forward(x)
-    assert causal.streams and not same.streams
+    assert causal.stateful and not same.stateful
     _, state = causal.forward(x[:4], causal.initial_state(B))
     np.testing.assert_allclose(causal.forward(x[4:], state)[0], whole, rtol=0, atol=1e-13)
     _, state = same.forward(x, same.initial_state(B))
-    with pytest.raises(ValueError, match="initial state: Conv1D cannot go on from another"):
+    with pytest.raises(ValueError, match="initial state: Conv1D cannot continue from another"):
         Sequential([*same.layers[0].layers, *same.layers[1:]]).forward(x, state)
     with pytest.raises(ValueError, match="initial state: Sequential cannot"):
         same.forward(x, state)
@@ -309,14 +309,14 @@ def test_who_sees_the_future_starts_anew(rng):
 def test_statistics_are_the_layers_own(rng):
     network = convolutional(rng)
     norm = network.layers[1]
-    assert network.running["1.running_mean"] is norm.running["running_mean"]
+    assert network.buffers["1.running_mean"] is norm.buffers["running_mean"]
     assert network.parameter_count == sum(layer.parameter_count for layer in network.layers)
     network.forward(rng.standard_normal((7, D, 3)))
     state = network.state_dict()
     assert state["1.num_batches_tracked"] == 1 and state["1.running_mean"].any()
     other = convolutional(rng)
     other.load_state_dict(state)
-    np.testing.assert_array_equal(other.layers[1].running["running_var"], norm.running["running_var"])
+    np.testing.assert_array_equal(other.layers[1].buffers["running_var"], norm.buffers["running_var"])
 
 
 def test_backward_needs_a_forward_pass(network, rng):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from compiled_types import wide_names
 
+from scratchnet import plain
 from scratchnet.checking.gradcheck import numeric_gradient
 from scratchnet.kernels import team
 from scratchnet.training import losses
@@ -27,28 +28,23 @@ def workers(request):
     losses.LITTLE = before[1]
 
 
-def naive(a, t):
-    """Nats per frame, one unit at a time, with log(1 + exp(.)) written so that neither side loses digits."""
-
-    def log_1_plus_exp(x):
-        return x + math.log1p(math.exp(-x)) if x > 0 else math.log1p(math.exp(x))
-
-    T, K, B = a.shape
-    total = 0.0
-    for step in range(T):
-        for n in range(B):
-            for k in range(K):
-                net, target = float(a[step, k, n]), float(t[step, k, n])
-                total += target * log_1_plus_exp(-net) + (1 - target) * log_1_plus_exp(net)
-    return total / (T * B)
+def weighted(loss, a, target, w):
+    """A plain loss with a weight for each step of each sequence: (mean, da)."""
+    total, da = 0.0, np.zeros(a.shape)
+    for t, n in np.ndindex(w.shape):
+        one, da[t, :, n : n + 1] = loss(a[t : t + 1, :, n : n + 1], target[t : t + 1, ..., n : n + 1])
+        total, da[t, :, n] = total + w[t, n] * one, w[t, n] * da[t, :, n]
+    return total / w.sum(), da / w.sum()
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (4, 3, 1), (5, 2, 3)])
 def test_value_is_the_sum_over_units_and_the_mean_over_frames(shape, workers, rng):
     a, t = 4 * rng.normal(size=shape), rng.random(shape)
-    loss, _ = sigmoid_cross_entropy(a, t)
+    loss, da = sigmoid_cross_entropy(a, t)
+    expected, da_expected = plain.sigmoid_cross_entropy(a, t)
     assert type(loss) is float
-    assert abs(loss - naive(a, t)) < 1e-13 * max(1, loss)
+    assert abs(loss - expected) < 1e-13 * max(1, loss)
+    np.testing.assert_allclose(da, da_expected, rtol=0, atol=1e-15)
 
 
 def test_known_values():
@@ -117,14 +113,14 @@ def test_torch_agrees(rng):
 
 def test_only_the_frames_of_the_mask_count(workers, rng):
     a, t, mask = 3 * rng.normal(size=(T, V, B)), rng.random((T, V, B)), rng.random((T, B)) < 0.6
-    frames = [(a[step, :, n], t[step, :, n]) for step, n in zip(*np.nonzero(mask), strict=True)]
-    assert 2 < len(frames) < T * B
-    expected = sum(naive(x[None, :, None], y[None, :, None]) for x, y in frames) / len(frames)
+    assert 2 < mask.sum() < T * B
+    expected, da_expected = weighted(plain.sigmoid_cross_entropy, a, t, mask)
     for same in (mask, mask.astype(np.uint8), mask.astype(np.float32)):
         loss, da = sigmoid_cross_entropy(a, t, same)
         assert loss == pytest.approx(expected, rel=1e-13)
         counted = np.broadcast_to(mask[:, None], a.shape)
         assert (da[~counted] == 0).all() and (da[counted] != 0).all()
+        np.testing.assert_allclose(da, da_expected, rtol=0, atol=1e-15)
     numeric = numeric_gradient(lambda: sigmoid_cross_entropy(a, t, mask)[0], a)
     np.testing.assert_allclose(da, numeric, rtol=0, atol=1e-11)
 
@@ -182,20 +178,6 @@ def test_lengths_that_do_not_fit_are_refused(lengths):
 # --------------------------------------------------------------------------------------------------- softmax
 
 
-def naive_softmax(a, t, w):
-    """Nats a token, one token at a time, in Python's numbers: (loss, da)."""
-    total, weight, da = 0.0, 0.0, np.zeros(a.shape)
-    for step in range(a.shape[0]):
-        for n in range(a.shape[2]):
-            net = [float(x) for x in a[step, :, n]]
-            p = [1 / sum(math.exp(other - x) for other in net) for x in net]
-            total -= float(w[step, n]) * math.log(p[t[step, n]])
-            weight += float(w[step, n])
-            for v in range(len(p)):
-                da[step, v, n] = w[step, n] * (p[v] - (v == t[step, n]))
-    return total / weight, da / weight
-
-
 @pytest.fixture
 def tokens(rng):
     return rng.integers(0, V, (T, B))
@@ -204,7 +186,7 @@ def tokens(rng):
 def test_softmax_is_the_loop(tokens, workers, rng):
     a = 4 * rng.normal(size=(T, V, B))
     loss, da = softmax_cross_entropy(a, tokens)
-    expected, da_expected = naive_softmax(a, tokens, np.ones((T, B)))
+    expected, da_expected = plain.softmax_cross_entropy(a, tokens)
     assert type(loss) is float
     assert loss == pytest.approx(expected, rel=1e-13)
     np.testing.assert_allclose(da, da_expected, rtol=0, atol=1e-16)
@@ -214,7 +196,7 @@ def test_weights_weigh(tokens, workers, rng):
     a, w = 4 * rng.normal(size=(T, V, B)), rng.random((T, B))
     w[1, 2] = 0
     loss, da = softmax_cross_entropy(a, tokens, w)
-    expected, da_expected = naive_softmax(a, tokens, w)
+    expected, da_expected = weighted(plain.softmax_cross_entropy, a, tokens, w)
     assert loss == pytest.approx(expected, rel=1e-13)
     np.testing.assert_allclose(da, da_expected, rtol=0, atol=1e-16)
     again, da_again = softmax_cross_entropy(a, tokens, 8 * w)  # only their proportions matter
@@ -226,7 +208,7 @@ def test_weights_weigh(tokens, workers, rng):
 def test_ignored_targets_do_not_count_whatever_stands_there(ignored, tokens, workers, rng):
     a, w, gone = rng.normal(size=(T, V, B)), rng.random((T, B)) + 0.1, rng.random((T, B)) < 0.4
     tokens[tokens == ignored] = 1
-    expected, da_expected = naive_softmax(a, tokens, w * ~gone)
+    expected, da_expected = weighted(plain.softmax_cross_entropy, a, tokens, w * ~gone)
     tokens[gone] = ignored
     for rubbish in (0.0, np.nan, np.inf, -np.inf):
         a[np.broadcast_to(gone[:, None], a.shape)] = rubbish
