@@ -39,7 +39,8 @@ def _cache_folder():
     settings = numba.__version__, llvmlite.__version__, numba.config.BOUNDSCHECK, numba.config.OPT
     digest = hashlib.sha256(repr(settings).encode())
     root = Path(__file__).parents[1]
-    for source in sorted(set(root.rglob("*.py")) - set((root / "plain").glob("*.py"))):  # plain/ is never compiled
+    textbook = set((root / "plain").glob("*.py"))  # is never compiled
+    for source in sorted(set(root.rglob("*.py")) - textbook):
         digest.update(source.read_bytes())
     try:
         base = Path(os.environ.get("SCRATCHNET_CACHE") or "~/.cache/scratchnet").expanduser()
