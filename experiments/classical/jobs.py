@@ -170,6 +170,20 @@ def run_compose(config):
     say(f"{config.n} pieces of {config.length} symbols are in {folder}")
 
 
+def run_search(config):
+    """`search`."""
+    from experiments.classical.search import search
+
+    search(config, say)
+
+
+def run_transfer(config):
+    """`transfer`."""
+    from experiments.classical.transfer import run_transfer
+
+    run_transfer(config, say)
+
+
 def compose_samples(run, network, corpus, config, build, quiet):
     """Pieces that begin with windows of test pieces, as files; rows for samples.json, Repetition."""
     rng = np.random.default_rng([config.seed, 2])

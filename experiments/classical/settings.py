@@ -4,20 +4,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from experiments.common.settings import NonNegativeInt, PositiveFloat, PositiveInt, Range, Units
+from experiments.common import options
+from experiments.common.kinds import Bpm, NonNegativeInt, PositiveFloat, PositiveInt, Range, TopP, Units
+from experiments.common.options import ComposePieces, NewRun, Quiet, Resume, Sampling, Sound
 from experiments.common.token_settings import Optimising, Probability, filled
 
 Preset = Literal["quick", "paper"]
-Build = Literal["baseline", "model1", "model2", "model3", "model4", "model5", "model6", "model7"]
 BUILDS = ("baseline", "model1", "model2", "model3", "model4", "model5", "model6", "model7")
-Engine = Literal["auto", "built-in", "fluidsynth", "symusic"]
-Temperature = Annotated[float, Range(least=0.05, most=20)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
-    """Where the music comes from, and how it is written down."""
-
+class Source(Quiet):
     data: tuple[Path, ...] | None = None
     """MIDI files, or folders with them; one with the subfolders train, dev and test is shared out so. If not
     given, MAESTRO's are downloaded once (56 MB)."""
@@ -30,14 +27,10 @@ class Source:
     none, as the project before it."""
     window: Units = 100
     """Symbols from which the next one is predicted."""
-    quiet: bool = False
-    """No progress bar."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training(Source, Optimising):
-    """How networks learn. What is not given comes from the preset."""
-
+class Training(NewRun, Source, Optimising):
     preset: Preset = "quick"
     """quick: a quarter of the units, a minute or so a build; paper: full size, 200 epochs of RMSprop."""
     width: Annotated[float, Range(above=0, most=100)] | None = None
@@ -60,77 +53,56 @@ class Training(Source, Optimising):
     """How often every window is learned; --steps counts instead, if given."""
     judged: PositiveInt | None = None
     """Windows by which the best network is chosen, at most, evenly spread; the table takes all."""
-    out: Path | None = None
-    """The run folder; if not given, runs/classical-DATE-TIME."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawing:
-    """How symbols are drawn."""
-
-    temperature: Temperature = 1.0
-    """1 draws as the network predicts; below 1, likelier symbols; above, wilder ones."""
-    top_k: PositiveInt | None = None
-    """Only the so many likeliest; 1 always takes the likeliest, as the paper."""
-    top_p: Annotated[float, Range(least=0.01, most=1)] = 0.95
-    """Only the likeliest that make up this probability."""
+class Drawing(Sampling):
+    top_p: TopP = 0.95
     length: Annotated[int, Range(least=4)] = 200
     """Symbols to compose."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Playing(Drawing):
-    """What is composed, and how it sounds."""
-
+class Playing(Sound, Drawing):
     n: PositiveInt = 1
     """How many pieces."""
     prime: Path | None = None
     """A MIDI file whose beginning is heard first; if not given, windows of test pieces are."""
-    bpm: Annotated[float, Range(least=20, most=400)] = 100.0
-    """Quarter notes a minute."""
-    engine: Engine = "auto"
-    """What renders the WAV: a sampled instrument where one is installed, else the built-in one."""
+    bpm: Bpm = 100.0
+    """Quarter notes per minute."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run(Training, Playing):
-    """Everything: learn, judge, compose, draw."""
+class Run(Resume, Training, Playing):
+    """Learn with each build, evaluate, compose and draw; --resume goes on."""
 
     builds: tuple[str, ...] = BUILDS
     """Which builds: baseline, model1 to model7."""
-    resume: Path | None = None
-    """Go on with this run, with its own settings."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train(Training):
-    """Learning only, one build."""
+class Train(Resume, Training):
+    """Learn with one build; Ctrl-C keeps all steps, --resume goes on exactly where it stopped."""
 
     build: str = "model1"
     """baseline, or model1 to model7."""
-    resume: Path | None = None
-    """Go on with this run, with its own settings."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Search(Training):
-    """All builds over several seeds, shared by processes and machines."""
+class Search(options.Sweep, Training):
+    """All builds over several seeds, on any number of processes and machines: the paper's Figure 2."""
 
     builds: tuple[str, ...] = BUILDS
     """Which builds: baseline, model1 to model7."""
     seeds: PositiveInt = 3
     """How many times each is trained, with seeds that follow on --seed."""
-    workers: PositiveInt = 2
-    """Processes on this machine, one thread each. Start the same command on others to share the work."""
-    storage: str | None = None
-    """A database that all machines share, postgresql://...; if not given, a journal file in --out."""
     out: Path = Path("runs/classical-search")
     """A folder for run folders, the figure and the table. Finished runs are not repeated."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Transfer(Optimising):
-    """Going on, on other music."""
+class Transfer(NewRun, Optimising):
+    """Go on with a trained network on other music; with and without what it knows."""
 
     run: Path
     """Folder of a trained network."""
@@ -144,42 +116,24 @@ class Transfer(Optimising):
     """So many of the network's layers with weights, from below, stay as they are."""
     scratch: bool = True
     """Also learn the other music from nothing, to compare with."""
-    quiet: bool = False
-    """No progress bar."""
-    out: Path | None = None
-    """The run folder; if not given, runs/classical-DATE-TIME."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compose(Playing):
-    """Composing with a trained network."""
+class Compose(ComposePieces, Playing):
+    """Compose with a trained network: MIDI, WAV, piano rolls, and whether it got stuck."""
 
-    run: Path
-    """Folder of a trained network, or its best.safetensors."""
     data: tuple[Path, ...] | None = None
     """Music for the windows to begin with, if not that of the run."""
-    seed: NonNegativeInt = 0
-    """Seed of the draws."""
-    out: Path | None = None
-    """Folder for the pieces; if not given, composed-1, -2, ... in the run folder, the first that is free."""
-    wav: bool = True
-    """Whether to write sound, too."""
-    quiet: bool = False
-    """No progress bar."""
-    overwrite: bool = False
-    """Replace files of these names."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluate:
-    """Judging trained networks."""
+class Evaluate(Quiet):
+    """Evaluate trained networks: loss, accuracy, the paper's formula, n-grams."""
 
     runs: tuple[Path, ...]
     """Folders of trained networks, or of runs of several."""
     data: tuple[Path, ...] | None = None
     """Other music than that of the runs."""
-    quiet: bool = False
-    """No progress bar."""
     out: Path | None = None
     """A folder for the table and the figures; if not given, that of the first run."""
 

@@ -23,8 +23,8 @@ from experiments.common import locks
 from experiments.common.environment import MARK, environment
 from experiments.common.errors import UserError
 from experiments.common.json_files import is_number, plain, read_json
-from experiments.common.settings import dump_config, make_parser
-from experiments.common.yaml_settings import read_names
+from experiments.common.settings import Parser, dump_config
+from experiments.common.yaml_settings import read_texts
 from scratchnet.files import atomic_open, is_regular, remove_leftovers
 from scratchnet.messages import cut
 
@@ -200,9 +200,12 @@ class RunFolder:
             If they are missing or do not fit.
         """
         path = self.folder / CONFIG
-        names = {*read_names(path)} if others else set()
-        fitting = (kind for kind in (config_type, *others) if names <= {*kind.__dataclass_fields__})
-        return make_parser(next(fitting, config_type)).parse_file(path)
+        if others:
+            with contextlib.suppress(UserError):  # what is wrong in it, its parser says
+                names = {*read_texts(path)}
+                kinds = (config_type, *others)
+                config_type = next((k for k in kinds if names <= {*k.__dataclass_fields__}), config_type)
+        return Parser(config_type).parse_file(path)
 
     def log(self, **row):
         """Append one row to log.jsonl. NaN and infinity, which JSON does not know, are written as null."""

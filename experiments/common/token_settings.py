@@ -3,12 +3,13 @@
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Literal
 
-from experiments.common.settings import (
+from experiments.common.kinds import (
     Layers,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    Probability,
     Range,
     Units,
 )
@@ -16,7 +17,6 @@ from experiments.common.settings import (
 JUDGED = 0.3  # tokens judged for one learned from: to judge one takes about a third of the time
 LEAST_JUDGED = 2**14  # tokens; by fewer nobody would choose
 Optimizer = Literal["sgd", "momentum", "adagrad", "rmsprop", "adam"]
-Probability = Annotated[float, Range(least=0, below=1)]
 Share = Annotated[float, Range(least=0, most=1)]
 
 

@@ -128,6 +128,13 @@ def run_render(config):
     say(f"{len(played)} tunes are in {config.out}")
 
 
+def run_sweep(config):
+    """`sweep`."""
+    from experiments.folk.sweep import sweep
+
+    sweep(config, say)
+
+
 def as_drawing(config):
     """The settings of `Drawing` from those of a Run, where `length` is that of training."""
     from experiments.folk.settings import Drawing

@@ -5,7 +5,7 @@ import pytest
 from classical_files import write_corpus
 from piano_files import make_piece, write_pieces
 
-pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 pytest.importorskip("pooch", reason="needs the extra 'data'")
 from encoders.midi import write_midi
 from encoders.score import Note, Score, Track

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 import scratchnet
 from experiments.common.compositions import home_of, how_made, new_folder, new_piece
 from experiments.common.errors import UserError

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from abc_tunes import make_tunes, write_tunes
 
-pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 from encoders.abc import read_tune
 from encoders.abc.transposition import transpose_tune
 from encoders.melody import melody

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from abc_tunes import write_tunes
 
-pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 pytest.importorskip("matplotlib", reason="needs the extra 'experiments'")
 from encoders.abc import read_tune, split_tunes
 from encoders.midi import read_midi

@@ -7,7 +7,7 @@ import time
 import pytest
 from abc_tunes import write_tunes
 
-pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 pytest.importorskip("matplotlib", reason="needs the extra 'experiments'")
 from experiments.common import sweep_runner
 from experiments.common.errors import UserError

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from listening import ROOT, Server, write_run, write_tone
 
-pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 pytest.importorskip("flask", reason="needs the extra 'listen'")
 pytest.importorskip("waitress", reason="needs the extra 'listen'")
 from experiments.listen import server as serving

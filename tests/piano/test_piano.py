@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from piano_files import SIXTEENTH, make_piece, write_pieces
 
-pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 pytest.importorskip("pooch", reason="needs the extra 'data'")
 from encoders.score import Note, Score, Track
 from encoders.tokens.note_duration import NoteDuration

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from polyphony_files import write_mat
 
-pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 pytest.importorskip("matplotlib", reason="needs the extra 'experiments'")
 from encoders.midi import read_midi
 from experiments.common.run_folder import RunFolder
