@@ -45,8 +45,6 @@ class Piece:
 class Corpus:
     """Pieces in three parts that share no piece.
 
-    Attributes
-    ----------
     encoder : NoteChords
     vocabulary : SymbolVocabulary, of the training pieces, and if asked for of them in other keys
     pieces : list of Piece
@@ -148,16 +146,10 @@ class Corpus:
 def load(config, vocabulary=None, encoder=None):
     """The corpus of the settings.
 
-    Parameters
-    ----------
     config : with the fields of Source, and transpose if pieces may be moved
     vocabulary : SymbolVocabulary to use; None to build it from the training pieces
     encoder : NoteChords; None for that of the settings
-
-    Raises
-    ------
-    UserError
-        If a part has no piece that is long enough, or its symbols cannot be learned or judged.
+    Raises UserError if a part has no piece that is long enough, or its symbols cannot be learned or judged.
     """
     encoder = encoder or NoteChords(config.chords, config.durations)
     limit = config.limit

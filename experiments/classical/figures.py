@@ -60,9 +60,7 @@ def draw_embedding(path, pitches, vectors, title):
 def similarity_by_interval(pitches, vectors):
     """Mean cosine similarity of the vectors of notes that are 1, 2, ... 24 semitones apart.
 
-    Returns
-    -------
-    dict of semitones -> mean; intervals that do not occur are left out
+    Returns dict of semitones -> mean; intervals that do not occur are left out.
     """
     vectors = vectors - vectors.mean(axis=0)
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

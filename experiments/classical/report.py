@@ -68,8 +68,6 @@ def judge_run(session, network, corpus, keep=True, quiet=True):
     train, valid, test : `judge` by the best weights; last : test nats by the last ones; best_step, steps;
     weights; seconds : of learning, without judging
 
-    Parameters
-    ----------
     session : Session, at its end
     network : Sequential with the best weights
     corpus : Corpus to be judged by
@@ -124,8 +122,6 @@ def baselines(corpus, part="test", quiet=True):
 def table(judged, rows):
     """The paper's Figure 2 and ours in Markdown.
 
-    Parameters
-    ----------
     judged : dict of build -> list of what `judge_run` gives, one for each seed
     rows : `baselines`
     """

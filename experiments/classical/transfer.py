@@ -82,18 +82,12 @@ def frozen_names(network, count):
 def carried_over(old, vocabulary, metadata, fresh, corpus, settings):
     """The fresh network with what the old one knows.
 
-    Parameters
-    ----------
     old, fresh : Sequential
     vocabulary : SymbolVocabulary of the old network
     metadata : of the old run
     corpus : Corpus of the new music
     settings : Train, complete, of the new network
-
-    Raises
-    ------
-    UserError
-        If the two are not of one build.
+    Raises UserError if the two are not of one build.
     """
     described = {name: metadata["config"][name] for name in NETWORK}
     if described != {name: getattr(settings, name) for name in NETWORK}:

@@ -31,8 +31,6 @@ NAMED_BY_USER = (
 class Program:
     """The commands of one script.
 
-    Parameters
-    ----------
     name : str, `python -m experiments.NAME` runs it
     description : str, a few lines for the top of `--help`
     examples : str, command lines, one per line, for its end
@@ -51,10 +49,7 @@ class Program:
     def main(self, argv=None):
         """Run the command that `argv` (default: the process's) names.
 
-        Returns
-        -------
-        int
-            The exit status. Exceptions that are bugs are not caught.
+        Returns int, the exit status. Exceptions that are bugs are not caught.
         """
         argv = list(sys.argv[1:] if argv is None else argv)
         label = f"{self.name} {argv[0]}" if argv and argv[0] in self.commands else self.name

@@ -27,8 +27,6 @@ NUMBERED = re.compile(rf"{COMPOSED}-([0-9]{{1,9}})(\..*)?")
 def how_made(experiment, run, reached, config):
     """What the line of JSON says: a dict.
 
-    Parameters
-    ----------
     experiment : its name
     run : path of the run folder, or of the file of weights
     reached : dict, how far the network has learned: {"step": 900}
@@ -52,10 +50,7 @@ def new_folder(out, home, overwrite, how):
 
     If composing fails, a new folder goes again.
 
-    Raises
-    ------
-    UserError
-        If there are files in `out`, and nobody asked to overwrite.
+    Raises UserError if there are files in `out`, and nobody asked to overwrite.
     """
     if out is None:
         folder, made = _number(home, Path.mkdir), True
@@ -71,14 +66,8 @@ def new_folder(out, home, overwrite, how):
 def new_piece(out, home, suffixes, overwrite, how):
     """Where one piece is composed: yields the path of its MIDI file, `out` or a new composed-N.mid in `home`.
 
-    Parameters
-    ----------
     suffixes : of the files that will have its name beside .mid: (".wav", ".png")
-
-    Raises
-    ------
-    UserError
-        If `out` is no such name, or there are such files, and nobody asked to overwrite.
+    Raises UserError if `out` is no such name, or there are such files, and nobody asked to overwrite.
     """
     if out is None:
         line = _number(home, _touch, ".json")

@@ -29,20 +29,11 @@ SPLIT_SEED = 0  # the same pieces are held out in every run, so that runs can be
 def share_out(pieces, split, dropped):
     """Pieces in three parts, those of one title in one part.
 
-    Parameters
-    ----------
     pieces : list of objects with path, title and part ("train", "valid", "test" or None)
     split : "piece": at random, but always the same; "maestro": as the table says
     dropped : list of Dropped, for the message
-
-    Returns
-    -------
-    dict of part -> list of indices of pieces
-
-    Raises
-    ------
-    UserError
-        If a part would be empty, or a piece has none.
+    Returns dict of part -> list of indices of pieces.
+    Raises UserError if a part would be empty, or a piece has none.
     """
     if split == "maestro":
         missing = [piece.path for piece in pieces if piece.part is None]
@@ -87,14 +78,10 @@ def midi_files(paths):
 def account(collection, skipped):
     """What became of the files that were not read as they are.
 
-    Parameters
-    ----------
     collection : Collection
     skipped : list of Path
-
-    Returns
-    -------
-    list of str, lines: each file with what was wrong, if they are not too many, and how often each kind came
+    Returns list of str, lines: each file with what was wrong, if they are not too many, and how often each
+        kind came.
     """
     lines = listed("files dropped", collection.dropped) + listed("files mended", collection.mended)
     if skipped:

@@ -11,18 +11,13 @@ MOST = 2**24  # tokens that are counted: more than MAESTRO has, in less than a g
 def ngrams(order, vocabulary, train, test, quiet, counted=None):
     """The nats a token of n-grams of all orders.
 
-    Parameters
-    ----------
     order : the longest context
     vocabulary : V
     train, test : lists of arrays of tokens; of more than MOST to learn from, some sequences are taken, always
         the same
     quiet : no progress bar
     counted : array of bool, which of all test tokens count; None for all
-
-    Returns
-    -------
-    dict of name -> nats
+    Returns dict of name -> nats.
     """
     name, total = "", sum(map(len, train))
     if total > MOST:

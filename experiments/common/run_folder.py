@@ -52,21 +52,13 @@ class RunFolder:
     def create(cls, path=None, experiment="run", config=None, overwrite=False):
         """Make the folder and record the settings and the environment.
 
-        Parameters
-        ----------
-        path : path-like, optional
-            By default `runs/EXPERIMENT-DATE-TIME`.
+        path : path-like, optional, by default `runs/EXPERIMENT-DATE-TIME`
         experiment : str
         config : dataclass instance
-        overwrite : bool
-            Begin an earlier run's folder afresh: settings, log, metrics and checkpoint go, all else stays.
-
-        Raises
-        ------
-        UserError
-            If the folder cannot be made, is not empty, or (to `overwrite`) is not a run's but has such files.
-        Busy
-            If another process works in it.
+        overwrite : bool, begin an earlier run's folder afresh: settings, log, metrics and checkpoint go, all
+            else stays
+        Raises UserError if the folder cannot be made, is not empty, or (to `overwrite`) is not a run's but
+            has such files; Busy if another process works in it.
         """
         folder = "runs" if path is None else Path(path)
         try:
@@ -105,17 +97,10 @@ class RunFolder:
     def resume(cls, path, wait=False):
         """An earlier run, to go on with: what a process left unfinished that was killed in it is removed.
 
-        Parameters
-        ----------
         path : path-like
         wait : until no other process works in it
-
-        Raises
-        ------
-        UserError
-            If `path` is not the folder of a run, or figures of it are damaged, to which more are to be added.
-        Busy
-            If another process works in it.
+        Raises UserError if `path` is not the folder of a run, or figures of it are damaged, to which more are
+            to be added; Busy if another process works in it.
         """
         run = cls.open(path)
         run.lock(wait)
@@ -127,10 +112,7 @@ class RunFolder:
     def lock(self, wait=False):
         """Keep other processes from training in the folder, as long as there is this RunFolder.
 
-        Raises
-        ------
-        Busy
-            If another process works in it, and is not to be waited for.
+        Raises Busy if another process works in it, and is not to be waited for.
         """
         path = self.folder / LOCK
         key = locks.lock(path, wait)
@@ -151,10 +133,7 @@ class RunFolder:
     def open(cls, path):
         """An earlier run.
 
-        Raises
-        ------
-        UserError
-            If `path` is not the folder of a run.
+        Raises UserError if `path` is not the folder of a run.
         """
         folder = Path(path)
         if not folder.is_dir():
@@ -178,10 +157,7 @@ class RunFolder:
     def require_checkpoint(self):
         """Path of the checkpoint of a run that has one.
 
-        Raises
-        ------
-        UserError
-            If there is none yet.
+        Raises UserError if there is none yet.
         """
         if not self.checkpoint.is_file():
             raise UserError(f"{self.folder}: expected a trained run, but there is no {CHECKPOINT} in it")
@@ -190,14 +166,8 @@ class RunFolder:
     def config(self, config_type, *others):
         """The settings of the run, checked as those of a command line are.
 
-        Parameters
-        ----------
         config_type, others : dataclasses; the settings are of the first that has all names in the file
-
-        Raises
-        ------
-        UserError
-            If they are missing or do not fit.
+        Raises UserError if they are missing or do not fit.
         """
         path = self.folder / CONFIG
         if others:
@@ -248,10 +218,7 @@ class RunFolder:
     def metrics(self):
         """What `write_metrics` has written so far.
 
-        Raises
-        ------
-        UserError
-            If metrics.json is damaged.
+        Raises UserError if metrics.json is damaged.
         """
         path = self.folder / METRICS
         try:

@@ -31,8 +31,6 @@ class Parser:
 
     Both raise UserError, in one line, for what does not fit.
 
-    Parameters
-    ----------
     config_type : dataclass of settings
     program : str, what is typed to run the command
     description : str, for the top of `--help`
@@ -205,10 +203,7 @@ def shown(value):
 def expect_allowed(values, config_type, names):
     """See to it that a stranger's dict has values that a dataclass of settings may have.
 
-    Raises
-    ------
-    ValueError
-        That names the first of `names` that is missing or may not be.
+    Raises ValueError that names the first of `names` that is missing or may not be.
     """
     hints = typing.get_type_hints(config_type, include_extras=True)
     for name in names:
@@ -219,10 +214,7 @@ def expect_allowed(values, config_type, names):
 def expect_resumed(config, also=("quiet", "data")):
     """A run that goes on has settings of its own: beside --resume, no other than `also` may be given.
 
-    Raises
-    ------
-    UserError
-        That names those that were given.
+    Raises UserError that names those that were given.
     """
     given = [
         flag(field.name)

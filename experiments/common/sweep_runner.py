@@ -62,10 +62,7 @@ class Plan:
 def open_study(plan):
     """The Optuna study, with every run of the grid in it.
 
-    Raises
-    ------
-    UserError
-        If the storage cannot be opened, or holds a sweep of other settings.
+    Raises UserError if the storage cannot be opened, or holds a sweep of other settings.
     """
     for wait in PAUSES:  # where two begin an empty database at once, one of them fails, and finds it made
         try:
@@ -203,8 +200,6 @@ def run_of(trial, plan):
 def work(plan, learn):
     """Take runs until none is left; how many were done. One worker, one thread.
 
-    Parameters
-    ----------
     plan : Plan
     learn : function (run, trial) that gives the value of a run, the lower the better
     """
@@ -236,8 +231,6 @@ def work(plan, learn):
 def resumed(folder, make_session, create):
     """The Session in a folder, from its checkpoint if there is a good one, else a new one.
 
-    Parameters
-    ----------
     folder : Path
     make_session : function of a RunFolder
     create : function without arguments that makes the RunFolder

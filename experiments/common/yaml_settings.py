@@ -16,12 +16,8 @@ EXPECTED = "expected settings like `seed: 3`, got"
 def read_texts(path):
     """The settings in a file: dict of name -> text or list of texts; `Quoted` is text that has quotes.
 
-    Raises
-    ------
-    UserError
-        If the file is no YAML, is too large, or says what no setting can be.
-    OSError
-        If it cannot be read.
+    Raises UserError if the file is no YAML, is too large, or says what no setting can be; OSError if it
+        cannot be read.
     """
     with open(path, "rb") as file:
         content = file.read(MOST_BYTES + 1)

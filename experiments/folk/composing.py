@@ -27,10 +27,7 @@ class Composed:
 def primer(config):
     """The beginning of each tune: --prime, or a header with --title, --meter and --key, or "X:".
 
-    Raises
-    ------
-    UserError
-        If both are given, or a file cannot be read.
+    Raises UserError if both are given, or a file cannot be read.
     """
     header = config.title or config.meter or config.key
     if config.prime is not None and header:
@@ -60,21 +57,12 @@ def primer(config):
 def draw(network, characters, begin, count, rng, settings):
     """Draw `count` tunes that begin so.
 
-    Parameters
-    ----------
     network : Sequential
     characters : Characters
     begin : str
     settings : Drawing: temperature, top_k, top_p, length
-
-    Returns
-    -------
-    list of Composed
-
-    Raises
-    ------
-    UserError
-        If the beginning has characters that were not learned; they are named.
+    Returns list of Composed.
+    Raises UserError if the beginning has characters that were not learned; they are named.
     """
     try:
         heard = characters.encode(END + begin)
@@ -109,11 +97,8 @@ def judge(text):
 def compose(network, characters, begin, count, rng, settings, raw=False):
     """Tunes to keep, and all that were drawn.
 
-    Returns
-    -------
-    kept : list of Composed, `count` of them: valid ones, or with `raw` as they came; fewer, or none, if
-        hardly anything that is drawn is valid
-    drawn : list of Composed
+    Returns kept : list of Composed, `count` of them: valid ones, or with `raw` as they came; fewer, or none,
+        if hardly anything that is drawn is valid; drawn : list of Composed.
     """
     drawn = draw(network, characters, begin, count, rng, settings)
     while not raw and (missing := count - sum(tune.tune is not None for tune in drawn)):

@@ -43,8 +43,6 @@ def draw_tunes(folder, tunes, quiet=False):
 
     A RuntimeWarning names a tune of which verovio, though it is there, made no score.
 
-    Parameters
-    ----------
     folder : Path
     tunes : dict of name -> Tune
     """

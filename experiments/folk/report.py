@@ -123,8 +123,6 @@ def one_tune(memory, tune):
 def judge_tunes(corpus, drawn, quiet=True):
     """Figures of composed tunes beside those of the test tunes, for metrics.json.
 
-    Parameters
-    ----------
     drawn : list of Composed
     quiet : no progress bar
     """

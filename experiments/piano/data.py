@@ -23,8 +23,6 @@ STRETCHES = (1.0, 0.95, 0.975, 1.025, 1.05)  # factors of its time; Oore et al. 
 class Piece:
     """A performance.
 
-    Attributes
-    ----------
     path : Path
     title : str; performances of one title are one piece
     versions : list of arrays of tokens: as it was played, then slower and faster
@@ -47,8 +45,6 @@ class Piece:
 class Corpus:
     """Performances in three parts that share no piece.
 
-    Attributes
-    ----------
     encoder : NoteDuration
     pieces : list of Piece
     account : list of str, lines about files that were dropped, mended or skipped
@@ -106,15 +102,9 @@ class Corpus:
 def load(config, stretch=0.0):
     """The corpus of the settings.
 
-    Parameters
-    ----------
     config : Source
     stretch : whether slower and faster versions are needed, too
-
-    Raises
-    ------
-    UserError
-        If there are too few performances to learn from, or the network gives none.
+    Raises UserError if there are too few performances to learn from, or the network gives none.
     """
     encoder = NoteDuration(bpm=config.grid_bpm)
     paths, limit = config.data, config.limit

@@ -50,13 +50,8 @@ def attention_weights(network, tokens):
 
     In the vector form the mean over the units.
 
-    Parameters
-    ----------
     tokens : array (L,)
-
-    Returns
-    -------
-    array (L, L) or None
+    Returns array (L, L) or None.
     """
     layers = [layer for layer in network.layers if isinstance(layer, Attention)]
     if not layers:

@@ -27,12 +27,9 @@ def judge(network, corpus, part, quiet=True):
     """Figures of a network on a part of the corpus: on whole test pieces; on all windows of the pieces to
     choose by, for by windows the network was chosen; on as many tokens of training pieces as of test pieces.
 
-    Returns
-    -------
-    dict
-        nats : cross-entropy a token; accuracy; precision, recall, f1 : macro, as the paper
+    Returns dict nats : cross-entropy a token; accuracy; precision, recall, f1 : macro, as the paper
         note_perplexity : among how many equally likely notes, each with duration and time, one would choose
-        tokens, of_tokens, windows, of_windows, error : of nats, if by a sample (HeldOut)
+        tokens, of_tokens, windows, of_windows, error : of nats, if by a sample (HeldOut).
     """
     held = held_out(corpus, part, as_large(corpus, "test") if part == "train" else None, part == "valid")
     nats, predicted, targets = [], [], []
@@ -75,8 +72,6 @@ def baselines(corpus, quiet=True):
 def table(judged, rows):
     """The networks' figures in Markdown.
 
-    Parameters
-    ----------
     judged : dict of model -> list of {"train": figures, "test": figures}, one for each seed
     rows : `baselines`
     """

@@ -57,15 +57,9 @@ SCORED = (
 def anchors(music, quiet=True):
     """The three models on one set.
 
-    Parameters
-    ----------
     music : MusicSet
     quiet : no progress bar
-
-    Returns
-    -------
-    dict of str to dict
-        For each model the nats a frame of each part.
+    Returns dict of str to dict, for each model the nats a frame of each part.
     """
     return {
         RANDOM: dict.fromkeys(SPLITS, NOTES * math.log(2)),
