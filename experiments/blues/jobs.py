@@ -54,8 +54,8 @@ def train_and_draw(config):
         if learner.done:
             say(f"{run.folder}: already learned from all {learner.choruses} choruses")
     else:
-        run, settings = RunFolder.create(config.out, "blues", config, config.overwrite), config
-        learner = runs.begin(settings)
+        settings, learner = config, runs.begin(config)  # what it refuses leaves no folder behind
+        run = RunFolder.create(config.out, "blues", config, config.overwrite)
     network, pieces = learner.network, learner.pieces
     recipe = RECIPES[settings.recipe]
     way = "online, truncated gradient" if recipe.online else "full BPTT, Adam"

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from encoders.piano_roll import draw_piano_roll
 from experiments.common.figures import draw_curve, mean_curves, new_figure
 
 NAMES = "C C♯ D E♭ E F F♯ G G♯ A B♭ B".split()
@@ -22,11 +21,6 @@ def draw_learning(path, curves, ngram, nats):
         ylabel="nats a symbol",
         title="Classical piano: pieces to choose by",
     )
-
-
-def draw_composition(path, score, title):
-    """A piano roll; what was given and what was composed have two colours."""
-    draw_piano_roll(score, path, title=title, bars_per_row=8)
 
 
 def draw_embedding(path, pitches, vectors, title):

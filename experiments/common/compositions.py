@@ -17,10 +17,12 @@ from pathlib import Path
 from experiments.common.environment import commit, version_of
 from experiments.common.errors import UserError
 from experiments.common.json_files import plain
+from experiments.common.options import NewRun
 from experiments.common.run_folder import COMPOSED
 from scratchnet.files import atomic_open, remove
 
 HOW = f"{COMPOSED}.json"
+ASIDE = {"run", "out", "wav", "overwrite", "quiet"}  # options that no piece depends on
 NUMBERED = re.compile(rf"{COMPOSED}-([0-9]{{1,9}})(\..*)?")
 
 
@@ -30,14 +32,16 @@ def how_made(experiment, run, reached, config):
     experiment : its name
     run : path of the run folder, or of the file of weights
     reached : dict, how far the network has learned: {"step": 900}
-    config : dataclass with all options of the command
+    config : settings of the command; those of learning, which the run folder has, are left out
     """
+    lineage = [kind for kind in type(config).__mro__[1:] if issubclass(kind, NewRun)]
+    aside = ASIDE.union(*(kind.__dataclass_fields__ for kind in lineage))
     return {
         "experiment": experiment,
         "run": str(run),
         **reached,
         **{name: getattr(config, name, None) for name in ("temperature", "seed")},
-        "options": dataclasses.asdict(config),
+        "options": {k: v for k, v in dataclasses.asdict(config).items() if k not in aside},
         "version": version_of("scratchnet"),
         "commit": commit(),
         "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),

@@ -39,6 +39,7 @@ Probability = typing.Annotated[float, Range(least=0, below=1)]
 # Sizes of arrays: what nobody can mean is refused.
 Units = typing.Annotated[int, Range(least=1, most=100_000)]
 Layers = typing.Annotated[int, Range(least=1, most=1000)]
+WeightDecay = typing.Annotated[float, Range(least=0, most=100)]
 Bpm = typing.Annotated[float, Range(least=20, most=400)]
 Temperature = typing.Annotated[float, Range(least=0.05, most=20)]
 TopP = typing.Annotated[float, Range(least=0.01, most=1)]

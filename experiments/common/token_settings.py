@@ -5,13 +5,13 @@ from typing import Annotated, Literal
 
 from experiments.common.kinds import (
     Layers,
-    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     Probability,
     Range,
     Units,
+    WeightDecay,
 )
 
 JUDGED = 0.3  # tokens judged for one learned from: to judge one takes about a third of the time
@@ -30,7 +30,7 @@ class Optimising:
     """The learning rate, at first."""
     decay: bool | None = None
     """Let the learning rate rise over the first steps and fall along half a cosine."""
-    weight_decay: NonNegativeFloat | None = None
+    weight_decay: WeightDecay | None = None
     """Adam only, decoupled: each step shrinks the weights by the learning rate times this."""
     batch: Units | None = None
     """Sequences side by side."""

@@ -8,6 +8,7 @@ import numpy as np
 from encoders.abc import AbcError, Tune, read_tune
 from encoders.tokens.characters import END
 from experiments.common.errors import UserError
+from experiments.common.progress import Progress
 from scratchnet.generation.generate import generate
 from scratchnet.messages import cut
 
@@ -54,7 +55,7 @@ def primer(config):
     return "".join(f"{letter}:{value}\n" for letter, value in fields.items() if value)
 
 
-def draw(network, characters, begin, count, rng, settings):
+def draw(network, characters, begin, count, rng, settings, quiet=True):
     """Draw `count` tunes that begin so.
 
     network : Sequential
@@ -70,13 +71,15 @@ def draw(network, characters, begin, count, rng, settings):
         raise UserError(f"the beginning of the tunes: {error}") from None
     top_k = settings.top_k and min(settings.top_k, len(characters))
     tunes = []
-    while len(tunes) < count:
-        many = min(TOGETHER, count - len(tunes))
-        pieces = generate(
-            network, [heard] * many, settings.length, rng, stop=characters.encode(END),
-            temperature=settings.temperature, top_k=top_k, top_p=settings.top_p,
-        )  # fmt: skip
-        tunes += [judge(begin + characters.decode(piece)) for piece in pieces]
+    with Progress(count, "composing", "tune", quiet, passing=True) as bar:
+        while len(tunes) < count:
+            many = min(TOGETHER, count - len(tunes))
+            pieces = generate(
+                network, [heard] * many, settings.length, rng, stop=characters.encode(END),
+                temperature=settings.temperature, top_k=top_k, top_p=settings.top_p,
+            )  # fmt: skip
+            tunes += [judge(begin + characters.decode(piece)) for piece in pieces]
+            bar.update(many)
     return tunes
 
 
@@ -94,17 +97,17 @@ def judge(text):
     return Composed(text, None, str(errors[0])) if errors else Composed(text, tune)
 
 
-def compose(network, characters, begin, count, rng, settings, raw=False):
+def compose(network, characters, begin, count, rng, settings, raw=False, quiet=True):
     """Tunes to keep, and all that were drawn.
 
     Returns kept : list of Composed, `count` of them: valid ones, or with `raw` as they came; fewer, or none,
         if hardly anything that is drawn is valid; drawn : list of Composed.
     """
-    drawn = draw(network, characters, begin, count, rng, settings)
+    drawn = draw(network, characters, begin, count, rng, settings, quiet)
     while not raw and (missing := count - sum(tune.tune is not None for tune in drawn)):
         if len(drawn) > PATIENCE * max(count, 10):
             break
-        drawn += draw(network, characters, begin, missing, rng, settings)
+        drawn += draw(network, characters, begin, missing, rng, settings, quiet)
     kept = drawn if raw else [tune for tune in drawn if tune.tune is not None]
     return kept[:count], drawn
 

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from encoders.piano_roll import draw_piano_roll
 from experiments.common.figures import COLORS, draw_curve, mean_curves, new_figure
 from scratchnet.layers.attention import Attention
 
@@ -38,11 +37,6 @@ def draw_scores(path, judged):
             axes.set_axisbelow(True)
         panels[0].set_ylabel("macro mean over classes")
         panels[1].legend(loc="best")
-
-
-def draw_composition(path, score, title):
-    """A piano roll; what was given and what was composed have two colours."""
-    draw_piano_roll(score, path, title=title, bars_per_row=8)
 
 
 def attention_weights(network, tokens):

@@ -2,12 +2,9 @@
 
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
-from encoders.audio import render_midi
-from encoders.midi import write_midi
 from encoders.score import Score, Track
 from experiments.common.compositions import HOW, how_made, write_how
 from experiments.common.errors import UserError
@@ -19,6 +16,7 @@ from experiments.common.settings import expect_resumed
 from experiments.common.token_jobs import afterwards, best_ngram, composition, learn, network_folders, say
 from experiments.common.token_learning import expect_sound, open_session, train_session, with_data
 from experiments.common.token_training import go_on_with
+from experiments.common.writing import write_piece
 from experiments.piano import composing, figures, measured, report, runs
 from experiments.piano.data import load
 from experiments.piano.settings import Run, complete
@@ -135,7 +133,7 @@ def run_compose(config):
         pieces = composing.draw(network, encoder, begin, config.n, rng, config)
         for number, tokens in enumerate(pieces, 1):
             score = composing.as_score(encoder, tokens, len(begin), config.bpm)
-            write(folder, f"{number:02}", score, config.engine, config.wav)
+            write_piece(folder, f"{number:02}", score, config.wav and config.engine)
             with atomic_open(folder / f"{number:02}.txt") as file:
                 file.write(encoder.text(tokens) + "\n")
             figures.draw_attention(
@@ -166,7 +164,7 @@ def compose_samples(run, network, encoder, corpus, config, model):
         tokens = composing.draw(network, encoder, begin, 1, rng, config)[0]
         name = f"samples/{model}-{'primed' if primed else 'free'}-{number}"
         score = composing.as_score(encoder, tokens, len(begin), config.bpm)
-        write(run.folder, name, score, config.engine)
+        write_piece(run.folder, name, score, config.engine)
         row = {"file": f"{name}.wav", "source": model, "primed": primed}
         if primed:
             row["primer_seconds"] = composing.seconds_of(encoder, begin, score)
@@ -183,7 +181,8 @@ def human_samples(run, corpus, config):
     for number, k in enumerate(test, 1):
         tokens = excerpt_tokens(corpus.encoder, corpus.pieces[k], config.prime_bars + config.bars)
         name = f"samples/human-{number}"
-        write(run.folder, name, composing.as_score(corpus.encoder, tokens, 0, config.bpm), config.engine)
+        score = composing.as_score(corpus.encoder, tokens, 0, config.bpm)
+        write_piece(run.folder, name, score, config.engine)
         row = {"file": f"{name}.wav", "source": "human", "primed": False}
         rows.append({**row, "title": corpus.pieces[k].title})
     return rows
@@ -196,13 +195,3 @@ def excerpt_tokens(encoder, piece, bars):
     unit = score.ticks_per_beat * 4
     notes = [replace(note, start=note.start - first // unit * unit) for note in score.notes()]
     return composing.first_bars(encoder, Score(score.ticks_per_beat, [Track("piano", notes)]), bars)
-
-
-def write(folder, name, score, engine, wav=True):
-    """A piece as MIDI, sound and piano roll."""
-    midi = Path(folder, f"{name}.mid")
-    midi.parent.mkdir(parents=True, exist_ok=True)
-    write_midi(score, midi)
-    if wav:
-        render_midi(midi, midi.with_suffix(".wav"), engine)
-    figures.draw_composition(midi.with_suffix(".png"), score, Path(name).name)

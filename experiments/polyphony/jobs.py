@@ -22,8 +22,9 @@ def run_all(config):
     config = complete(config)
     music = load(config.set, config.data, config.quiet)
     prime = prime_of(config, music)
+    learner = Learner(config, music)  # what it refuses leaves no folder behind
     run = RunFolder.create(config.out, "polyphony", config, config.overwrite)
-    network = train(config, music, run)
+    network = train(config, music, run, learner)
     rng = np.random.default_rng([config.seed, 2])
     write_composition(config, run.path("composed.mid"), network, prime, rng, config.set, True)
     reached = {"epoch": runs.load_network(run, config)[1]["epoch"]}
@@ -45,15 +46,15 @@ def run_train(config):
         quiet = None
         config = complete(config)
         music = load(config.set, config.data, config.quiet)
+        learner = Learner(config, music)
         run = RunFolder.create(config.out, "polyphony", config, config.overwrite)
-        network = train(config, music, run)
+        network = train(config, music, run, learner)
     report(run, config, network, music, config.quiet if quiet is None else quiet)
     say(f"\nThe run is in {run.folder}. Compose: {runs.command('compose', run)}")
 
 
-def train(config, music, run, learner=None, quiet=None):
+def train(config, music, run, learner, quiet=None):
     """Learn, say how it went; the best network."""
-    learner = learner or Learner(config, music)
     say(music.describe())
     say(runs.describe(config, learner.network))
     try:

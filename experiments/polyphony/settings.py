@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 from experiments.common.kinds import (
     Bpm,
     Layers,
-    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
@@ -15,7 +14,8 @@ from experiments.common.kinds import (
     Range,
     Temperature,
     Units,
-)  # fmt: skip
+    WeightDecay,
+)
 from experiments.common.options import ComposePiece, NewRun, Quiet, Resume, Sound
 
 SetName = Literal["jsb", "nottingham", "muse", "piano"]
@@ -47,7 +47,7 @@ class Training(NewRun, Source):
     """Standard deviation of the first weights from the inputs."""
     lr: PositiveFloat | None = None
     """Adam's learning rate, at first; it falls along half a cosine."""
-    weight_decay: NonNegativeFloat | None = None
+    weight_decay: WeightDecay | None = None
     """Decoupled: each step shrinks the weights by the learning rate times this."""
     batch: Units | None = None
     """Pieces, or windows of pieces, in a batch."""
