@@ -278,10 +278,7 @@ def curves(folder):
     rows = folder.rows()
     losses = points(rows, "step", "loss")
     every = max(1, len(losses) // 100)
-    return {
-        "loss": losses[every - 1 :: every],
-        "held_out": points(rows, "step", "held_out"),
-    }
+    return {"loss": losses[every - 1 :: every], "held_out": points(rows, "step", "held_out")}
 
 
 # ------------------------------------------------------------------------------------------- all of them

@@ -45,13 +45,7 @@ def primer(config):
         return text
     if not header:
         return "X:"
-    fields = {
-        "X": "1",
-        "T": config.title or "New",
-        "M": config.meter or "C",
-        "L": "1/8",
-        "K": config.key,
-    }
+    fields = {"X": "1", "T": config.title or "New", "M": config.meter or "C", "L": "1/8", "K": config.key}
     return "".join(f"{letter}:{value}\n" for letter, value in fields.items() if value)
 
 

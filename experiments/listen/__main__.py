@@ -15,11 +15,7 @@ people, each rated 0 to 5. Without a command: serves the page for the run folder
     python -m experiments.listen runs/piano-lstm --host 0.0.0.0 --port 8080 --per-listener 14
     python -m experiments.listen report runs/listen-1
     python -m experiments.listen load --listeners 200""",
-    {
-        Serve: "jobs.run_serve",
-        Report: "jobs.run_report",
-        Load: "jobs.run_load",
-    },
+    {Serve: "jobs.run_serve", Report: "jobs.run_report", Load: "jobs.run_load"},
 )
 
 if __name__ == "__main__":

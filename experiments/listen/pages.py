@@ -129,12 +129,7 @@ def make_app(study, audio, kinds, number, minutes, seed=0, names=("localhost",))
         if listener.finished:
             return go("thanks")
         pieces = [
-            {
-                "id": p.piece,
-                "audio": flask.url_for("piece", name=p.piece),
-                "score": p.score,
-                "stamp": p.stamp,
-            }
+            {"id": p.piece, "audio": flask.url_for("piece", name=p.piece), "score": p.score, "stamp": p.stamp}
             for p in study.playlist(listener.id)
         ]
         content = {"listener": listener.page_name, "rate": flask.url_for("rate"), "pieces": pieces}

@@ -14,9 +14,7 @@ program = Program(
     python -m experiments.measures --reference held_out/ runs/piano-20260101-120000
     python -m experiments.measures --reference held_out/ --steps-per-beat 4 --bars 32 lstm/ rnn/
     python -m experiments.measures --reference tunes.abc composed.abc --out measured""",
-    {
-        Compare: "jobs.run_compare",
-    },
+    {Compare: "jobs.run_compare"},
 )
 
 if __name__ == "__main__":

@@ -213,10 +213,7 @@ ENDLESS = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9) or 'x'}]\n" for 
 def test_hostile_files(tmp_path, text, message):
     path = tmp_path / "c.yaml"
     path.write_text(text)
-    for parse in (
-        Parser(Train).parse_file,
-        lambda path: Parser(Train).parse(["--config", str(path)]),
-    ):
+    for parse in (Parser(Train).parse_file, lambda path: Parser(Train).parse(["--config", str(path)])):
         with pytest.raises(UserError) as caught:
             parse(path)
         said = str(caught.value)

@@ -22,14 +22,7 @@ from scratchnet.evaluation.ngrams import WittenBell
 from scratchnet.training.batches import RandomWindows
 from scratchnet.training.optimizers import SGD, Adagrad, Adam, RMSprop
 
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    """No test reads or writes the user's own cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("cache")
-        patch.setattr(data, "cache_folder", lambda: folder)
-        yield folder
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture(scope="module")

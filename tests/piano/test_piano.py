@@ -20,14 +20,13 @@ from scratchnet.layers.attention import Attention
 from scratchnet.training.losses import softmax_cross_entropy
 
 ENCODER = NoteDuration()
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     folder = write_pieces(tmp_path_factory.mktemp("data"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SCRATCHNET_CACHE", str(tmp_path_factory.mktemp("cache")))
-        return data.load(Train(data=(folder,), quiet=True), stretch=0.5)
+    return data.load(Train(data=(folder,), quiet=True), stretch=0.5)
 
 
 def network(kind="lstm", H=8):
