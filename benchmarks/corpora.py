@@ -5,8 +5,8 @@
     python -m benchmarks.corpora --json corpora.json --table
 
 For each experiment and size: a first `train` with an empty cache until its first step begins, and a second
-one with what the first has kept, of a few steps and two judgements, to its end. Networks and intervals are
-those of the default settings, only the training ends early. Judging's share is of steps and judgements in
+one with what the first has kept, of a few steps and two evaluations, to its end. Networks and intervals are
+those of the default settings, only the training ends early. Evaluation's share is of steps and evaluations in
 turns as the settings have them. Peak memory is that of the process that trains.
 
 Sizes are performances, of MAESTRO or another folder, or tunes: by default those that music21 brings, where it
@@ -24,11 +24,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from scratchnet.files import atomic_open
 
-STEPS = 4  # before a judgement; the first steps and the first judgement compile, and do not count
+STEPS = 4  # before an evaluation; the first steps and the first evaluation compile, and do not count
 SIZES = {"piano": (50, 200, 1100), "folk": (800, 12_000, 40_000), "classical": (50, 200, 1100)}
 MUSIC21 = ("oneills1850", "ryansMammoth", "airdsAirs", "essenFolksong")
 HEAD = (
@@ -71,16 +72,16 @@ def observe(experiment, flags, began, to_the_end):
     Returns
     -------
     dict
-        first_step_s; to the end also share : judging's; judged, of : held-out tokens by which networks are
+        first_step_s; to the end also share : evaluation's; judged, of : held-out tokens by which networks are
         chosen, and all there are; after_s : from the last step to the end
     """
-    from experiments.common.token_training import Session
+    from experiments.common.runner import Session
 
     program = importlib.import_module(f"experiments.{experiment}.__main__").program
     found, learn = {}, Session.learn
 
     def watched(session, quiet=False):
-        trainer, interval, steps, judgements = session.trainer, session.judge_every, [], []
+        trainer, interval, steps, evaluations = session.trainer, session.pace.eval_every, [], []
         step = timed(trainer.step, steps)
 
         def first():
@@ -90,12 +91,12 @@ def observe(experiment, flags, began, to_the_end):
             trainer.step = step
             return step()
 
-        trainer.step, trainer.judge = first, timed(trainer.judge, judgements)
-        session.steps, session.judge_every = 2 * STEPS, STEPS
+        trainer.step, trainer.evaluate = first, timed(trainer.evaluate, evaluations)
+        session.pace = replace(session.pace, total=2 * STEPS, eval_every=STEPS)
         learn(session, quiet)
-        judged, between = judgements[-1], interval * statistics.median(steps[STEPS:])
+        evaluated, between = evaluations[-1], interval * statistics.median(steps[STEPS:])
         found.update(judged=session.held_out.tokens, of=session.held_out.of_tokens)
-        found.update(share=judged / (judged + between), done=time.time())
+        found.update(share=evaluated / (evaluated + between), done=time.time())
 
     Session.learn = watched
     try:

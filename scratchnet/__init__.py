@@ -54,6 +54,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; __getattr__ does it whe
     from scratchnet.training.batches import Epochs as Epochs
     from scratchnet.training.batches import RandomWindows as RandomWindows
     from scratchnet.training.batches import Streams as Streams
+    from scratchnet.training.batches import evaluation_batches as evaluation_batches
     from scratchnet.training.checkpoint import CheckpointError as CheckpointError
     from scratchnet.training.checkpoint import load_checkpoint as load_checkpoint
     from scratchnet.training.checkpoint import load_weights as load_weights
@@ -71,6 +72,7 @@ if TYPE_CHECKING:  # what editors and type checkers see; __getattr__ does it whe
     from scratchnet.training.schedules import Cosine as Cosine
     from scratchnet.training.schedules import Exponential as Exponential
     from scratchnet.training.schedules import Plateau as Plateau
+    from scratchnet.training.schedules import Product as Product
     from scratchnet.training.schedules import StepDecay as StepDecay
     from scratchnet.training.schedules import WarmUp as WarmUp
     from scratchnet.training.trainer import Trainer as Trainer
@@ -104,11 +106,11 @@ _MODULES = {
     "layers.rnn": "RNN",
     "layers.separable_conv1d": "SeparableConv1D",
     "layers.sequential": "Sequential",
-    "training.batches": "Batch Epochs RandomWindows Streams",
+    "training.batches": "Batch Epochs RandomWindows Streams evaluation_batches",
     "training.checkpoint": "CheckpointError load_checkpoint load_weights save_checkpoint save_weights",
     "training.losses": "sigmoid_cross_entropy softmax_cross_entropy",
     "training.optimizers": "Adagrad Adam Diverged RMSprop SGD clip_global_norm",
-    "training.schedules": "Constant Cosine Exponential Plateau StepDecay WarmUp",
+    "training.schedules": "Constant Cosine Exponential Plateau Product StepDecay WarmUp",
     "training.trainer": "Trainer",
 }
 _HOME = {name: module for module, names in _MODULES.items() for name in names.split()}

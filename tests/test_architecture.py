@@ -94,7 +94,7 @@ def test_a_room_imports_only_from_rooms_below(path):
     used = {room(name) for name in imports_of(path) if name.partition(".")[0] == floor}
     rooms = ROOMS[floor]
     above = {name for _, name in used} - set(rooms[: rooms.index(own) + 1])
-    assert not above - ({"evaluation"} if path.name == "trainer.py" else set())
+    assert not above
     if own in ALONE:
         assert not {name for _, name in used} & (set(ALONE) - {own})
 

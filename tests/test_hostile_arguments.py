@@ -21,7 +21,13 @@ from scratchnet.evaluation.metrics import class_scores, harmonic_mean, perplexit
 from scratchnet.evaluation.ngrams import WittenBell
 from scratchnet.generation.generate import generate
 from scratchnet.generation.sampling import sample
-from scratchnet.generation.windows import Windows, continue_windows, cut_windows, judged_windows, windows_of
+from scratchnet.generation.windows import (
+    Windows,
+    continue_windows,
+    cut_windows,
+    evaluation_windows,
+    windows_of,
+)
 from scratchnet.kernels.team import set_size
 from scratchnet.layers.attention import Attention
 from scratchnet.layers.batch_norm import BatchNorm
@@ -49,7 +55,7 @@ from scratchnet.layers.nonlinearity import Nonlinearity
 from scratchnet.layers.rnn import RNN
 from scratchnet.layers.separable_conv1d import DepthwiseConv1D, SeparableConv1D
 from scratchnet.layers.sequential import Sequential
-from scratchnet.training.batches import RandomWindows, Streams, expect_sequence, judged
+from scratchnet.training.batches import RandomWindows, Streams, evaluation_batches, expect_sequence
 from scratchnet.training.losses import lengths_mask, sigmoid_cross_entropy, softmax_cross_entropy
 from scratchnet.training.optimizers import SGD, Adagrad, Adam, RMSprop, clip_global_norm
 from scratchnet.training.pieces import Pieces
@@ -223,16 +229,16 @@ CALLS = [
     epochs(Streams),
     epochs(Pieces),
     epochs(Windows, noise="share", vocabulary="whole0", first="whole0"),
-    (judged, {"sequences": ROWS, "batch": 2},
-     {"sequences": "lists of tokens", "batch": "whole", "heard": "whole", "length": "whole"}),
-    (judged_windows, {"sequences": ROWS, "length": 3, "batch": 2},
+    (evaluation_batches, {"sequences": ROWS, "batch": 2},
+     {"sequences": "lists of tokens", "batch": "whole", "context": "whole", "length": "whole"}),
+    (evaluation_windows, {"sequences": ROWS, "length": 3, "batch": 2},
      {"sequences": "lists of tokens", "length": "whole", "batch": "whole", "most": "whole?",
       "unknown": "places?"}),
     (held_out, {"sequences": ROWS, "batch": 2, "rng": rng()},
      {"sequences": "lists of tokens", "batch": "whole", "rng": "rng",
-     "most": "whole without a limit?", "heard": "whole",
+     "most": "whole without a limit?", "context": "whole",
       "windows": "flag"}),
-    (evaluate, {"model": model(), "batches": judged(ROWS, 2)}, {"model": "model"}),
+    (evaluate, {"model": model(), "batches": evaluation_batches(ROWS, 2)}, {"model": "model"}),
     (windows_of, {"sequences": ROWS, "length": 3}, {"length": "whole"}),
     (expect_sequence, {"tokens": ROW, "least": 1}, {"tokens": "a row of tokens"}),
     (WittenBell, {"order": 2, "vocabulary": V}, {"order": "whole0", "vocabulary": "whole"}),

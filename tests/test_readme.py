@@ -72,7 +72,7 @@ def test_a_prompt_is_stricter_than_a_file():
 @pytest.mark.parametrize("page", PAGES, ids=page_name)
 def test_every_snippet_can_be_pasted(page):
     text = page.read_text(encoding="utf-8")
-    assert set(re.findall(r"^ *```(.+)$", text, re.M)) <= {"sh", "python", "py"}
+    assert set(re.findall(r"^ *```(.+)$", text, re.M)) <= {"sh", "python", "py", "mermaid"}
     for block in snippets(page):
         Reader().paste(block)
 

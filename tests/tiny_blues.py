@@ -20,7 +20,7 @@ from experiments.common.run_folder import RunFolder
 
 TRAINED = {
     "config.yaml", "environment.json", "log.jsonl", "metrics.json", "checkpoint.safetensors",
-    "learning.png", "gates.png",
+    "best.safetensors", "learning.png", "gates.png",
 }  # fmt: skip
 
 
@@ -34,7 +34,7 @@ def tiny_blues():
         patch.setattr(experiments.blues.data, "all_melodies", all_melodies)
         small = replace(RECIPES["default"], batch=2, length=1, chord_choruses=2)
         patch.setitem(RECIPES, "default", small)
-        patch.setattr(experiments.blues.training.OnlineLearner, "AT_ONCE", 1)
+        patch.setattr(experiments.blues.training, "AT_ONCE", 1)
         evaluate = experiments.blues.jobs.evaluate
         patch.setattr(
             experiments.blues.jobs, "evaluate", lambda *given: evaluate(*given[:3], min(given[3], 2))

@@ -5,14 +5,15 @@ import time
 import numpy as np
 
 from experiments.blues import figures, runs
-from experiments.blues.chords import chord_learner, learn_alone
+from experiments.blues.chords import chord_trainer, learn_alone
 from experiments.blues.recipes import RECIPES
 from experiments.common.errors import UserError
 from experiments.common.interrupts import deferred_interrupt
 from experiments.common.json_files import is_number
 from experiments.common.progress import Progress
 from experiments.common.run_folder import LOG
-from experiments.common.token_training import does_not_fit
+from experiments.common.runner import SECONDS, go_on_with
+from experiments.common.trained import does_not_fit
 from scratchnet.messages import brief
 from scratchnet.training.checkpoint import load_checkpoint, save_checkpoint
 
@@ -27,12 +28,11 @@ def run_seeds(config, run, say):
         say(line(row))
     with deferred_interrupt() as interrupt:
         for seed in range(config.seed + len(rows), config.seed + config.seeds):
-            row, learner = learn_seed(config, run, seed, interrupt)
+            row, trainer = learn_seed(config, run, seed, interrupt)
             if row["success"] and not any(earlier["success"] for earlier in rows):
                 title = "Experiment 1: gates and cell states over a chorus"
-                figures.draw_gates(
-                    run.path("gates.png"), learner.network, learner.pieces, learner.pieces.chords, title
-                )
+                pieces = trainer.batches.pieces
+                figures.draw_gates(run.path("gates.png"), trainer.model, pieces, pieces.chords, title)
             rows.append(row)
             run.log(**row)
             run.checkpoint.unlink(missing_ok=True)
@@ -73,42 +73,44 @@ def finished(config, run):
 
 def go_on(run):
     """How to resume a run, in words."""
-    return f"go on with: {runs.command('chords --resume', run)}"
+    return f"go on with: {go_on_with('python -m experiments.blues chords --resume', run.folder)}"
 
 
 def learn_seed(config, run, seed, interrupt):
-    """One network, from its beginning or from the checkpoint: (its row, its learner).
+    """One network, from its beginning or from the checkpoint: (its row, its trainer).
 
     When `interrupt` is set, the checkpoint is written and KeyboardInterrupt raised.
     """
     recipe = RECIPES[config.recipe]
     limit = config.limit or recipe.chord_choruses
-    learner = chord_learner(recipe, seed, runs.form_of(config), limit, config.gross_error)
-    before = restore(learner, run, seed)
+    trainer = chord_trainer(recipe, seed, runs.form_of(config), limit, config.gross_error)
+    before = restore(trainer, run, seed)
     saved = began = time.monotonic()
-    with Progress(limit, f"seed {seed}", "chorus", config.quiet, initial=learner.learned) as bar:
+    with Progress(limit, f"seed {seed}", "chorus", config.quiet, initial=trainer.batches.done) as bar:
 
         def progress(count, loss):
             nonlocal saved
             bar.update(count, loss=loss)
             now = time.monotonic()
-            if interrupt.is_set() or now - saved > runs.CHECKPOINT_SECONDS:
-                save(learner, run, seed, before + now - began)
+            if interrupt.is_set() or now - saved > SECONDS:
+                save(trainer, run, seed, before + now - began)
                 saved = now
             if interrupt.is_set():
-                raise KeyboardInterrupt(f"seed {seed}, {learner.learned} of {limit} choruses; {go_on(run)}")
+                raise KeyboardInterrupt(
+                    f"seed {seed}, {trainer.batches.done} of {limit} choruses; {go_on(run)}"
+                )
 
-        return learn_alone(learner, seed, progress, before), learner
+        return learn_alone(trainer, recipe.repeats, seed, progress, before), trainer
 
 
-def save(learner, run, seed, seconds):
+def save(trainer, run, seed, seconds):
     """Write the checkpoint of a seed in the middle of its learning."""
-    tensors, memory = learner.state()
-    save_checkpoint(run.checkpoint, tensors, {"memory": memory, "seed": seed, "seconds": seconds})
+    tensors, state = trainer.state()
+    save_checkpoint(run.checkpoint, tensors, {"trainer": state, "seed": seed, "seconds": seconds})
 
 
-def restore(learner, run, seed):
-    """Let a fresh learner go on from the checkpoint, if there is one of its seed.
+def restore(trainer, run, seed):
+    """Let a new trainer go on from the checkpoint, if there is one of its seed.
 
     Returns float : the seconds that it had learned for.
     Raises CheckpointError if the checkpoint is damaged or is not of these settings.
@@ -119,7 +121,7 @@ def restore(learner, run, seed):
     try:
         if metadata["seed"] != seed:  # of the seed before, whose row was the last to be written
             return 0.0
-        learner.load_state(tensors, metadata["memory"])
+        trainer.load_state(tensors, metadata["trainer"])
         if not is_number(metadata["seconds"]):
             raise ValueError(f"expected seconds, got {brief(metadata['seconds'])}")
         return float(metadata["seconds"])

@@ -1,5 +1,6 @@
 """Experiment 1: the chords alone."""
 
+import contextlib
 import time
 from dataclasses import replace
 
@@ -8,7 +9,8 @@ import numpy as np
 from encoders.tokens.blues import BluesFormat
 from experiments.blues.composing import choruses
 from experiments.blues.recipes import chord_wiring, make_network
-from experiments.blues.training import make_learner, make_pieces
+from experiments.blues.training import OnlineTrainer, make_pieces, make_trainer
+from scratchnet.training.optimizers import Diverged
 
 CHECK = 100  # choruses between two trials
 
@@ -36,50 +38,62 @@ def learn_chords(recipe, seed=0, form=BluesFormat(), limit=None, gross_error=Non
     Returns dict : "seed", "success", "choruses" and "steps" learned from, "seconds", and "goes_on", choruses
         in a row of 1000 that are right; network, pieces.
     """
-    learner = chord_learner(recipe, seed, form, limit, gross_error)
-    return learn_alone(learner, seed, progress), learner.network, learner.pieces
+    trainer = chord_trainer(recipe, seed, form, limit, gross_error)
+    row = learn_alone(trainer, recipe.repeats, seed, progress)
+    return row, trainer.model, trainer.batches.pieces
 
 
-def chord_learner(recipe, seed=0, form=BluesFormat(), limit=None, gross_error=None):
-    """A fresh Learner of the chords; parameters as for `learn_chords`."""
+def chord_trainer(recipe, seed=0, form=BluesFormat(), limit=None, gross_error=None):
+    """The trainer of a new network on the chords; parameters as for `learn_chords`."""
     pieces = make_pieces(recipe, seed, form, with_melody=False)
     network = make_network(recipe, chord_wiring(recipe, form), np.random.default_rng([seed, 0]))
-    return make_learner(
+    return make_trainer(
         replace(recipe, batch=1), network, pieces, limit or recipe.chord_choruses, seed, gross_error
     )
 
 
-def learn_alone(learner, seed, progress=None, seconds=0.0):
-    """Let any learner of the chords go on until its network plays them by itself, or its choruses are over.
+def learn_alone(trainer, repeats, seed, progress=None, seconds=0.0):
+    """Let any trainer go on until its network plays the chords by itself, or its choruses are over.
 
     `progress` is called where an interrupted run could go on: after a trial that failed, not after success.
-    `seconds` have passed before. Returns the row that `learn_chords` describes.
+    `repeats` choruses in a row must be right. `seconds` have passed before. Returns the row that
+    `learn_chords` describes.
     """
-    network, pieces = learner.network, learner.pieces
-    learner.warm_up()
+    network, choruses = trainer.model, trainer.batches
+    warm_up(trainer)
     success, began = False, time.perf_counter() - seconds
-    while not success and not learner.done:
-        before = learner.learned
-        count, loss = learner.advance()
-        if before // CHECK != learner.learned // CHECK:
-            success = trial(learner) == learner.recipe.repeats
+    while not success and not choruses.over:
+        before, loss = choruses.done, np.nan
+        with contextlib.suppress(Diverged):
+            loss = trainer.step().loss
+        if before // CHECK != choruses.done // CHECK:
+            success = trial(trainer, repeats) == repeats
         if progress and not success:
-            progress(count, loss)
+            progress(choruses.done - before, loss)
     row = {
         "seed": seed,
         "success": success,
-        "choruses": learner.learned,
-        "steps": learner.learned * pieces.form.steps,
+        "choruses": choruses.done,
+        "steps": choruses.done * choruses.pieces.form.steps,
         "seconds": time.perf_counter() - began,
-        "goes_on": plays_alone(network, pieces, 1000) if success else 0,
+        "goes_on": plays_alone(network, choruses.pieces, 1000) if success else 0,
     }
     return row
 
 
-def trial(learner):
-    """`plays_alone` for a learner in the middle of a stream, which then goes on as if nothing had been."""
-    kept = {name: array.copy() for name, array in learner.memory().items()}
-    right = plays_alone(learner.network, learner.pieces, learner.recipe.repeats)
-    for name, array in learner.memory().items():
+def warm_up(trainer):
+    """Compile what a step needs, and put everything back, so that a clock does not see it."""
+    tensors, metadata = trainer.state()
+    with contextlib.suppress(Diverged):
+        trainer.step()
+    trainer.load_state(tensors, metadata)
+
+
+def trial(trainer, repeats):
+    """`plays_alone` for a network in the middle of a stream, which then goes on as if nothing had been."""
+    memory = trainer.optimizer.arrays() if isinstance(trainer, OnlineTrainer) else {}
+    kept = {name: array.copy() for name, array in memory.items()}
+    right = plays_alone(trainer.model, trainer.batches.pieces, repeats)
+    for name, array in memory.items():
         array[...] = kept[name]
     return right

@@ -2,20 +2,22 @@
 gradient.
 """
 
+import contextlib
 import time
 from dataclasses import replace
 
 import numpy as np
 
 from encoders.tokens.blues import MELODY_LOW, SCALE, loss_floor
-from experiments.blues.chords import learn_alone
+from experiments.blues.chords import learn_alone, warm_up
 from experiments.blues.evaluation import chord_drift
 from experiments.blues.models import BOTH, CHORDS, CONTENDERS, FORM
-from experiments.blues.training import losses, make_learner, make_pieces
+from experiments.blues.training import losses, make_pieces, make_trainer
 from experiments.common.errors import UserError
 from experiments.common.processes import in_processes
 from experiments.common.progress import Progress
 from scratchnet.files import atomic_open
+from scratchnet.training.optimizers import Diverged
 
 DRIFT = 100  # choruses of free composition
 WALK, FREQUENCY = "random walk over the scale", "frequency of each unit"
@@ -25,8 +27,9 @@ def chords_trial(contender, seed, choruses):
     """Experiment 1 for one network: the row of `learn_alone`."""
     pieces = make_pieces(contender.recipe, seed, FORM, with_melody=False)
     network = contender.make(CHORDS, np.random.default_rng([seed, 0]))
-    learner = make_learner(replace(contender.recipe, batch=1), network, pieces, choruses, seed)
-    return learn_alone(learner, seed) | {"weights": network.parameter_count}
+    trainer = make_trainer(replace(contender.recipe, batch=1), network, pieces, choruses, seed)
+    row = learn_alone(trainer, contender.recipe.repeats, seed)
+    return row | {"weights": network.parameter_count}
 
 
 def melody_trial(contender, seed, choruses):
@@ -35,11 +38,12 @@ def melody_trial(contender, seed, choruses):
     """
     pieces = make_pieces(contender.recipe, seed, FORM)
     network = contender.make(BOTH, np.random.default_rng([seed, 0]))
-    learner = make_learner(contender.recipe, network, pieces, choruses, seed)
-    learner.warm_up()
+    trainer = make_trainer(contender.recipe, network, pieces, choruses, seed)
+    warm_up(trainer)
     began = time.perf_counter()
-    while not learner.done:
-        learner.advance()
+    while not trainer.batches.over:
+        with contextlib.suppress(Diverged):
+            trainer.step()
     seconds = time.perf_counter() - began
     row = losses(network, pieces, pieces.fresh) | chord_drift(
         network, pieces, DRIFT, np.random.default_rng([seed, 4])
@@ -55,7 +59,7 @@ def trial(name, experiment, seed, choruses):
 
 
 def anchors(seed):
-    """Melody losses of two models that need no training, on fresh pieces: name -> nats a step."""
+    """Melody losses of two models that need no training, on fresh pieces: name -> nats per step."""
     pieces = make_pieces(CONTENDERS[0].recipe, seed, FORM)
     training, fresh = pieces.melodies[pieces.training], pieces.melodies[pieces.fresh]
     rate = training.mean((0, 1), dtype=float)
@@ -64,7 +68,7 @@ def anchors(seed):
 
 
 def cross_entropy(p, bits):
-    """-sum over units of the log-probability of bits, units independent of probability p: nats a step."""
+    """-sum over units of the log-probability of bits, units independent of probability p: nats per step."""
     p = np.broadcast_to(np.clip(p, 1e-12, 1 - 1e-12), bits.shape)
     return -np.log(np.where(bits, p, 1 - p)).sum(-1)
 
@@ -151,8 +155,8 @@ def melody_table(names, rows, floors, config):
         f"Experiment 2, chords and melody; {config.learn:,} choruses, {config.seeds} seeds; "
         f"exact floor of the melody {floor:.4f}",
         "",
-        "| network | weights | melody loss, nats a step: median (least, most) | above the floor | chord loss "
-        f"| chord-perfect choruses of {DRIFT}, each seed | seconds |",
+        "| network | weights | melody loss, nats per step: median (least, most) | above the floor "
+        f"| chord loss | chord-perfect choruses of {DRIFT}, each seed | seconds |",
         "|---|---|---|---|---|---|---|",
     ]
     for name in names:

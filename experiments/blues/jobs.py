@@ -11,11 +11,12 @@ from encoders.tokens.blues import PIECES
 from experiments.blues import composing, figures, runs
 from experiments.blues.evaluation import evaluate
 from experiments.blues.recipes import RECIPES
-from experiments.blues.settings import Chords, Run, Train
+from experiments.blues.settings import Chords
 from experiments.common.compositions import HOW, how_made, new_piece, write_how
 from experiments.common.errors import UserError, import_extra
 from experiments.common.progress import Progress
 from experiments.common.run_folder import RunFolder
+from experiments.common.runner import go_on_with
 from experiments.common.settings import expect_resumed
 from experiments.common.streams import say
 from scratchnet.messages import cut
@@ -40,36 +41,31 @@ def run_train(config):
     """`train`."""
     run, network, pieces, _ = train_and_draw(config)
     report(run, network, pieces, config.seed)
-    say(f"\nThe run is in {run.folder}. Compose: {runs.command('compose', run)}")
+    compose = go_on_with("python -m experiments.blues compose", run.folder)
+    say(f"\nThe run is in {run.folder}. Compose: {compose}")
 
 
 def train_and_draw(config):
     """Learn as the settings say, and draw the curve and the gates."""
-    resumed = getattr(config, "resume", None)
-    if resumed:
+    if getattr(config, "resume", None):
         expect_resumed(config)
-        run = RunFolder.resume(resumed)
-        settings = settings_of(run)
-        learner = runs.resume(settings, run)
-        if learner.done:
-            say(f"{run.folder}: already learned from all {learner.choruses} choruses")
+        run = RunFolder.resume(config.resume)
+        settings = runs.settings_of(run)
+        session = runs.make_session(settings).resume(run)
     else:
-        settings, learner = config, runs.begin(config)  # what it refuses leaves no folder behind
-        run = RunFolder.create(config.out, "blues", config, config.overwrite)
-    network, pieces = learner.network, learner.pieces
-    recipe = RECIPES[settings.recipe]
+        settings, session = config, runs.make_session(config)
+        run = session.create(config.out, config, config.overwrite).run
+    network, pieces = session.trainer.model, session.trainer.batches.pieces
+    total, recipe = session.pace.total, RECIPES[settings.recipe]
+    if session.over:
+        say(f"{run.folder}: already learned from all {total} choruses")
     way = "online, truncated gradient" if recipe.online else "full BPTT, Adam"
     way += ", Kalman filter" if recipe.kalman else ""
-    say(f"{network.parameter_count} weights, {learner.choruses} choruses, recipe {settings.recipe}: {way}")
-    if recipe.chords_first and learner.learned == 0:
-        runs.save(learner, run, None)  # an interrupted run can be resumed, here from the beginning
-        try:
-            row = runs.learn_chords_first(learner, settings, config.quiet)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(f"in the chords; {runs.go_on(run)}") from None
+    say(f"{network.parameter_count} weights, {total} choruses, recipe {settings.recipe}: {way}")
+    if row := runs.learn_chords_first(session, settings, config.quiet):
         say(f"chords first: {'learned' if row['success'] else 'not learned'} from {row['choruses']} choruses")
         run.write_metrics({"chords first": row})
-    best = runs.learn(learner, run, config.quiet)
+    best = runs.learn(session, config.quiet)
     say(f"best network: after {best['choruses']} choruses")
     run.write_metrics({"learning": best, "weights": network.parameter_count})
     figures.draw_training(run.path("learning.png"), run.rows("choruses"), pieces.form)
@@ -174,7 +170,7 @@ def report(run, network, pieces, seed, choruses=1000):
 def run_compose(config):
     """`compose`."""
     run = RunFolder.open(config.run)
-    network, pieces, reached = runs.load_network(run, settings_of(run))
+    network, pieces, reached = runs.load_network(run, runs.settings_of(run))
     engine = choose_engine(config, config.choruses) if config.wav else None
     rng = np.random.default_rng([config.seed, 3])
     prime = read_prime(config, pieces, rng)
@@ -199,16 +195,10 @@ def read_prime(config, pieces, rng):
     return composing.prime_from_midi(config.prime, pieces.form)
 
 
-def settings_of(run):
-    """The settings of a run with a checkpoint, whichever command made it."""
-    run.require_checkpoint()
-    return run.config(Train, Run)
-
-
 def run_evaluate(config):
     """`evaluate`."""
     run = RunFolder.open(config.run)
-    network, pieces, _ = runs.load_network(run, settings_of(run))
+    network, pieces, _ = runs.load_network(run, runs.settings_of(run))
     report(run, network, pieces, config.seed, config.choruses)
 
 

@@ -16,17 +16,18 @@ from scratchnet.files import atomic_open
 
 
 def one(config, seed):
-    """Learn and judge one network, in a process of its own; nothing is kept but the figures."""
+    """Train and evaluate one network, in a process of its own; nothing is kept but the figures."""
     config = replace(config, seed=seed)
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        learner = runs.begin(config)
-        row = {"seed": seed, "weights": learner.network.parameter_count}
-        if learner.recipe.chords_first:
-            row["chords_first"] = runs.learn_chords_first(learner, config)
-        row["best"] = runs.learn(learner, RunFolder(folder), quiet=True)
+        session = runs.make_session(config).within(RunFolder(folder))
+        network, pieces = session.trainer.model, session.trainer.batches.pieces
+        row = {"seed": seed, "weights": network.parameter_count}
+        if chords := runs.learn_chords_first(session, config):
+            row["chords_first"] = chords
+        row["best"] = runs.learn(session)
     row["seconds"] = time.perf_counter() - began
-    return row | evaluate(learner.network, learner.pieces, np.random.default_rng([seed, 4]), config.choruses)
+    return row | evaluate(network, pieces, np.random.default_rng([seed, 4]), config.choruses)
 
 
 def run_repetition(config, run, say):
@@ -52,7 +53,7 @@ def table(rows, config):
     lines = [
         f"{rows[0]['weights']} weights, recipe {config.recipe}, {config.steps_per_bar} steps a bar, "
         f"endings {config.endings}; "
-        f"exact floor of the melody {floor:.5f} nats a step",
+        f"exact floor of the melody {floor:.5f} nats per step",
         "",
         "| seed | chord-perfect choruses | melody loss, fresh pieces | above the floor | bars known "
         "| choruses known | in the grammar | notes in scale | seconds |",

@@ -12,9 +12,9 @@ one table, after a student paper of Stanford's CS230. Without a command:
 learns with all of them, judges, composes.""",
     """
     python -m experiments.classical --data my_midi/
-    python -m experiments.classical --data my_midi/ --builds baseline model3 --epochs 5
+    python -m experiments.classical --data my_midi/ --architectures baseline model3 --epochs 5
     python -m experiments.classical search --data my_midi/ --preset paper --seeds 3
-    python -m experiments.classical train --build model3 --input embedding --data my_midi/
+    python -m experiments.classical train --architecture model3 --input embedding --data my_midi/
     python -m experiments.classical evaluate runs/classical-20260101-120000
     python -m experiments.classical transfer runs/classical-20260101-120000/model3 --data other/
     python -m experiments.classical compose runs/classical-20260101-120000/model3 --prime piece.mid""",

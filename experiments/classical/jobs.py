@@ -11,15 +11,24 @@ from experiments.classical.settings import Run, complete
 from experiments.common.compositions import HOW, home_of, how_made, write_how
 from experiments.common.errors import UserError
 from experiments.common.figures import held_out_curve
+from experiments.common.ngram_baseline import best_ngram
 from experiments.common.run_folder import RunFolder
+from experiments.common.runner import (
+    afterwards,
+    begin_or_go_on,
+    begin_or_resume,
+    expect_sound,
+    go_on_with,
+    learn,
+    with_data,
+)
 from experiments.common.settings import expect_resumed
-from experiments.common.token_jobs import afterwards, best_ngram, composition, learn, network_folders, say
-from experiments.common.token_learning import expect_sound, open_session, train_session, with_data
-from experiments.common.token_training import go_on_with
+from experiments.common.streams import say
+from experiments.common.trained import composition, network_folders
 from experiments.common.writing import write_piece
 from scratchnet.files import atomic_open
 
-LEARNING = "classical", "pieces to choose by", "symbol"  # what is said of it
+LEARNING = "pieces to choose by", "symbol"  # what is said of it
 HUMAN = 2  # excerpts of test pieces, to be heard beside what networks compose
 JUDGED_PIECES = 50  # of as many symbols as are composed, by people, for the figures of repetition
 SAMPLES = "samples.json"  # what `python -m experiments.listen` plays
@@ -35,20 +44,20 @@ def run_all(config):
     else:
         run, quiet = None, config.quiet
         config = complete(config)
-    runs.expect_builds(config.builds)
+    runs.expect_architectures(config.architectures)
     if resume:
-        expect_sound(run.folder / build for build in config.builds)
+        expect_sound(run.folder / build for build in config.architectures)
     corpus = load(config)
     if run is None:
         run = RunFolder.create(config.out, "classical", config, config.overwrite)
     say(corpus.describe())
     judged, curves, samples, repeated = {}, {}, [], {}
-    for build in config.builds:
+    again = go_on_with("python -m experiments.classical --resume", run.folder)
+    for build in config.architectures:
         say(f"\n{build}:")
-        settings = runs.train_settings(config, build=build)
-        make = partial(runs.make_session, settings, corpus)
-        session = open_session(make, run.path(build), "classical", settings, resume)
-        session.again = go_on_with("python -m experiments.classical --resume", run.folder)
+        settings = runs.train_settings(config, architecture=build)
+        make = partial(runs.make_session, settings, corpus, again)
+        session = begin_or_go_on(make, run.path(build), settings, resume)
         learn(session, quiet, *LEARNING)
         network, _, _, _ = runs.load_network(session.run.folder)
         with afterwards(session):
@@ -68,16 +77,16 @@ def run_all(config):
 
 def run_train(config):
     """`train`."""
-    runs.expect_builds([config.build])
-    session, corpus, config = train_session(config, "classical", runs, load)
+    runs.expect_architectures([config.architecture])
+    session, corpus, config = begin_or_resume(config, runs, load)
     run = session.run
     say(corpus.describe())
     learn(session, config.quiet, *LEARNING)
     network, _, _, _ = runs.load_network(run.folder)
     with afterwards(session):
         found = report.judge_run(session, network, corpus, quiet=config.quiet)
-        curves = {config.build: [held_out_curve(run.rows())]}
-        tell(run, {config.build: [found]}, curves, corpus, config.quiet)
+        curves = {config.architecture: [held_out_curve(run.rows())]}
+        tell(run, {config.architecture: [found]}, curves, corpus, config.quiet)
     picture_of_embedding(run, network, corpus)
     say(f"\nThe run is in {run.folder}. Compose: python -m experiments.classical compose {run.folder}")
 
@@ -136,11 +145,11 @@ def run_evaluate(config):
             say(corpus.describe())
         elif vocabulary.names != first.vocabulary.names:
             raise UserError(f"{folder}: learned from other music than {folders[0]}")
-        session = runs.make_session(settings, own, run)
-        session.restore()
+        session = runs.make_session(settings, own)
+        session.restore(run)
         found = report.judge_run(session, network, corpus, not config.data, config.quiet)
-        judged.setdefault(settings.build, []).append(found)
-        curves.setdefault(settings.build, []).append(held_out_curve(run.rows()))
+        judged.setdefault(settings.architecture, []).append(found)
+        curves.setdefault(settings.architecture, []).append(held_out_curve(run.rows()))
     tell(RunFolder(config.out or config.runs[0]), judged, curves, first, config.quiet)
 
 

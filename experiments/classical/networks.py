@@ -8,7 +8,7 @@ from scratchnet.layers.lookup import Lookup
 from scratchnet.layers.sequential import Sequential
 
 # the settings that decide names and shapes of the weights
-NETWORK = ("build", "width", "head", "conv", "kernel", "input", "embedding", "window")
+NETWORK = ("architecture", "width", "head", "conv", "kernel", "input", "embedding", "window")
 SMALL = 0.05  # deviation of an embedding's first numbers: what is learned is to outgrow them
 
 
@@ -29,7 +29,7 @@ def make_network(settings, encoder, vocabulary, rng):
         below = [Lookup(features(settings["input"], encoder, vocabulary))]
         size = below[0].table.shape[1]
     stack = Stack(size, settings["window"], rng, settings["width"], settings["conv"], settings["kernel"])
-    BUILDS[settings["build"]](stack)
+    BUILDS[settings["architecture"]](stack)
     if stack.steps < 1:
         raise ValueError(f"a window of {settings['window']} symbols is too short for {settings['build']}")
     stack.choice(settings["head"], V)
@@ -45,7 +45,7 @@ def least_weights(settings, symbols):
     kind, embedding = settings["input"], settings["embedding"]
     size = {"embedding": embedding, "number": 1}.get(kind, symbols)
     counted = Counted(size, settings["window"], None, settings["width"], settings["conv"], settings["kernel"])
-    BUILDS[settings["build"]](counted)
+    BUILDS[settings["architecture"]](counted)
     counted.choice(settings["head"], symbols)
     return counted.weights + (embedding * symbols if kind == "embedding" else 0)
 

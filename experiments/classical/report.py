@@ -6,9 +6,9 @@ from statistics import mean, median
 import numpy as np
 
 from experiments.classical.runs import held_out
-from experiments.common.ngram_baseline import ngrams
+from experiments.common.ngram_baseline import best_ngram, ngrams, to_beat
 from experiments.common.progress import Progress
-from experiments.common.token_jobs import best_ngram, spread, to_beat
+from experiments.common.trained import spread
 from scratchnet.evaluation.held_out import outputs
 from scratchnet.training.batches import IGNORED
 from scratchnet.training.checkpoint import load_checkpoint

@@ -9,22 +9,24 @@ from encoders.tokens.vocabulary import SymbolVocabulary
 from experiments.classical.builds import BUILDS
 from experiments.classical.networks import NETWORK, least_weights, make_network
 from experiments.classical.settings import ClassicalRecipe, Train, complete, counted
-from experiments.common import token_learning, token_training
-from experiments.common.errors import UserError
+from experiments.common import trained
+from experiments.common.errors import UserError, settings_refused
+from experiments.common.recipe import make_optimizer, make_schedule, pace_of
+from experiments.common.runner import Session
 from experiments.common.settings import expect_allowed
 from scratchnet.evaluation.held_out import HeldOut
-from scratchnet.generation.windows import Windows, judged_windows
+from scratchnet.generation.windows import Windows, evaluation_windows
 from scratchnet.messages import brief
+from scratchnet.training.trainer import Trainer
 
-RESUME = "python -m experiments.classical train --resume"
-BATCH = 128  # windows that are judged side by side
+BATCH = 128  # windows that are evaluated side by side
 
 
-def expect_builds(names):
-    """A UserError that lists the builds if one of the names is none."""
+def expect_architectures(names):
+    """A UserError that lists the architectures if one of the names is none."""
     for name in names:
         if name not in BUILDS:
-            raise UserError(f"no build {brief(name)}; expected one of {', '.join(BUILDS)}")
+            raise UserError(f"no architecture {brief(name)}; expected one of {', '.join(BUILDS)}")
 
 
 def held_out(corpus, part, most=None):
@@ -37,9 +39,9 @@ def held_out(corpus, part, most=None):
     """
     unknown = corpus.vocabulary.unknown
     try:
-        batches = judged_windows(corpus.sequences(part), corpus.window, BATCH, most, unknown)
+        batches = evaluation_windows(corpus.sequences(part), corpus.window, BATCH, most, unknown)
     except ValueError as error:
-        raise UserError(f"no window of the {part} pieces can be judged by: {error}") from None
+        raise UserError(f"no window of the {part} pieces can be evaluated on: {error}") from None
     every, taken = corpus.windows(part), sum(batch.y.shape[1] for batch in batches)
     return HeldOut(batches, taken, every, taken, every)
 
@@ -54,14 +56,14 @@ def network_of(config, corpus):
         raise UserError(f"--window: {error}") from None
 
 
-def make_session(config, corpus, run, network=None, frozen=()):
-    """The Session of complete settings.
+def make_session(config, corpus, again=None, network=None, frozen=()):
+    """The Session of complete settings, before its first step.
 
     Parameters
     ----------
     config : Train, complete
     corpus : Corpus
-    run : RunFolder
+    again : as of Session
     network : a network to go on with; None for a fresh one
     frozen : names of parameters that stay as they are
     """
@@ -83,8 +85,16 @@ def make_session(config, corpus, run, network=None, frozen=()):
         "vocabulary": list(corpus.vocabulary.names[1:]),
         "frozen": sorted(frozen),
     }
-    held, learned = held_out(corpus, "valid", config.judged), Thawed(network, frozen)
-    return token_learning.make_session(config, network, batches, run, about, held, RESUME, learned)
+    with settings_refused():
+        trainer = Trainer(
+            network,
+            batches,
+            make_optimizer(config, Thawed(network, frozen)),
+            clip=config.clip,
+            schedule=make_schedule(config),
+            ema_decay=config.ema_decay,
+        )
+    return Session(trainer, about, held_out(corpus, "valid", config.eval_size), pace_of(config), again)
 
 
 class Thawed:
@@ -97,7 +107,7 @@ class Thawed:
 
 def train_settings(config, **changes):
     """The Train settings of one network of a Run or a Search."""
-    shared = {field.name for field in fields(Train)} - {"build", "out", "resume"}
+    shared = {field.name for field in fields(Train)} - {"architecture", "out", "resume"}
     values = {name: value for name, value in asdict(config).items() if name in shared}
     return Train(**values | changes)
 
@@ -105,7 +115,7 @@ def train_settings(config, **changes):
 def settings_of(run):
     """The complete settings of a network's run; UserError if they are damaged."""
     config = complete(run.config(Train))
-    expect_builds([config.build])
+    expect_architectures([config.architecture])
     return config
 
 
@@ -133,7 +143,7 @@ def load_network(path):
         return make_network(metadata["config"], *writing_of(metadata), np.random.default_rng(0))
 
     needed = "config", "encoder", "vocabulary", "best"
-    network, metadata = token_training.load_network(path, needed, make, least)
+    network, metadata = trained.load_network(path, needed, make, least)
     return network, *writing_of(metadata), metadata
 
 

@@ -1,13 +1,15 @@
 """All builds over several seeds, by the sweep runner of all experiments; at the end the paper's Figure 2."""
 
+from functools import partial
+
 from experiments.classical import figures, report, runs
 from experiments.classical.data import load
 from experiments.classical.settings import BUILDS, Train, complete
 from experiments.common import sweep_runner
 from experiments.common.errors import UserError
-from experiments.common.run_folder import RunFolder
+from experiments.common.ngram_baseline import best_ngram
+from experiments.common.runner import begin_or_go_on
 from experiments.common.sweep_runner import Plan
-from experiments.common.token_jobs import best_ngram
 from scratchnet.files import atomic_open
 
 STUDY = "classical"
@@ -23,7 +25,7 @@ def plan_of(config, corpus):
     seeds = range(config.seed, config.seed + config.seeds)
     return Plan(
         STUDY, config.out, config.storage,
-        [{"build": build, "seed": seed} for seed in seeds for build in config.builds],
+        [{"build": build, "seed": seed} for seed in seeds for build in config.architectures],
         {"build": list(BUILDS), "seed": list(range(SEEDS))},
         {name: getattr(config, name) for name in SHARED}
         | {"windows": corpus.windows("train"), "symbols": len(corpus.vocabulary)},
@@ -32,7 +34,7 @@ def plan_of(config, corpus):
 
 def settings_of(config, run):
     """The complete Train settings of one run."""
-    settings = runs.train_settings(config, **run, quiet=True)
+    settings = runs.train_settings(config, architecture=run["build"], seed=run["seed"], quiet=True)
     return complete(Train(**{**vars(settings), "out": config.out / f"{run['build']}-{run['seed']}"}))
 
 
@@ -46,11 +48,7 @@ def work(config):
 def learn(config, run, corpus, trial):
     """One run, from its checkpoint if there is one; the held-out loss at its end."""
     settings = settings_of(config, run)
-    session = sweep_runner.resumed(
-        settings.out,
-        lambda folder: runs.make_session(settings, corpus, folder),
-        lambda: RunFolder.create(settings.out, "classical", settings, overwrite=True),
-    )
+    session = begin_or_go_on(partial(runs.make_session, settings, corpus), settings.out, settings, wait=True)
     nats = sweep_runner.learn_session(session, trial)
     if session.trainer.best:
         network, _, _, _ = runs.load_network(session.run.folder)
@@ -61,7 +59,7 @@ def learn(config, run, corpus, trial):
 
 def search(config, say):
     """`search`: all runs, on as many processes as asked for; then the figure and the table."""
-    runs.expect_builds(config.builds)
+    runs.expect_architectures(config.architectures)
     if config.seed + config.seeds > SEEDS:
         raise UserError(
             f"--seed and --seeds: expected seeds below {SEEDS}, got {config.seed + config.seeds - 1}"
@@ -90,7 +88,7 @@ def write_report(config, plan, trials, corpus, say):
         judged.setdefault(run["build"], []).append(trial.user_attrs["figures"])
         if "curves" in trial.user_attrs:
             curves.setdefault(run["build"], []).append(trial.user_attrs["curves"]["held_out"])
-    judged = {build: judged[build] for build in config.builds if build in judged}
+    judged = {build: judged[build] for build in config.architectures if build in judged}
     if not judged:
         say(f"no run is done yet in {config.out}")
         return

@@ -5,9 +5,18 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from experiments.common import options
-from experiments.common.kinds import Bpm, NonNegativeInt, PositiveFloat, PositiveInt, Range, TopP, Units
+from experiments.common.kinds import (
+    Bpm,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Probability,
+    Range,
+    TopP,
+    Units,
+)
 from experiments.common.options import ComposePieces, NewRun, Quiet, Resume, Sampling, Sound
-from experiments.common.token_settings import Optimising, Probability, filled
+from experiments.common.recipe import Optimising, filled
 
 Preset = Literal["quick", "paper"]
 BUILDS = ("baseline", "model1", "model2", "model3", "model4", "model5", "model6", "model7")
@@ -32,16 +41,16 @@ class Source(Quiet):
 @dataclass(frozen=True, kw_only=True)
 class Training(NewRun, Source, Optimising):
     preset: Preset = "quick"
-    """quick: a quarter of the units, a minute or so a build; paper: full size, 200 epochs of RMSprop."""
+    """quick: a quarter of the units, about a minute each; paper: full size, 200 epochs of RMSprop."""
     width: Annotated[float, Range(above=0, most=100)] | None = None
-    """The builds' units are multiplied by this."""
+    """The architecture's units are multiplied by this."""
     head: Literal["flatten", "last"] | None = None
     """What the choice is made from: the outputs at all steps side by side, as in the paper's code, or at the
     last step."""
     conv: Units | None = None
-    """Units of the convolutions; if not given, each build's own."""
+    """Units of the convolutions; if not given, each architecture's own."""
     kernel: Units | None = None
-    """Steps that a convolution sees; if not given, each build's own (3, and 5 in model7)."""
+    """Steps that a convolution sees; if not given, each architecture's own (3, and 5 in model7)."""
     input: Literal["one-hot", "number", "embedding", "chroma"] = "one-hot"
     """How a symbol enters: one-hot; as one number, its place in the vocabulary, as the paper; an embedding;
     or one-hot and features of its pitches on the chroma circle and the circle of fifths."""
@@ -51,7 +60,7 @@ class Training(NewRun, Source, Optimising):
     """Share of the symbols of a window that are replaced by any symbol while learning."""
     epochs: PositiveFloat | None = None
     """How often every window is learned; --steps counts instead, if given."""
-    judged: PositiveInt | None = None
+    eval_size: PositiveInt | None = None
     """Windows by which the best network is chosen, at most, evenly spread; the table takes all."""
 
 
@@ -74,26 +83,26 @@ class Playing(Sound, Drawing):
 
 @dataclass(frozen=True, kw_only=True)
 class Run(Resume, Training, Playing):
-    """Learn with each build, evaluate, compose and draw; --resume goes on."""
+    """Learn with each architecture, evaluate, compose and draw; --resume goes on."""
 
-    builds: tuple[str, ...] = BUILDS
-    """Which builds: baseline, model1 to model7."""
+    architectures: tuple[str, ...] = BUILDS
+    """Which architectures: baseline, model1 to model7."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Train(Resume, Training):
-    """Learn with one build; Ctrl-C keeps all steps, --resume goes on exactly where it stopped."""
+    """Learn with one architecture; Ctrl-C keeps all steps, --resume goes on exactly where it stopped."""
 
-    build: str = "model1"
+    architecture: str = "model1"
     """baseline, or model1 to model7."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Search(options.Sweep, Training):
-    """All builds over several seeds, on any number of processes and machines: the paper's Figure 2."""
+    """All architectures over several seeds, on any number of processes and machines: the paper's Figure 2."""
 
-    builds: tuple[str, ...] = BUILDS
-    """Which builds: baseline, model1 to model7."""
+    architectures: tuple[str, ...] = BUILDS
+    """Which architectures: baseline, model1 to model7."""
     seeds: PositiveInt = 3
     """How many times each is trained, with seeds that follow on --seed."""
     out: Path = Path("runs/classical-search")
@@ -146,7 +155,7 @@ class ClassicalRecipe:
     head: str = "last"
     epochs: float = 6.0
     noise: float = 0.0
-    judged: int = 600
+    eval_size: int = 600
     optimizer: str = "adam"
     lr: float = 2e-3
     decay: bool = True
@@ -154,15 +163,15 @@ class ClassicalRecipe:
     batch: int = 64
     transpose: float = 0.0
     clip: float = 1.0
-    average: float = 0.99
+    ema_decay: float = 0.99
     patience: int = 0
 
 
 PRESETS = {
     "quick": ClassicalRecipe(width=0.25),
     "paper": ClassicalRecipe(
-        head="flatten", epochs=200.0, judged=5000, optimizer="rmsprop", lr=1e-3, decay=False,
-        weight_decay=0.0, batch=100, clip=5.0, average=0.0,
+        head="flatten", epochs=200.0, eval_size=5000, optimizer="rmsprop", lr=1e-3, decay=False,
+        weight_decay=0.0, batch=100, clip=5.0, ema_decay=0.0,
     ),
 }  # fmt: skip
 
@@ -175,9 +184,9 @@ def complete(config):
 def counted(config, windows):
     """Complete settings with their numbers of steps, for so many windows to learn from.
 
-    A judgement comes after each epoch, and at least twenty times in all.
+    An evaluation comes after each epoch, and at least twenty times in all.
     """
     each = max(1, windows // config.batch)
     steps = config.steps or max(1, round(config.epochs * each))
-    often = config.judge_every or max(1, min(each, -(-steps // 20)))
-    return replace(config, steps=steps, judge_every=often)
+    often = config.eval_every or max(1, min(each, -(-steps // 20)))
+    return replace(config, steps=steps, eval_every=often)

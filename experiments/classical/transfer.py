@@ -16,7 +16,7 @@ from experiments.classical.networks import NETWORK, make_network
 from experiments.classical.settings import ClassicalRecipe, complete
 from experiments.common.errors import UserError
 from experiments.common.run_folder import RunFolder
-from experiments.common.token_jobs import learn
+from experiments.common.runner import learn
 from scratchnet.files import atomic_open
 
 
@@ -45,8 +45,8 @@ def run_transfer(config, say):
             rows["before"] = {p: report.judge(network, corpus, p, quiet=quiet) for p in ("valid", "test")}
         say(f"\n{kind}:")
         folder = run.path(kind.replace(" ", "-"))
-        own = RunFolder.create(folder, "classical", settings, overwrite=True)
-        session = runs.make_session(settings, corpus, own, network, kept)
+        session = runs.make_session(settings, corpus, network=network, frozen=kept)
+        session.create(folder, settings, overwrite=True)
         learn(session, config.quiet, *LEARNING)
         best, _, _, _ = runs.load_network(folder)
         rows[kind] = report.judge_run(session, best, corpus, quiet=config.quiet)
@@ -62,7 +62,7 @@ def settings_of(config, base):
     """The complete settings of the new runs: those of the old one, with what the command line changes."""
     base = replace(base, data=config.data, limit=config.limit, quiet=config.quiet)
     names = {field for field in ClassicalRecipe.__dataclass_fields__ if hasattr(config, field)}
-    given = {name: getattr(config, name) for name in (*names, "epochs", "steps", "judge_every")}
+    given = {name: getattr(config, name) for name in (*names, "epochs", "steps", "eval_every")}
     changed = {name: value for name, value in given.items() if value is not None}
     if "epochs" in changed:
         changed.setdefault("steps", None)

@@ -12,7 +12,7 @@ import shutil
 import sys
 import textwrap
 
-from experiments.common import locks
+from experiments.common import environment, locks
 from experiments.common.errors import UserError
 from experiments.common.settings import Parser
 from experiments.common.streams import discard_broken_output, mend_streams, warnings_as_lines, write_line
@@ -92,6 +92,7 @@ class Program:
             name = argv.pop(0)
         if name not in self.commands:
             raise UserError(f"no command {name!r}; expected one of {', '.join(self.commands)} (see --help)")
+        environment.given[:] = ["python", "-m", f"experiments.{self.name}", name, *argv]
         kind, function = self.commands[name]
         parser = Parser(kind, f"python -m experiments.{self.name} {name}", inspect.getdoc(kind))
         try:

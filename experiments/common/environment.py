@@ -5,8 +5,12 @@ import datetime
 import importlib.metadata
 import os
 import platform
+import shlex
 import subprocess
 from pathlib import Path
+
+COMMAND = "command"  # the key of the command line
+given = []  # the command line of this process, as `Program` was given it
 
 PACKAGES = ("scratchnet", "numpy", "numba", "scipy", "mido", "safetensors")
 MARK = (
@@ -23,6 +27,7 @@ def environment():
     shown = ("user_api", "internal_api", "version", "num_threads", "threading_layer", "architecture")
     return {
         MARK: 1,
+        COMMAND: shlex.join(given) or None,
         "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "system": platform.platform(),

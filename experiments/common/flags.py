@@ -2,6 +2,7 @@
 
 import difflib
 
+from experiments.common.deprecated import current_flag
 from experiments.common.errors import UserError
 from scratchnet.messages import cut
 
@@ -34,6 +35,7 @@ def spell(argv, fields):
             name = given[2:].replace("-", "_")
             if name.startswith("no_") and name not in known and not equals:
                 name, equals, value = name[3:], "=", "false"
+            name = current_flag(name, known, flag)
             if name not in known:
                 raise UserError(f"{cut(given)}: no such flag{suggestion(cut(name), known, flag)}")
             if name in fields and fields[name].type in SWITCHES and not equals:

@@ -9,7 +9,7 @@ MOST = 2**24  # tokens that are counted: more than MAESTRO has, in less than a g
 
 
 def ngrams(order, vocabulary, train, test, quiet, counted=None):
-    """The nats a token of n-grams of all orders.
+    """The nats per token of n-grams of all orders.
 
     order : the longest context
     vocabulary : V
@@ -32,3 +32,14 @@ def ngrams(order, vocabulary, train, test, quiet, counted=None):
             rows[(f"{k + 1}-gram" if k else "unigram") + name] = float(-np.log(p).mean())
             bar.update(1)
     return rows
+
+
+def best_ngram(rows):
+    """Name and nats of the best n-gram, of a dict of name -> nats."""
+    return min(((name, nats) for name, nats in rows.items() if "gram" in name), key=lambda row: row[1])
+
+
+def to_beat(rows):
+    """What a table shows of such a dict: the uniform and the unigram model, and the best n-gram."""
+    name, nats = best_ngram(rows)
+    return {label: value for label, value in rows.items() if label.startswith("uni")} | {name: nats}

@@ -2,7 +2,7 @@
 
     runs/blues-20260101-120000/
         config.yaml             the settings, ready for `--config`
-        environment.json        versions, processor, threads, commit
+        environment.json        the command line, versions, processor, threads, commit
         log.jsonl               one JSON object per line, written as training goes
         checkpoint.safetensors  all that going on needs (some runs keep earlier ones: checkpoint-STEP)
         best.safetensors        some runs: the network that was best on held-out music
@@ -20,6 +20,7 @@ import weakref
 from pathlib import Path
 
 from experiments.common import locks
+from experiments.common.deprecated import current
 from experiments.common.environment import MARK, environment
 from experiments.common.errors import UserError
 from experiments.common.json_files import is_number, plain, read_json
@@ -31,6 +32,7 @@ from scratchnet.messages import cut
 CONFIG, ENVIRONMENT, LOG, METRICS = "config.yaml", "environment.json", "log.jsonl", "metrics.json"
 CHECKPOINT, BEST, NUMBERED = "checkpoint.safetensors", "best.safetensors", "checkpoint-*.safetensors"
 OWN_NAMES = (CONFIG, ENVIRONMENT, LOG, METRICS, CHECKPOINT, BEST)
+SETTINGS = "settings"  # in environment.json: the name of the dataclass
 LOCK = ".lock"
 COMPOSED = "composed"  # names of compositions begin so
 MOST_LINE = 2**20  # bytes of a row of the log
@@ -73,9 +75,8 @@ class RunFolder:
         ours = is_run(folder)
         if ours:
             run.remove_leftovers()
-        run.write_json(
-            ENVIRONMENT, environment()
-        )  # first, and replaced, not removed: it marks the folder as ours
+        # first, and replaced, not removed: it marks the folder as ours
+        run.write_json(ENVIRONMENT, environment() | {SETTINGS: type(config).__name__})
         for path in map(run.path, (LOG, METRICS, CHECKPOINT, BEST)):
             path.unlink(missing_ok=True)
         for path in folder.glob(NUMBERED) if ours else ():
@@ -166,16 +167,26 @@ class RunFolder:
     def config(self, config_type, *others):
         """The settings of the run, checked as those of a command line are.
 
-        config_type, others : dataclasses; the settings are of the first that has all names in the file
+        config_type, others : dataclasses; the settings are of the one whose name the run was begun with, or,
+            if an earlier version began it, of the first that has all names in the file
         Raises UserError if they are missing or do not fit.
         """
-        path = self.folder / CONFIG
-        if others:
+        path, kinds = self.folder / CONFIG, {kind.__name__: kind for kind in (config_type, *others)}
+        kind = kinds.get(self.environment().get(SETTINGS))
+        if kind is None:
             with contextlib.suppress(UserError):  # what is wrong in it, its parser says
-                names = {*read_texts(path)}
-                kinds = (config_type, *others)
-                config_type = next((k for k in kinds if names <= {*k.__dataclass_fields__}), config_type)
-        return Parser(config_type).parse_file(path)
+                names = read_texts(path) if others else ()
+                fields = {name: k.__dataclass_fields__ for name, k in kinds.items()}
+                fits = (k for k, known in fields.items() if all(current(n, known) in known for n in names))
+                kind = kinds.get(next(fits, None))
+        return Parser(kind or config_type).parse_file(path)
+
+    def environment(self):
+        """What environment.json says: versions, processor, the command line; empty if it is damaged."""
+        try:
+            return read_json(self.folder / ENVIRONMENT, dict)
+        except (OSError, UserError):
+            return {}
 
     def log(self, **row):
         """Append one row to log.jsonl. NaN and infinity, which JSON does not know, are written as null."""
@@ -252,7 +263,4 @@ def make_default_folder(experiment):
 
 
 def is_run(folder):
-    try:
-        return MARK in read_json(folder / ENVIRONMENT, dict)
-    except (OSError, UserError):
-        return False
+    return MARK in RunFolder(folder).environment()

@@ -17,6 +17,7 @@ import textwrap
 import typing
 from pathlib import Path
 
+from experiments.common.deprecated import current_settings
 from experiments.common.errors import UserError
 from experiments.common.flags import flag, spell, suggestion
 from experiments.common.kinds import LARGEST, describe, innermost, is_allowed, is_several, value_of
@@ -65,7 +66,7 @@ class Parser:
 
     def _read(self, path):
         """The texts of the settings in a file, all of which may be."""
-        texts = read_texts(path)
+        texts = current_settings(read_texts(path), self.fields, path)
         for name, text in texts.items():
             if name not in self.fields:
                 raise UserError(f"no setting {brief(name)}{suggestion(name, self.fields)}")

@@ -20,9 +20,7 @@ from pathlib import Path
 from experiments.common.errors import UserError, import_extra
 from experiments.common.json_files import points
 from experiments.common.processes import begin_process
-from experiments.common.run_folder import RunFolder
 from experiments.common.streams import how_warnings_are_shown
-from scratchnet.training.checkpoint import CheckpointError
 from scratchnet.training.trainer import Diverged
 
 PAUSES = (1.0, 2.0, 0.0)  # seconds, between attempts to open a study
@@ -228,21 +226,6 @@ def work(plan, learn):
             return done
 
 
-def resumed(folder, make_session, create):
-    """The Session in a folder, from its checkpoint if there is a good one, else a new one.
-
-    folder : Path
-    make_session : function of a RunFolder
-    create : function without arguments that makes the RunFolder
-    """
-    try:
-        session = make_session(RunFolder.resume(folder, wait=True))
-        session.resume()
-        return session
-    except (UserError, CheckpointError):
-        return make_session(create())
-
-
 def learn_session(session, trial, prune=False):
     """Train a Session to its end as a trial; its best held-out loss, infinity if it diverged.
 
@@ -250,25 +233,20 @@ def learn_session(session, trial, prune=False):
     """
     import optuna
 
-    judge, steps = session.trainer.judge, session.steps
     reported = {row["step"] for row in session.run.rows("step", "held_out")}
 
-    def judge_and_report(held_out, progress):
-        nats = judge(held_out, progress)
-        step = session.trainer.steps
+    def report(step, nats):
         if step not in reported:
             trial.report(nats, step)
-        if prune and trial.should_prune():
-            session.steps = step  # the last one
-        return nats
+        return prune and trial.should_prune()
 
-    session.trainer.judge = judge_and_report
+    session.on_evaluation = report
     try:
         session.learn(quiet=True)
     except Diverged:
         return math.inf
     trial.set_user_attr("curves", curves(session.run))
-    if session.steps < steps:
+    if session.stopped and session.done < session.pace.total:
         raise optuna.TrialPruned
     return session.trainer.best["nats"]
 

@@ -6,16 +6,18 @@ from encoders.midi import write_midi
 from encoders.tokens.characters import Characters
 from experiments.common.compositions import HOW, expect_free, how_made, write_how
 from experiments.common.errors import UserError
+from experiments.common.ngram_baseline import best_ngram
 from experiments.common.progress import Progress, shown
 from experiments.common.run_folder import RunFolder
-from experiments.common.token_jobs import afterwards, best_ngram, composition, learn, say
-from experiments.common.token_learning import train_session
+from experiments.common.runner import afterwards, begin_or_resume, learn
+from experiments.common.streams import say
+from experiments.common.trained import composition
 from experiments.folk import composing, figures, report, runs
 from experiments.folk.data import load
 from experiments.folk.settings import complete
 from scratchnet.files import atomic_open
 
-LEARNING = "folk", "validation tunes", "character"  # what is said of it
+LEARNING = "validation tunes", "character"  # what is said of it
 LONGEST = 3600  # seconds; what is longer is no tune, but a slip in its tempo or its lengths
 JUDGED = 50  # tunes that the default run draws to be judged
 
@@ -23,20 +25,22 @@ JUDGED = 50  # tunes that the default run draws to be judged
 def run_all(config):
     """`python -m experiments.folk`."""
     config = complete(config)
-    begin = composing.primer(config)
+    beginning = composing.primer(config)
     corpus = load(config.data, config.quiet)
-    check_primer(begin, corpus.characters)
-    run = RunFolder.create(config.out, "folk", config, config.overwrite)
+    check_primer(beginning, corpus.characters)
+    session = runs.make_session(config, corpus).create(config.out, config, config.overwrite)
+    run = session.run
     tell_reading(run, corpus)
-    session = runs.make_session(config, corpus, run)
     learn(session, config.quiet, *LEARNING)
     network, characters, metadata = runs.load_network(run.folder)
     rng = composing.generator(config.seed)
-    kept, drawn = composing.compose(network, characters, begin, config.n, rng, as_drawing(config), config.raw)
+    kept, drawn = composing.compose(
+        network, characters, beginning, config.n, rng, as_drawing(config), config.raw
+    )
     if len(drawn) < JUDGED:
-        drawn += composing.draw(network, characters, begin, JUDGED - len(drawn), rng, as_drawing(config))
+        drawn += composing.draw(network, characters, beginning, JUDGED - len(drawn), rng, as_drawing(config))
     folder = run.path("tunes/tunes.abc").parent
-    write_tunes(folder, kept, config, begin)
+    write_tunes(folder, kept, config, beginning)
     write_how(folder / HOW, how_made("folk", run.folder, {"step": metadata["best"]["step"]}, config))
     with afterwards(session):
         tell(run, corpus, network, drawn, config.quiet)
@@ -47,7 +51,7 @@ def run_all(config):
 
 def run_train(config):
     """`train`."""
-    session, corpus, config = train_session(config, "folk", runs, lambda c: load(c.data, c.quiet))
+    session, corpus, config = begin_or_resume(config, runs, lambda c: load(c.data, c.quiet))
     run = session.run
     tell_reading(run, corpus)
     learn(session, config.quiet, *LEARNING)

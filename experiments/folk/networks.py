@@ -5,7 +5,7 @@ x(t) character -> [embedding ->] LSTM layers -> dropout -> linear -> a(t)
 p(character k comes next | characters 1 .. t) = softmax(a(t))_k
 """
 
-from experiments.common.token_settings import recurrent_weights
+from experiments.common.recipe import recurrent_weights
 from scratchnet.layers.dropout import Dropout
 from scratchnet.layers.embedding import Embedding
 from scratchnet.layers.initializers import set_forget_bias

@@ -4,21 +4,22 @@ import math
 from typing import NamedTuple
 
 from encoders.melody import PARTS, Copies, melody
-from experiments.common import token_learning
+from experiments.common import recipe
+from experiments.common.ngram_baseline import best_ngram
 from experiments.common.progress import Progress, shown
-from experiments.common.token_jobs import best_ngram, percent
-from experiments.common.token_learning import as_large
+from experiments.common.recipe import as_large
+from experiments.common.trained import percent
 from experiments.folk.baselines import baselines
 
 BATCH = 32
-JUDGED = {"test": "network", "valid": "network, validation tunes", "train": "network, training tunes"}
+EVALUATED = {"test": "network", "valid": "network, validation tunes", "train": "network, training tunes"}
 LONG = (2, 4)  # bars: copies longer than these are counted
 SHOWN = 10  # composed tunes that are told of one by one
 
 
 def held_out(corpus, part, most=None, windows=False):
     """A HeldOut: each tune of a part from its first character to its end, or `most` characters of them."""
-    return token_learning.held_out(corpus.sequences(part), BATCH, most, windows)
+    return recipe.held_out(corpus.sequences(part), BATCH, most, windows)
 
 
 def nats_table(corpus, network, quiet=True):
@@ -27,11 +28,11 @@ def nats_table(corpus, network, quiet=True):
     Beside them the network's on all tunes to choose by, and on training tunes, as many characters.
     """
     rows = baselines(corpus.stream("train"), corpus.stream("test"), corpus.characters, quiet)
-    for part, name in JUDGED.items():
+    for part, name in EVALUATED.items():
         most = as_large(corpus, "test") if part == "train" else None
         held = held_out(corpus, part, most, part == "valid")
         with Progress(len(held.batches), f"judging, {part} tunes", "batch", quiet, passing=True) as bar:
-            rows[name], _ = held.judge(network, bar.update)
+            rows[name], _ = held(network, bar.update)
     return rows
 
 

@@ -5,22 +5,22 @@ from dataclasses import fields
 import numpy as np
 
 from encoders.tokens.characters import Characters
-from experiments.common import token_learning, token_training
+from experiments.common import trained
 from experiments.common.errors import UserError, settings_refused
+from experiments.common.recipe import Recipe, make_optimizer, make_schedule, pace_of
+from experiments.common.runner import Session
 from experiments.common.settings import expect_allowed
-from experiments.common.token_settings import Recipe
 from experiments.folk.networks import NETWORK, least_weights, make_network
 from experiments.folk.report import held_out
 from experiments.folk.settings import Run, Train, complete
 from scratchnet.training.batches import RandomWindows, Streams
-
-RESUME = "python -m experiments.folk train --resume"
+from scratchnet.training.trainer import Trainer
 
 
 def make_batches(config, corpus, rng):
     """Batches of the training tunes; UserError if they are too few."""
     try:
-        if not config.streams:
+        if not config.stateful:
             return RandomWindows(corpus.stream("train"), config.length, config.batch, rng)
         return Streams(corpus.epoch(config.transpose, config.quiet), config.length, config.batch, rng)
     except ValueError as error:
@@ -29,8 +29,9 @@ def make_batches(config, corpus, rng):
         ) from None
 
 
-def make_session(config, corpus, run):
-    """The Session of complete settings."""
+def make_session(config, corpus):
+    """The Session of complete settings, before its first step."""
+    batches = make_batches(config, corpus, np.random.default_rng([config.seed, 1]))
     with settings_refused():
         network = make_network(
             {name: getattr(config, name) for name in NETWORK},
@@ -38,14 +39,21 @@ def make_session(config, corpus, run):
             np.random.default_rng([config.seed, 0]),
             config.dropout,
         )
-    batches = make_batches(config, corpus, np.random.default_rng([config.seed, 1]))
+        trainer = Trainer(
+            network,
+            batches,
+            make_optimizer(config, network),
+            clip=config.clip,
+            schedule=make_schedule(config),
+            ema_decay=config.ema_decay,
+        )
     about = {
         "experiment": "folk",
         "config": {field.name: getattr(config, field.name) for field in fields(Recipe)},
         "vocabulary": corpus.characters.characters,
     }
-    held = held_out(corpus, "valid", config.judged)
-    return token_learning.make_session(config, network, batches, run, about, held, RESUME)
+    held = held_out(corpus, "valid", config.eval_size)
+    return Session(trainer, about, held, pace_of(config))
 
 
 def settings_of(run):
@@ -70,5 +78,5 @@ def load_network(path):
         settings, V = metadata["config"], len(metadata["vocabulary"])
         return make_network(settings, V, np.random.default_rng(0), settings["dropout"])
 
-    network, metadata = token_training.load_network(path, ("config", "vocabulary", "best"), make, least)
+    network, metadata = trained.load_network(path, ("config", "vocabulary", "best"), make, least)
     return network, Characters(metadata["vocabulary"]), metadata

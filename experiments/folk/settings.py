@@ -17,7 +17,7 @@ from experiments.common.options import (
     Sound,
     Wav,
 )
-from experiments.common.token_settings import Learning, Recipe, filled, judging
+from experiments.common.recipe import Learning, Recipe, filled, with_eval_size
 
 Preset = Literal["quick", "paper", "best", "few"]
 Axis = Literal["optimizer", "hidden", "lr", "length", "batch"]
@@ -126,17 +126,17 @@ class Sweep(options.Sweep, Source):
 
 PRESETS = {
     "quick": Recipe(
-        512, 600, embedding=256, dropout=0.3, lr=3e-3, length=256, transpose=0.3, judge_every=50,
+        512, 600, embedding=256, dropout=0.3, lr=3e-3, length=256, transpose=0.3, eval_every=50,
     ),
     "paper": Recipe(
         1024, 2000, embedding=256, dropout=0.0, lr=1e-3, decay=False, weight_decay=0.0, length=400,
-        streams=False, transpose=0.0, clip=5.0, average=0.0,
+        stateful=False, transpose=0.0, clip=5.0, ema_decay=0.0,
     ),
     "best": Recipe(
-        512, 1300, layers=2, embedding=256, dropout=0.6, lr=3e-3, length=256, transpose=0.7, judge_every=50,
+        512, 1300, layers=2, embedding=256, dropout=0.6, lr=3e-3, length=256, transpose=0.7, eval_every=50,
     ),
     "few": Recipe(
-        256, 800, embedding=64, dropout=0.5, lr=4e-3, batch=8, transpose=0.7, average=0.95, judge_every=20,
+        256, 800, embedding=64, dropout=0.5, lr=4e-3, batch=8, transpose=0.7, ema_decay=0.95, eval_every=20,
     ),
 }  # fmt: skip
 
@@ -144,4 +144,4 @@ PRESETS = {
 def complete(config):
     """Settings with the preset's values wherever none is given."""
     preset = config.preset or ("few" if config.data == (BUILTIN,) else "quick")
-    return judging(replace(filled(config, PRESETS[preset]), preset=preset))
+    return with_eval_size(replace(filled(config, PRESETS[preset]), preset=preset))

@@ -4,9 +4,10 @@ Who does which run, and what becomes of one whose process dies: see experiments/
 """
 
 from dataclasses import replace
+from functools import partial
 
 from experiments.common import sweep_runner
-from experiments.common.run_folder import RunFolder
+from experiments.common.runner import begin_or_go_on
 from experiments.common.sweep_runner import Plan
 from experiments.folk import runs
 from experiments.folk.data import load
@@ -38,7 +39,7 @@ def values_of(axis, config):
 def settings_of(config, run):
     """The complete settings of one run."""
     base = complete(Train(preset="paper", data=config.data, seed=config.seed, quiet=True, steps=config.steps,
-                          hidden=config.hidden, judge_every=max(1, config.steps // 10)))  # fmt: skip
+                          hidden=config.hidden, eval_every=max(1, config.steps // 10)))  # fmt: skip
     settings = replace(base, **{run["axis"]: run["value"]}, out=config.out / name_of(run))
     if run["axis"] == "optimizer":
         settings = replace(settings, lr=RATES[run["value"]])
@@ -83,11 +84,7 @@ def work(config):
 def learn(config, run, corpus, trial):
     """One run, from its checkpoint if there is one; the held-out loss at its end."""
     settings = settings_of(config, run)
-    session = sweep_runner.resumed(
-        settings.out,
-        lambda folder: runs.make_session(settings, corpus, folder),
-        lambda: RunFolder.create(settings.out, "folk", settings, overwrite=True),
-    )
+    session = begin_or_go_on(partial(runs.make_session, settings, corpus), settings.out, settings, wait=True)
     return sweep_runner.learn_session(session, trial, config.prune)
 
 

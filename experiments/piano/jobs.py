@@ -10,19 +10,28 @@ from experiments.common.compositions import HOW, how_made, write_how
 from experiments.common.errors import UserError
 from experiments.common.figures import held_out_curve
 from experiments.common.midi_pieces import PARTS
+from experiments.common.ngram_baseline import best_ngram
 from experiments.common.progress import shown
 from experiments.common.run_folder import RunFolder
+from experiments.common.runner import (
+    afterwards,
+    begin_or_go_on,
+    begin_or_resume,
+    expect_sound,
+    go_on_with,
+    learn,
+    with_data,
+)
 from experiments.common.settings import expect_resumed
-from experiments.common.token_jobs import afterwards, best_ngram, composition, learn, network_folders, say
-from experiments.common.token_learning import expect_sound, open_session, train_session, with_data
-from experiments.common.token_training import go_on_with
+from experiments.common.streams import say
+from experiments.common.trained import composition, network_folders
 from experiments.common.writing import write_piece
 from experiments.piano import composing, figures, measured, report, runs
 from experiments.piano.data import load
 from experiments.piano.settings import Run, complete
 from scratchnet.files import atomic_open
 
-LEARNING = "piano", "pieces to choose by", "token"  # what is said of it
+LEARNING = "pieces to choose by", "token"  # what is said of it
 HUMAN = 4  # excerpts of test pieces, to be heard beside what networks compose
 SAMPLES = "samples.json"  # what `python -m experiments.listen` plays
 
@@ -42,11 +51,11 @@ def run_all(config):
         run = RunFolder.create(config.out, "piano", config, config.overwrite)
     say(corpus.describe())
     judged, curves, samples, steps = {}, {}, [], {}
+    again = go_on_with("python -m experiments.piano --resume", run.folder)
     for name, settings in runs.networks_of(config).items():
         say(f"\n{name}:")
-        make = partial(runs.make_session, settings, corpus)
-        session = open_session(make, run.path(name), "piano", settings, go_on)
-        session.again = go_on_with("python -m experiments.piano --resume", run.folder)
+        make = partial(runs.make_session, settings, corpus, again)
+        session = begin_or_go_on(make, run.path(name), settings, go_on)
         learn(session, quiet, *LEARNING)
         network, encoder, _ = runs.load_network(session.run.folder)
         curves.setdefault(settings.model, []).append(held_out_curve(session.run.rows()))
@@ -68,7 +77,7 @@ def run_all(config):
 
 def run_train(config):
     """`train`."""
-    session, corpus, config = train_session(config, "piano", runs, lambda c: load(c, c.stretch))
+    session, corpus, config = begin_or_resume(config, runs, lambda c: load(c, c.stretch))
     run = session.run
     say(corpus.describe())
     learn(session, config.quiet, *LEARNING)

@@ -7,7 +7,7 @@ p(token k comes next | tokens 1 .. t) = softmax(a(t))_k, over those that may fol
 
 import numpy as np
 
-from experiments.common.token_settings import recurrent_weights
+from experiments.common.recipe import recurrent_weights
 from scratchnet.layers.attention import Attention
 from scratchnet.layers.dropout import Dropout
 from scratchnet.layers.embedding import Embedding

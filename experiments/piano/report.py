@@ -10,10 +10,10 @@ from statistics import mean
 
 import numpy as np
 
-from experiments.common.ngram_baseline import ngrams
+from experiments.common.ngram_baseline import best_ngram, ngrams, to_beat
 from experiments.common.progress import Progress
-from experiments.common.token_jobs import best_ngram, spread, to_beat
-from experiments.common.token_learning import as_large
+from experiments.common.recipe import as_large
+from experiments.common.trained import spread
 from experiments.piano.runs import held_out
 from scratchnet.evaluation.held_out import outputs
 from scratchnet.evaluation.metrics import class_scores, perplexity, surprisal

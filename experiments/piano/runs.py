@@ -5,27 +5,29 @@ from dataclasses import asdict, fields
 import numpy as np
 
 from encoders.tokens.note_duration import NoteDuration
-from experiments.common import token_learning, token_training
+from experiments.common import recipe, trained
 from experiments.common.errors import UserError, settings_refused
+from experiments.common.recipe import make_optimizer, make_schedule, pace_of
+from experiments.common.runner import Session
 from experiments.common.settings import expect_allowed
 from experiments.piano.networks import NETWORK, least_weights, make_network
 from experiments.piano.settings import PianoRecipe, Train, complete
 from scratchnet.training.batches import RandomWindows
 from scratchnet.training.pieces import Pieces
+from scratchnet.training.trainer import Trainer
 
-RESUME = "python -m experiments.piano train --resume"
-BATCH = 16  # pieces that are judged side by side
+BATCH = 16  # pieces that are evaluated side by side
 
 
 def held_out(corpus, part, most=None, windows=False):
     """A HeldOut: each piece of a part from its first note to its end, or if these are more, `most` tokens."""
-    return token_learning.held_out(corpus.sequences(part), BATCH, most, windows)
+    return recipe.held_out(corpus.sequences(part), BATCH, most, windows)
 
 
 def make_batches(config, corpus, rng):
     """Batches of the training pieces; UserError if they are too few."""
     try:
-        if not config.streams:
+        if not config.stateful:
             tokens = np.concatenate(corpus.sequences("train"))
             return RandomWindows(tokens, config.length, config.batch, rng)
         return Pieces(corpus.epoch(config.transpose, config.stretch), config.length, config.batch, rng)
@@ -35,8 +37,9 @@ def make_batches(config, corpus, rng):
         ) from None
 
 
-def make_session(config, corpus, run):
-    """The Session of complete settings."""
+def make_session(config, corpus, again=None):
+    """The Session of complete settings, before its first step; `again` as there."""
+    batches = make_batches(config, corpus, np.random.default_rng([config.seed, 1]))
     with settings_refused():
         network = make_network(
             {name: getattr(config, name) for name in NETWORK},
@@ -44,15 +47,22 @@ def make_session(config, corpus, run):
             np.random.default_rng([config.seed, 0]),
             config.dropout,
         )
-    batches = make_batches(config, corpus, np.random.default_rng([config.seed, 1]))
+        trainer = Trainer(
+            network,
+            batches,
+            make_optimizer(config, network),
+            clip=config.clip,
+            schedule=make_schedule(config),
+            ema_decay=config.ema_decay,
+        )
     names = [field.name for field in fields(PianoRecipe)]
     about = {
         "experiment": "piano",
         "config": {name: getattr(config, name) for name in ("model", *names)},
         "encoder": corpus.encoder.settings(),
     }
-    held = held_out(corpus, "valid", config.judged)
-    return token_learning.make_session(config, network, batches, run, about, held, RESUME)
+    held = held_out(corpus, "valid", config.eval_size)
+    return Session(trainer, about, held, pace_of(config), again)
 
 
 def networks_of(config):
@@ -88,5 +98,5 @@ def load_network(path):
         settings, V = metadata["config"], len(NoteDuration.from_settings(metadata["encoder"]))
         return make_network(settings, V, np.random.default_rng(0), settings["dropout"])
 
-    network, metadata = token_training.load_network(path, ("config", "encoder", "best"), make, least)
+    network, metadata = trained.load_network(path, ("config", "encoder", "best"), make, least)
     return network, NoteDuration.from_settings(metadata["encoder"]), metadata

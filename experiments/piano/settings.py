@@ -6,7 +6,7 @@ from typing import Literal
 
 from experiments.common.kinds import Bpm, NonNegativeInt, PositiveFloat, PositiveInt, Temperature
 from experiments.common.options import ComposePieces, NewRun, Quiet, Resume, Sampling, Seed, Sound
-from experiments.common.token_settings import Learning, Recipe, Share, filled, judging
+from experiments.common.recipe import Learning, Recipe, Share, filled, with_eval_size
 
 Preset = Literal["quick", "paper"]
 Model = Literal["rnn", "gru", "lstm", "attention", "vector-attention"]
@@ -105,15 +105,15 @@ class PianoRecipe(Recipe):
 PRESETS = {
     "quick": PianoRecipe(
         512, 900, embedding=128, dropout=0.3, lr=3e-3, batch=64, length=128, transpose=0.5, stretch=0.3,
-        judge_every=50,
+        eval_every=50,
     ),
     "paper": PianoRecipe(
         512, 2000, dropout=0.0, lr=1e-3, decay=False, weight_decay=0.0, batch=64, length=128, transpose=0.0,
-        average=0.0, judge_every=100,
+        ema_decay=0.0, eval_every=100,
     ),
 }  # fmt: skip
 
 
 def complete(config):
     """Settings with the preset's values wherever none is given."""
-    return judging(filled(config, PRESETS[config.preset]))
+    return with_eval_size(filled(config, PRESETS[config.preset]))

@@ -17,6 +17,8 @@ def draw_learning(path, rows, title, levels):
     rows = [row for _, row in sorted({row["epoch"]: row for row in rows}.items())]
     epochs = [row["epoch"] for row in rows]
     names = {"train": "training pieces, with dropout", "valid": "validation pieces", "test": "test pieces"}
+    for row in rows:
+        row.setdefault("train", row.get("loss"))  # as earlier versions called it
     series = {
         label: (epochs, [row[split] if is_number(row.get(split)) else np.nan for row in rows])
         for split, label in names.items()

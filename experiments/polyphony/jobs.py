@@ -7,14 +7,13 @@ from encoders.midi import write_midi
 from experiments.common.compositions import HOW, expect_free_names, how_made, new_piece, write_how
 from experiments.common.errors import UserError
 from experiments.common.run_folder import RunFolder
-from experiments.common.settings import expect_resumed
+from experiments.common.runner import begin_or_resume, go_on_with, run_to_end
 from experiments.common.streams import say
 from experiments.polyphony import figures, runs
 from experiments.polyphony.composing import compose, to_score
 from experiments.polyphony.data import SOURCES, load
 from experiments.polyphony.recipes import complete
 from experiments.polyphony.report import as_text, judge, standing
-from experiments.polyphony.training import Diverged, Learner
 
 
 def run_all(config):
@@ -22,9 +21,8 @@ def run_all(config):
     config = complete(config)
     music = load(config.set, config.data, config.quiet)
     prime = prime_of(config, music)
-    learner = Learner(config, music)  # what it refuses leaves no folder behind
-    run = RunFolder.create(config.out, "polyphony", config, config.overwrite)
-    network = train(config, music, run, learner)
+    session = runs.make_session(config, music).create(config.out, config, config.overwrite)
+    run, network = session.run, train(config, music, session, config.quiet)
     rng = np.random.default_rng([config.seed, 2])
     write_composition(config, run.path("composed.mid"), network, prime, rng, config.set, True)
     reached = {"epoch": runs.load_network(run, config)[1]["epoch"]}
@@ -35,36 +33,21 @@ def run_all(config):
 
 def run_train(config):
     """`train`."""
-    if config.resume:
-        expect_resumed(config)
-        run, quiet = RunFolder.resume(config.resume), config.quiet
-        data = config.data
-        config = runs.settings_of(run)
-        music = load(config.set, data or config.data, quiet)
-        network = train(config, music, run, runs.resume(config, music, run), quiet)
-    else:
-        quiet = None
-        config = complete(config)
-        music = load(config.set, config.data, config.quiet)
-        learner = Learner(config, music)
-        run = RunFolder.create(config.out, "polyphony", config, config.overwrite)
-        network = train(config, music, run, learner)
-    report(run, config, network, music, config.quiet if quiet is None else quiet)
-    say(f"\nThe run is in {run.folder}. Compose: {runs.command('compose', run)}")
+    session, music, config = begin_or_resume(config, runs, lambda c: load(c.set, c.data, c.quiet))
+    run, network = session.run, train(config, music, session, config.quiet)
+    report(run, config, network, music, config.quiet)
+    compose = go_on_with("python -m experiments.polyphony compose", run.folder)
+    say(f"\nThe run is in {run.folder}. Compose: {compose}")
 
 
-def train(config, music, run, learner, quiet=None):
+def train(config, music, session, quiet):
     """Learn, say how it went; the best network."""
     say(music.describe())
-    say(runs.describe(config, learner.network))
-    try:
-        best = runs.learn(learner, run, config.quiet if quiet is None else quiet)
-    except Diverged as error:
-        raise SystemExit(f"polyphony: error: {error}") from None  # status 1, and one line
-    say(
-        f"stopped after epoch {learner.epoch}; the best on validation pieces is that of epoch {best['epoch']}"
-    )
-    return runs.load_network(run, config)[0]
+    say(runs.describe(config, session.trainer.model))
+    run_to_end(session, quiet)
+    network, best = runs.load_network(session.run, config)
+    say(f"stopped after epoch {session.done}; the best on validation pieces is that of epoch {best['epoch']}")
+    return network
 
 
 def report(run, config, network, music, quiet):

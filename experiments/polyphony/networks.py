@@ -12,7 +12,7 @@ Recurrent weights begin orthogonal, gate by gate (Saxe et al. 2014), and biases 
 that let a cell remember: the LSTM's forget gate (Gers et al. 2000), the GRU's update gate.
 """
 
-from experiments.common.token_settings import recurrent_weights
+from experiments.common.recipe import recurrent_weights
 from experiments.polyphony.data import NOTES
 from scratchnet.layers.dropout import Dropout
 from scratchnet.layers.gru import GRU

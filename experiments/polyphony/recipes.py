@@ -22,13 +22,13 @@ class Recipe:
     patience: int = 12
     transpose: int = 0
     clip: float = 1.0
-    average: float = 0.99
+    ema_decay: float = 0.99
 
 
 RECIPES = {
     ("jsb", "lstm"): Recipe(300, 3e-3, input_dropout=0.1, epochs=60),
     ("jsb", "gru"): Recipe(
-        400, 3e-3, dropout=0.6, input_dropout=0.1, weight_decay=0.03, epochs=80, average=0.995
+        400, 3e-3, dropout=0.6, input_dropout=0.1, weight_decay=0.03, epochs=80, ema_decay=0.995
     ),
     ("jsb", "rnn"): Recipe(200, 5e-4, dropout=0.3, input_scale=0.3, batch=2, epochs=60),
     ("nottingham", "lstm"): Recipe(400, 3e-3, dropout=0.4, epochs=50),

@@ -3,13 +3,13 @@
 from experiments.common.progress import Progress
 from experiments.polyphony.anchors import PUBLISHED, SCORED, anchors
 from experiments.polyphony.data import SPLITS
-from experiments.polyphony.training import JUDGED_AT_ONCE, nll
+from experiments.polyphony.training import AT_ONCE, nll
 
 
 def judge(network, music, quiet=True):
     """Nats a frame of all parts."""
-    groups = sum(-(-len(getattr(music, split)) // JUDGED_AT_ONCE) for split in SPLITS)
-    with Progress(groups, "judging", "group", quiet, passing=True) as bar:
+    groups = sum(-(-len(getattr(music, split)) // AT_ONCE) for split in SPLITS)
+    with Progress(groups, "evaluation", "group", quiet, passing=True) as bar:
         return {split: nll(network, getattr(music, split), bar.update) for split in SPLITS}
 
 

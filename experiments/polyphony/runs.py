@@ -1,74 +1,69 @@
-"""One run: learn, keep the best, resume, load."""
+"""A run: its session, its files, the trained network out of them."""
 
-import shlex
+import math
 
 import numpy as np
 
-from experiments.common.interrupts import deferred_interrupt
-from experiments.common.progress import Progress
-from experiments.common.token_training import does_not_fit, expect_weights
+from experiments.common.errors import settings_refused
+from experiments.common.json_files import is_number
+from experiments.common.recipe import Pace
+from experiments.common.run_folder import BEST
+from experiments.common.runner import Session
+from experiments.common.trained import does_not_fit, expect_weights
+from experiments.polyphony.data import SPLITS
 from experiments.polyphony.networks import least_weights, make_network
 from experiments.polyphony.recipes import NAMES, complete
 from experiments.polyphony.settings import Run, Train
-from experiments.polyphony.training import Diverged, Learner, expect_best
-from scratchnet.training.checkpoint import CheckpointError, load_checkpoint, parts_of, save_checkpoint
+from experiments.polyphony.training import Frames, HeldOutPieces
+from scratchnet.messages import brief
+from scratchnet.training.checkpoint import CheckpointError, expect_like, load_checkpoint, parts_of
+from scratchnet.training.losses import sigmoid_cross_entropy
+from scratchnet.training.optimizers import Adam
+from scratchnet.training.schedules import Cosine, Product, WarmUp
+from scratchnet.training.trainer import Trainer
+
+WARM_UP = 20  # steps in which the learning rate rises
+FINAL = 0.02  # of the learning rate is left at the end
+NETWORK = (
+    "set",
+    "cell",
+    "hidden",
+    "layers",
+)  # what decides names and shapes of the weights, and their meaning
+SAID = ("hidden", "layers")
 
 
-def learn(learner, run, quiet=False):
-    """Learn until done. After each epoch a row is logged and the checkpoint written, with the best network.
+def make_session(config, music):
+    """The Session of complete settings, before its first step."""
+    frames = Frames(
+        music.train, config.window, config.batch, config.transpose, np.random.default_rng([config.seed, 1])
+    )
+    with settings_refused():
+        network = make_network(config, np.random.default_rng([config.seed, 0]))
+        trainer = Trainer(
+            network,
+            frames,
+            Adam(network.params, network.grads, config.lr, weight_decay=config.weight_decay, decoupled=True),
+            loss=sigmoid_cross_entropy,
+            clip=config.clip,
+            schedule=make_schedule(config, music),
+            ema_decay=config.ema_decay,
+        )
+    about = {"experiment": "polyphony", "config": {name: getattr(config, name) for name in NETWORK}}
+    pace = Pace(config.epochs, 1, unit="epoch", patience=config.patience)
+    return Session(trainer, about, HeldOutPieces(music, frames), pace)
 
-    Ctrl-C and a loss that is no number stop between two steps; the checkpoint is then that of the last whole
-    epoch, from where `train --resume` goes on.
 
-    Raises
-    ------
-    KeyboardInterrupt
-        On Ctrl-C; it says how to go on.
-    Diverged
-        It says where, and what is kept.
+def make_schedule(config, music):
+    """Up in WARM_UP steps, then down along half a cosine until the last epoch.
+
+    An epoch's steps are counted as if all pieces were cut from their beginnings; cut anywhere, they vary a
+    little.
     """
-    total = learner.config.epochs
-    if learner.epoch == 0:
-        save(learner, run)
-    with Progress(total, "learning", "epoch", quiet) as bar, deferred_interrupt() as interrupt:
-        bar.update(learner.epoch)
-
-        def after_step(**figures):
-            if interrupt.is_set():
-                kept = f"the first {whole} of {total} epochs are kept"
-                raise KeyboardInterrupt(f"{kept}; go on with: {command('train --resume', run)}")
-            bar.tell(**figures)
-
-        while not learner.done:
-            whole = learner.epoch
-            try:
-                loss = learner.learn(lambda loss: after_step(loss=loss))
-                row = learner.judge(after_step)
-            except Diverged as error:
-                kept = "nothing was learned before"
-                if learner.best:
-                    kept = f"the network of epoch {learner.best['epoch']} is kept in {run.checkpoint}"
-                raise Diverged(f"{error}; {kept}") from None
-            run.log(epoch=learner.epoch, train=loss, **row, rate=learner.rate())
-            save(learner, run)
-            bar.update(1, loss=loss, valid=row["valid"])
-    return learner.best
-
-
-def command(name, run):
-    """A command line for a run, ready to be copied."""
-    return f"python -m experiments.polyphony {name} {shlex.quote(str(run.folder))}"
-
-
-def save(learner, run):
-    """Write the checkpoint."""
-    tensors, metadata = learner.state()
-    save_checkpoint(run.checkpoint, tensors, metadata | {"network": network_settings(learner.config)})
-
-
-def network_settings(config):
-    """What decides names and shapes of the weights, and what they mean."""
-    return {name: getattr(config, name) for name in ("set", "cell", "hidden", "layers")}
+    window = config.window
+    count = sum(max(math.ceil((len(p) - 1) / window), 1) if window else 1 for p in music.train)
+    steps = config.epochs * math.ceil(count / config.batch)
+    return Product(WarmUp(WARM_UP), Cosine(steps, final=FINAL))
 
 
 def settings_of(run):
@@ -76,54 +71,47 @@ def settings_of(run):
     return complete(run.config(Train, Run))
 
 
-def resume(config, music, run):
-    """The Learner of an interrupted run, as it was after its last whole epoch.
-
-    Raises
-    ------
-    UserError, CheckpointError
-        If there is no checkpoint, or it is damaged or not of these settings.
-    """
-    tensors, metadata = load_checkpoint(run.require_checkpoint())
-    check_network(run, metadata, config)
-    learner = Learner(config, music)
-    try:
-        learner.load_state(tensors, metadata)
-    except (KeyError, ValueError, TypeError) as error:
-        raise does_not_fit(run.checkpoint, error) from None
-    return learner
-
-
 def load_network(run, config):
-    """The best network of a run, and a dict of the epoch and its nats a frame of valid and test.
+    """The best network of a run, and a dict of the epoch and its nats per frame of valid and test.
 
     Raises
     ------
     UserError, CheckpointError
-        If there is no checkpoint, nothing was learned yet, or it is damaged or not of these settings.
+        If nothing was learned yet, or a file is missing, damaged or not of these settings.
     """
-    tensors, metadata = load_checkpoint(run.require_checkpoint())
-    check_network(run, metadata, config)
-    if not metadata.get("best"):
-        raise CheckpointError(f"{run.checkpoint}: not one epoch has been learned yet")
-    weights = parts_of(tensors).get("best", {})
+    path, weights, best, described = stored_best(run)
+    wanted = {name: getattr(config, name) for name in NETWORK}
+    if described != wanted:
+        text = ", ".join(f"{name} {value}" for name, value in wanted.items())
+        raise CheckpointError(f"{path}: expected a network of the settings of the run ({text})")
+    if not best:
+        raise CheckpointError(f"{path}: not one epoch has been learned yet")
     try:
         expect_weights(least_weights(config), weights)
         network = make_network(config, np.random.default_rng(0))
-        expect_best(metadata["best"], weights, network.state_dict())
+        expect_like(weights, network.state_dict(), "best weights")
+        if type(best["epoch"]) is not int or not all(is_number(best[split]) for split in SPLITS[1:]):
+            raise ValueError(f"expected the figures of the best network, got {brief(best)}")
         network.load_state_dict(weights)
     except (KeyError, ValueError, TypeError) as error:
-        raise does_not_fit(run.checkpoint, error) from None
+        raise does_not_fit(path, error) from None
     network.eval()
-    return network, metadata["best"]
+    return network, best
 
 
-def check_network(run, metadata, config):
-    """A CheckpointError unless the checkpoint is of such a network."""
-    wanted = network_settings(config)
-    if metadata.get("network") != wanted:
-        text = ", ".join(f"{name} {value}" for name, value in wanted.items())
-        raise CheckpointError(f"{run.checkpoint}: expected a network of the settings of the run ({text})")
+def stored_best(run):
+    """(path, weights, figures, what the network is made of) of the best network of a run.
+
+    Earlier versions kept it in the checkpoint.
+    """
+    if (run.folder / BEST).is_file():
+        path = run.folder / BEST
+        weights, metadata = load_checkpoint(path)
+        return path, weights, metadata.get("best"), metadata.get("config")
+    path = run.require_checkpoint()
+    tensors, metadata = load_checkpoint(path)
+    described = metadata.get("network", metadata.get("config"))
+    return path, parts_of(tensors).get("best", {}), metadata.get("best"), described
 
 
 def describe(config, network):
@@ -133,6 +121,3 @@ def describe(config, network):
         f"{config.cell.upper()}, {config.layers} x {config.hidden} units, {network.parameter_count:,} weights"
         f"\n{settings}"
     )
-
-
-SAID = ("hidden", "layers")

@@ -52,7 +52,7 @@ class Training(NewRun, Source):
     batch: Units | None = None
     """Pieces, or windows of pieces, in a batch."""
     window: NonNegativeInt | None = None
-    """Learn from stretches of so many frames; 0 for whole pieces."""
+    """Learn from windows of so many frames; 0 for whole pieces."""
     epochs: PositiveInt | None = None
     """How often all pieces are learned from, at most."""
     patience: PositiveInt | None = None
@@ -61,8 +61,8 @@ class Training(NewRun, Source):
     """Move each piece by up to so many semitones, up or down, whenever it is learned from."""
     clip: PositiveFloat | None = None
     """Largest norm of the gradient."""
-    average: Probability | None = None
-    """A running mean of the weights is judged and kept; this part of it stays at each step, 0 for no mean."""
+    ema_decay: Probability | None = None
+    """Decay of the moving average of the weights that is evaluated and kept; 0 for the weights themselves."""
     seed: NonNegativeInt = 0
     """Seed of the weights, the order of pieces, dropout, and what is composed."""
 

@@ -17,8 +17,8 @@ from experiments.polyphony.data import SOURCES, SPLITS, load
 from experiments.polyphony.recipes import NAMES, complete, recipe_of
 from experiments.polyphony.report import judge, standing
 from experiments.polyphony.settings import Train
-from experiments.polyphony.training import Diverged, Learner
 from scratchnet.files import atomic_open
+from scratchnet.training.trainer import Diverged
 
 
 def one(config):
@@ -28,29 +28,31 @@ def one(config):
     from scratchnet.kernels import team
 
     team.set_size(1)  # the processes share the cores
-    run, learner = open_run(config), None
+    run = open_run(config)
     if run is not None:
         run = RunFolder.resume(config.out, wait=True)  # another process may be at it
         if is_row(row := run.metrics().get("row"), config):
             return row
     began = time.perf_counter()
     music = load(config.set, config.data, quiet=True)
+    session = runs.make_session(config, music)
     if run is None:
-        run = RunFolder.create(config.out, "polyphony", config, overwrite=True)
+        run = session.create(config.out, config, overwrite=True).run
     elif run.checkpoint.is_file():
-        learner = runs.resume(config, music, run)
-    learner = learner or Learner(config, music)
+        session.resume(run)
+    else:
+        session.within(run)
     before = run.metrics().get("seconds", 0)
     before = before if is_number(before) else 0
     row = {"set": config.set, "cell": config.cell, "seed": config.seed, "folder": str(run.folder)}
     try:
-        runs.learn(learner, run, quiet=True)
+        session.learn(quiet=True)
     except Diverged as error:
         return row | {"diverged": str(error)}  # not written: another try is allowed
     network, best = runs.load_network(run, config)
     nll = judge(network, music)
     row |= {
-        "weights": network.parameter_count, "epoch": best["epoch"], "epochs": learner.epoch, **nll,
+        "weights": network.parameter_count, "epoch": best["epoch"], "epochs": session.done, **nll,
         "seconds": before + time.perf_counter() - began,
     }  # fmt: skip
     run.write_metrics({"nll": nll, "row": row})

@@ -1,20 +1,21 @@
-"""Judging by held-out sequences: by all of them, or by a sample where that would take longer than learning.
+"""Evaluation on held-out sequences: on all of them, or on a sample where all would take longer than training.
 
     part = held_out(sequences, batch=32, rng=rng, most=100_000)
-    nats, error = part.judge(model)
+    nats, error = part(model)
+    trainer.evaluate(part)
 
-Where whole sequences take too long, they are cut into windows of at most LENGTH targets, many of which go
-side by side; where these do, too, some are drawn, each as likely as any other, none twice. A window is
-predicted as if the network had just begun to listen WARM_UP tokens before it; what these tokens are is not
-asked. With s nats and t targets in each of n windows out of N:
+Where whole sequences take too long, they are cut into windows of at most LENGTH targets, many of which run
+side by side; where even these do, a random sample of them is drawn without replacement. Each window is
+predicted from a zero state WARM_UP tokens before it; those tokens are context, not targets. With s nats and
+t targets in each of n windows out of N:
 
-    r = sum of s / sum of t                                                                     nats a token
+    r = sum of s / sum of t                                                                   nats per token
     error^2 = (1 - n / N) n / (n - 1) sum of (s - r t)^2 / (sum of t)^2         of r, one standard deviation
 
 Source: Cochran 1977, section 2.11, the standard error of a ratio; windows differ more than tokens do, and so
-it counts windows. That less of the past is known in a window is the same for all networks judged so.
+it counts windows. The shorter context of a window is the same for all networks that are compared so.
 
-Memory: two int64 for each token that is judged.
+Memory: two int64 for each token that is predicted.
 """
 
 import math
@@ -26,7 +27,7 @@ from scratchnet.arguments import flag, generator, listed, whole
 from scratchnet.evaluation.metrics import surprisal
 from scratchnet.generation.sampling import expect_model
 from scratchnet.layers.one_thread import alone
-from scratchnet.training.batches import IGNORED, expect_sequence, judged
+from scratchnet.training.batches import IGNORED, evaluation_batches, expect_sequence
 from scratchnet.training.losses import softmax_cross_entropy
 
 LENGTH = 512  # targets in a window
@@ -37,7 +38,7 @@ FEW = 32  # a step of fewer sequences takes about as long as one of so many: the
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What networks are judged by.
+    """What networks are evaluated on; to be called, as `Trainer.evaluate` does.
 
     Attributes
     ----------
@@ -57,8 +58,16 @@ class HeldOut:
         """Whether it is all there is."""
         return self.tokens == self.of_tokens
 
-    def judge(self, model, progress=None):
-        """Nats a token, and the standard error that the choice of windows brings, 0 if it is all there is.
+    @classmethod
+    def of_batches(cls, batches):
+        """The HeldOut of a plain list of Batch, as from `evaluation_batches`: all there is."""
+        batches = listed(batches, "batches")
+        targets = sum(int(np.count_nonzero(batch.y != IGNORED)) for batch in batches)
+        sequences = sum(batch.x.shape[1] for batch in batches)
+        return cls(batches, targets, targets, sequences, sequences)
+
+    def __call__(self, model, progress=None):
+        """Nats per token, and the standard error due to the choice of windows: 0 if it is all there is.
 
         Parameters and errors: as `evaluate`.
         """
@@ -68,7 +77,7 @@ class HeldOut:
         return float(s.sum() / t.sum()), self.error(s, t)
 
     def error(self, s, t):
-        """Standard error of sum s / sum t that the choice of windows brings, 0 if it is all there is.
+        """Standard error of sum s / sum t due to the choice of windows: 0 if it is all there is.
 
         Parameters
         ----------
@@ -77,8 +86,8 @@ class HeldOut:
         if self.whole:
             return 0.0
         n, r = len(s), s.sum() / t.sum()
-        share = 1 - n / self.of_windows
-        return float(math.sqrt(share * n / (n - 1) * np.square(s - r * t).sum()) / t.sum())
+        left_out = 1 - n / self.of_windows
+        return float(math.sqrt(left_out * n / (n - 1) * np.square(s - r * t).sum()) / t.sum())
 
     def counts(self):
         """The four counts: a dict that JSON can hold."""
@@ -92,17 +101,17 @@ class HeldOut:
         return windows if one_each else f"{self.tokens:,} of {self.of_tokens:,} tokens in {windows}"
 
 
-def held_out(sequences, batch, rng, most=None, heard=1, windows=False):
-    """The sequences to judge by: whole, or in windows, or some windows of them.
+def held_out(sequences, batch, rng, most=None, context=1, windows=False):
+    """The sequences to evaluate on: whole, in windows, or some windows of them.
 
     Parameters
     ----------
-    sequences : list of arrays of whole numbers, each longer than `heard`
+    sequences : list of arrays of whole numbers, each longer than `context`
     batch : B, at most, of whole sequences
     rng : numpy Generator, which draws the windows
-    most : tokens at most that are heard or whose time is taken by filling; two windows at least. None for all
-    heard : tokens at the beginning of each sequence that are given, not predicted; at least 1
-    windows : whether they are cut into windows in any case
+    most : tokens to process at most, padding included, but at least two windows; None for all
+    context : tokens at the beginning of each sequence that are given, not predicted; at least 1
+    windows : whether to cut them into windows in any case
 
     Returns
     -------
@@ -113,17 +122,19 @@ def held_out(sequences, batch, rng, most=None, heard=1, windows=False):
     ValueError
         If there is no sequence, one is too short, or a setting is out of range.
     """
-    batch, heard, rng = whole(batch, "batch"), whole(heard, "heard"), generator(rng)
+    batch, context, rng = whole(batch, "batch"), whole(context, "context"), generator(rng)
     windows, most = flag(windows, "windows"), math.inf if most is None else whole(most, "most", most=2**62)
-    sequences = [expect_sequence(sequence, heard + 1) for sequence in listed(sequences, "sequences")]
-    targets = sum(len(sequence) - heard for sequence in sequences)
+    sequences = [expect_sequence(sequence, context + 1) for sequence in listed(sequences, "sequences")]
+    targets = sum(len(sequence) - context for sequence in sequences)
     every = [
         (k, first, min(first + LENGTH, len(sequence)))
         for k, sequence in enumerate(sequences)
-        for first in range(heard, len(sequence), LENGTH)
+        for first in range(context, len(sequence), LENGTH)
     ]
     if len(every) <= 2 or not windows and _cost(sequences, batch) <= most:
-        return HeldOut(judged(sequences, batch, heard), targets, targets, len(every), len(every))
+        return HeldOut(
+            evaluation_batches(sequences, batch, context), targets, targets, len(every), len(every)
+        )
     chosen, given, left = [], [], most
     for k, first, end in (every[n] for n in rng.permutation(len(every))):
         begin = max(0, first - WARM_UP)
@@ -133,11 +144,11 @@ def held_out(sequences, batch, rng, most=None, heard=1, windows=False):
         chosen.append(sequences[k][begin:end])
         given.append(first - begin)
     tokens = sum(map(len, chosen)) - sum(given)
-    return HeldOut(judged(chosen, TOGETHER, given), tokens, targets, len(chosen), len(every))
+    return HeldOut(evaluation_batches(chosen, TOGETHER, given), tokens, targets, len(chosen), len(every))
 
 
 def _cost(sequences, batch):
-    """Tokens that whole sequences take the time of, side by side in the order of their lengths."""
+    """Tokens to process for whole sequences side by side, in the order of their lengths, padding included."""
     lengths = sorted(len(sequence) - 1 for sequence in sequences)
     groups = (lengths[first : first + batch] for first in range(0, len(lengths), batch))
     return sum(group[-1] * max(len(group), FEW) for group in groups)
@@ -145,7 +156,7 @@ def _cost(sequences, batch):
 
 @alone
 def _sums(model, batches, progress):
-    """Nats of all sequences of batches that are fresh, and how many targets each has: two arrays (n,)."""
+    """Nats of all sequences of batches that begin with a zero state, and their targets: two arrays (n,)."""
     pairs = [
         (surprisal(a, batch.y).sum(0), np.count_nonzero(batch.y != IGNORED, 0))
         for batch, a in outputs(model, batches, progress)
@@ -155,9 +166,9 @@ def _sums(model, batches, progress):
 
 @alone
 def evaluate(model, batches, progress=None):
-    """Nats a token, without dropout: the mean over all targets of all batches, as from `judged`.
+    """Nats per token, without dropout: the mean over all targets of all batches (`evaluation_batches`).
 
-    The model goes on training, if it was, as if nothing had been.
+    Training is not disturbed.
 
     Parameters
     ----------
@@ -175,7 +186,7 @@ def evaluate(model, batches, progress=None):
                 loss, _ = softmax_cross_entropy(a, batch.y)
             total, count = total + float(loss) * targets, count + targets
     if not count:
-        raise ValueError("expected at least one target to be judged by")
+        raise ValueError("expected at least one target to evaluate on")
     return total / count
 
 
@@ -189,7 +200,7 @@ def outputs(model, batches, progress=None):
     model.eval()
     try:
         for batch in batches:
-            if batch.fresh or carried is None:
+            if batch.reset_state or carried is None:
                 carried = model.initial_state(batch.x.shape[1])
             with np.errstate(over="ignore", invalid="ignore"):
                 a, carried = model.forward(batch.x, carried, batch.lengths)

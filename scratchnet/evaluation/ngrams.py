@@ -62,7 +62,7 @@ class WittenBell(Described):
         return self
 
     def nats(self, sequences):
-        """Negative log-likelihood in nats a token, the mean over all tokens, for contexts of 0 .. order.
+        """Negative log-likelihood in nats per token, the mean over all tokens, for contexts of 0 .. order.
 
         Parameters
         ----------
@@ -79,7 +79,7 @@ class WittenBell(Described):
         """
         sequences = listed(sequences, "sequences")
         if not self._flat(sequences)[0].size:
-            raise ValueError("expected tokens to be judged by, got none")
+            raise ValueError("expected tokens to evaluate on, got none")
         return np.array([-np.log(p).mean() for p in self.each_order(sequences)])
 
     def probabilities(self, sequences):

@@ -2,7 +2,7 @@
 
     pieces = generate(model, primers, 600, rng, stop=[0, 0], temperature=0.8)
 
-The network hears the primers by its ordinary forward pass; then `sample` (sampling.py) goes on, a stretch
+The primers go through the ordinary forward pass; then `sample` (sampling.py) goes on, a chunk
 at a time, until every piece has its end. A piece draws from a generator of its own: given the same `rng`, the
 third of three pieces and the third of thirty are the same (but for rounding).
 
@@ -18,8 +18,8 @@ from scratchnet.layers.layer import expect
 from scratchnet.layers.one_thread import alone
 from scratchnet.training.batches import expect_sequence
 
-STRETCH = 128  # tokens that are drawn before the ends are looked for
-WINDOW = 1024  # tokens of a primer that are heard at once; more would only take memory
+CHUNK = 128  # tokens that are drawn before the ends are looked for
+WINDOW = 1024  # tokens of a primer in one forward pass; more would only take memory
 
 
 @alone
@@ -70,7 +70,7 @@ def generate(model, primers, length, rng, stop=None, mask=None, **choice):
 
 def _compose(model, pieces, length, rows, stop, mask, choice):
     """Lengthen the pieces, lists of tokens, until each has its end."""
-    state = _heard(model, pieces)
+    state = _state_after(model, pieces)
     last = np.array([piece[-1] for piece in pieces])
     temperatures = np.asarray(choice.get("temperature", 1.0))
     if mask is None and temperatures.ndim:
@@ -78,11 +78,11 @@ def _compose(model, pieces, length, rows, stop, mask, choice):
     unfinished = list(range(len(pieces)))
     while length > 0 and unfinished:
         if mask is None:
-            steps = min(STRETCH, length)
+            steps = min(CHUNK, length)
             tokens, state = sample_from(model, last, steps, rows, state, expect_choice(**choice))
         else:
-            heard = [pieces[k] for k in unfinished]
-            tokens, state = _masked_step(model, last, heard, rows, mask, state, **choice)
+            chosen = [pieces[k] for k in unfinished]
+            tokens, state = _masked_step(model, last, chosen, rows, mask, state, **choice)
         length -= len(tokens)
         going = []
         for n, k in enumerate(unfinished):
@@ -113,12 +113,12 @@ class _Rows:
         self.generators = [self.generators[n] for n in going]
 
 
-def _masked_step(model, last, heard, rows, mask, state, temperature=1.0, top_k=None, top_p=1.0):
+def _masked_step(model, last, pieces, rows, mask, state, temperature=1.0, top_k=None, top_p=1.0):
     """One token (1, B) of each piece among those that the mask allows, and the state after."""
     a, state = model.forward(last[None], state)
     u, tokens = rows.random((1,)), np.empty((1, len(last)), np.int64)
     V = a.shape[1]
-    for n, piece in enumerate(heard):
+    for n, piece in enumerate(pieces):
         warmth = temperature if np.ndim(temperature) == 0 else temperature[piece[-1]]
         allowed = as_array(mask(np.array(piece)) if callable(mask) else mask[piece[-1]], "a mask")
         if allowed.shape != (V,) or allowed.dtype != bool:
@@ -147,8 +147,8 @@ def _expect_temperatures(temperature=1.0, top_k=None, top_p=1.0):
     expect_choice(temperature, top_k, top_p)
 
 
-def _heard(model, pieces):
-    """The state before the last token of each piece; pieces of one length are heard together."""
+def _state_after(model, pieces):
+    """The state before the last token of each piece; pieces of one length run together."""
     state = model.initial_state(len(pieces))
     for size in {len(piece) for piece in pieces} - {1}:
         rows = [k for k, piece in enumerate(pieces) if len(piece) == size]

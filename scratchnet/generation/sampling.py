@@ -139,7 +139,7 @@ def sample(model, start, steps, rng, temperature=1.0, top_k=None, top_p=1.0, sta
     Returns
     -------
     tokens : whole numbers (steps, B)
-    state : the state before the last tokens were heard: to go on, give it and those as `start`
+    state : the state before the last tokens: to go on, give it and those as `start`
 
     Raises
     ------

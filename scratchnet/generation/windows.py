@@ -1,7 +1,7 @@
 """Windows of T tokens, each with the one token that follows: one prediction a window.
 
     Windows             to learn from: every window of every sequence once an epoch, in a new order
-    judged_windows      to be judged by
+    evaluation_windows  to evaluate on
     continue_windows    to compose with: each token from the window of the last T tokens
 
 This is for networks that look at a window as a whole (Conv1D without causal padding, Flatten, LastStep) and
@@ -20,8 +20,8 @@ from scratchnet.training.batches import IGNORED, Batch, Epochs, expect_sequence
 
 
 class Windows(Epochs):
-    """Batches x (T, B), y (1, B), all of them fresh. The last few windows of an epoch, fewer than B, wait for
-    another.
+    """Batches x (T, B), y (1, B), each from a zero state. The last few windows of an epoch, fewer than B,
+    wait for another.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ class Windows(Epochs):
         return batch._replace(x=x)
 
 
-def judged_windows(sequences, length, batch, most=None, unknown=None):
+def evaluation_windows(sequences, length, batch, most=None, unknown=None):
     """Batches with every window of every sequence once, or with some of them, evenly spread.
 
     Parameters
@@ -76,7 +76,7 @@ def judged_windows(sequences, length, batch, most=None, unknown=None):
     length : T
     batch : B, at most
     most : so many windows at most; None for all
-    unknown : a token that is no target (but may be heard); None if all are
+    unknown : a token that is no target (but may be an input); None if all are
 
     Returns
     -------
@@ -164,25 +164,25 @@ def continue_windows(
         mask = as_array(mask, "mask")
         if mask.ndim != 1 or mask.dtype != bool:
             raise ValueError(f"expected a mask of bool (V,), got {mask.shape} {mask.dtype}")
-    heard = np.array(primers, np.int64).T
-    T, B = heard.shape
+    tokens = np.array(primers, np.int64).T
+    T, B = tokens.shape
     room(length * B, "the tokens of all pieces")
     u = np.stack([np.random.default_rng(seed).random(length) for seed in rng.integers(2**63, size=B)], axis=1)
-    heard = np.concatenate([heard, np.zeros((length, B), np.int64)])
+    tokens = np.concatenate([tokens, np.zeros((length, B), np.int64)])
     training = model.training
     model.eval()
     try:
         for t in range(length):
-            a = model.forward(heard[t : t + T])[0]
+            a = model.forward(tokens[t : t + T])[0]
             if not np.isfinite(a).all():
                 raise ValueError("expected finite outputs of the network, got NaN or infinity")
             if mask is not None:
                 if len(mask) != len(a):
                     raise ValueError(f"expected a mask of bool ({len(a)},), got ({len(mask)},)")
                 a = np.where(mask[:, None], a, a.dtype.type(-np.inf))
-            heard[t + T] = [draw(a[:, n].copy(), temperature, k, top_p, u[t, n]) for n in range(B)]
+            tokens[t + T] = [draw(a[:, n].copy(), temperature, k, top_p, u[t, n]) for n in range(B)]
             if progress is not None:
                 progress()
     finally:
         model.train(training)
-    return heard[T:]
+    return tokens[T:]

@@ -1,13 +1,13 @@
-"""Batches of tokens to learn from, and to be judged by.
+"""Batches of tokens, for training and for evaluation.
 
-    RandomWindows   windows that begin anywhere; each begins with a zero state (the habit of MIT's lab)
-    Streams         B parallel streams through all sequences, cut into windows, the state carried from one to
-                    the next: truncated BPTT
-    Pieces          (pieces.py) such streams in which each sequence begins with a zero state
-    Windows         (generation/windows.py) windows of T tokens and the one that follows: one target a window
-    judged          whole sequences side by side, filled up at the end, each target exactly once
+    RandomWindows       windows that begin anywhere, each from a zero state (as in MIT's lab)
+    Streams             B parallel streams through all sequences, cut into windows, the state carried from one
+                        to the next: truncated BPTT
+    Pieces              (pieces.py) such streams in which each sequence begins with a zero state
+    Windows             (generation/windows.py) windows of T tokens, each predicting the one that follows
+    evaluation_batches  whole sequences side by side, padded at the end, each target exactly once
 
-The first two are endless: `next(batches)` gives a Batch. Inputs x (T, B) and targets y (T, B) are the same
+All but the last are endless: `next(batches)` gives a Batch. Inputs x (T, B) and targets y (T, B) are the same
 tokens, one step apart. `state_dict` and `load_state_dict` let a later run see the same batches.
 
 Memory: RandomWindows and Streams of one array hold that array and no copy; Streams of many sequences hold one
@@ -28,16 +28,16 @@ IGNORED = -100  # a target that does not count; see softmax_cross_entropy
 
 
 class Batch(NamedTuple):
-    """What a network hears, x (T, B), and shall say, y (T, B).
+    """A training batch: inputs x and targets y. Of tokens both are (T, B), of frames (T, units, B).
 
-    fresh : whether it begins with a zero state, not the one after the batch before; one bool, or one for each
-        sequence (B,)
-    lengths : steps of each sequence (B,); None for T
+    reset_state : whether it begins with a zero state, not the one after the previous batch; one bool, or one
+        for each sequence (B,)
+    lengths : steps of each sequence (B,), what follows is padding; None for T
     """
 
     x: np.ndarray
     y: np.ndarray
-    fresh: bool | np.ndarray = True
+    reset_state: bool | np.ndarray = True
     lengths: np.ndarray | None = None
 
 
@@ -104,6 +104,7 @@ class Epochs(Described, ABC):
     Attributes
     ----------
     epoch : how many epochs have begun
+    epochs_done : how many are complete
     steps : batches in this epoch
     place : how many of these are behind
     """
@@ -129,6 +130,10 @@ class Epochs(Described, ABC):
     @abstractmethod
     def _batch(self, place):
         """The Batch at this place of the epoch."""
+
+    @property
+    def epochs_done(self):
+        return self.epoch - (self.place < self.steps)
 
     def __iter__(self):
         return self
@@ -172,10 +177,10 @@ class Epochs(Described, ABC):
 
 
 class Streams(Epochs):
-    """Contiguous streams: in each epoch all sequences in a new order, in a row, cut into B equal stretches.
+    """Contiguous streams: in each epoch all sequences in a new order, in a row, cut into B equal streams.
 
-    The first batch of an epoch is fresh. The few tokens (fewer than T B + 1) that do not fill another batch
-    are left out, at random at the beginning or the end.
+    The first batch of an epoch begins with a zero state. The few tokens (fewer than T B + 1) that do not fill
+    another batch are left out, at random at the beginning or the end.
 
     Parameters and attributes: see Epochs.
 
@@ -207,19 +212,19 @@ class Streams(Epochs):
         return Batch(self.x[:, window].T, self.y[:, window].T, place == 0)
 
 
-def judged(sequences, batch, heard=1, length=1024):
-    """Batches in which every token of every sequence but the first `heard` is a target once.
+def evaluation_batches(sequences, batch, context=1, length=1024):
+    """Batches in which every token of every sequence but the first `context` is a target once.
 
     Each sequence begins with a zero state, whatever stands beside it, so that a loss over all targets does
     not depend on `batch` (but for rounding).
 
     Parameters
     ----------
-    sequences : list of arrays of whole numbers, each longer than `heard`
-    batch : B, at most; sequences of like length come together
-    heard : tokens at the beginning of each sequence that are given, not predicted, at least 1; one number, or
-        one for each sequence
-    length : T, at most; longer sequences go on in the next batch, which is not fresh
+    sequences : list of arrays of whole numbers, each longer than `context`
+    batch : B, at most; sequences of similar length come together
+    context : tokens at the beginning of each sequence that are given, not predicted, at least 1; one number,
+        or one for each sequence
+    length : T, at most; longer sequences go on in the next batch, which carries their state
 
     Returns
     -------
@@ -232,13 +237,13 @@ def judged(sequences, batch, heard=1, length=1024):
     """
     length, batch = _expect_sizes(length, batch)
     sequences = listed(sequences, "sequences")
-    several = isinstance(heard, (list, tuple, np.ndarray))
-    given = [whole(k, "heard") for k in (heard if several else [heard] * len(sequences))]
+    several = isinstance(context, (list, tuple, np.ndarray))
+    given = [whole(k, "context") for k in (context if several else [context] * len(sequences))]
     if len(given) != len(sequences):
-        raise ValueError(f"expected heard of {len(sequences)} sequences, got {len(given)}")
+        raise ValueError(f"expected context of {len(sequences)} sequences, got {len(given)}")
     sequences = [expect_sequence(sequence, k + 1) for sequence, k in zip(sequences, given, strict=True)]
     if not sequences:
-        raise ValueError("expected at least one sequence to be judged by")
+        raise ValueError("expected at least one sequence to evaluate on")
     order = sorted(range(len(sequences)), key=lambda k: len(sequences[k]))
     batches = []
     for first in range(0, len(order), batch):

@@ -6,7 +6,7 @@ Softmax, for tokens:
     t (T, B)        targets, whole numbers in 0 .. V - 1
     w (T, B)        weights, 1 if not given; 0 where the target is ignored
 
-    E = - sum over t, b of w log p[target] / sum of w               nats a token
+    E = - sum over t, b of w log p[target] / sum of w               nats per token
     dE/da = w (p - onehot(target)) / sum of w
 
 Independent sigmoids, for frames of notes:
@@ -15,7 +15,7 @@ Independent sigmoids, for frames of notes:
     t (T, K, B)     targets in [0, 1]
     w (T, B)        mask, 1 for frames that count, all if not given
 
-    E = - sum over t, k, b of w (t log y + (1 - t) log(1 - y)) / sum of w      nats a frame: summed over units
+    E = - sum over t, k, b of w (t log y + (1 - t) log(1 - y)) / sum of w    nats per frame: summed over units
     dE/da = w (y - t) / sum of w                                    (Eck & Schmidhuber 2002: delta = t - y)
 
 Softmax is computed from a - max a, the sigmoids' part as  max(a, 0) - a t + log(1 + exp(-|a|)): neither
@@ -125,7 +125,7 @@ def softmax_cross_entropy(a, t, weights=None, ignore_index=-100):
 
     Returns
     -------
-    loss : float, nats a token: the weighted mean over the targets that count
+    loss : float, nats per token: the weighted mean over the targets that count
     da : array (T, V, B), dE/da
 
     Raises
@@ -187,7 +187,7 @@ def sigmoid_cross_entropy(a, t, mask=None):
 
 
 def lengths_mask(lengths, T):
-    """True for the steps of each sequence, False for the filling after its end.
+    """True for the steps of each sequence, False for the padding after its end.
 
     Parameters
     ----------

@@ -93,7 +93,7 @@ def adam(p, P, w, g, m, s, lr, b1, rest1, b2, rest2, eps, decay, shrink):
 def clip_global_norm(grads, limit):
     """Scale all gradients so that their common Euclidean norm is at most `limit`. Returns the norm before.
 
-    A norm that is NaN or infinite changes nothing: that training has gone astray is for the caller to see.
+    A norm that is NaN or infinite changes nothing: that training has diverged is for the caller to see.
 
     Parameters
     ----------

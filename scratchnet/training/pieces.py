@@ -1,7 +1,7 @@
 """Batches in which every piece begins as it will when the network composes: with a zero state.
 
 `Streams` (batches.py) carries the state from the end of one sequence into the next, which is right for short
-ones: the network hears their beginnings often, if never from silence. Of long pieces it would hear few
+ones: the network sees their beginnings often, if never from silence. Of long pieces it would see few
 beginnings, and from zero, where composing sets out, none.
 """
 
@@ -18,7 +18,7 @@ class Pieces(Epochs):
     the middle of a sequence does so with a zero state, too. The few windows, fewer than B, that do not fill
     another batch are left out, at random at the beginning or the end.
 
-    Parameters and attributes: see Epochs. `fresh` of a Batch is an array of bool (B,).
+    Parameters and attributes: see Epochs. `reset_state` of a Batch is an array of bool (B,).
 
     Raises
     ------

@@ -8,6 +8,7 @@
     Cosine                  factor = final + (1 - final) (1 + cos(pi n / N)) / 2  up to n = N, then final
                                                             (Loshchilov & Hutter 2017, without restarts)
     WarmUp                  factor = (n + 1) / N  while n < N, then that of another schedule at n - N
+    Product                 factor = the product of those of other schedules, all at n
     Plateau                 factor = f^(how often the validation loss has stopped falling)
 
     schedule = WarmUp(100, Cosine(2000, final=0.1))
@@ -16,10 +17,10 @@
         schedule.apply(optimizer)           sets optimizer.lr for the step to come
         optimizer.step()
     now and then:
-        schedule.observe(validation_loss)   only Plateau listens
+        schedule.observe(validation_loss)   only Plateau uses it
 
 The number of the step is the optimizer's own, so a training that goes on from an optimizer's state_dict goes
-on in its schedule too; a Plateau has a state_dict of its own for what it has heard.
+on in its schedule too; a Plateau has a state_dict of its own for the losses it was told.
 """
 
 import abc
@@ -42,10 +43,10 @@ class Schedule(Described, abc.ABC):
         return optimizer.lr
 
     def observe(self, loss):
-        """Hear of a validation loss."""
+        """Take note of a validation loss."""
 
     def state_dict(self):
-        """What was heard so far, as a dict of numbers that JSON can hold; empty for most."""
+        """What was observed so far, as a dict of numbers that JSON can hold; empty for most."""
         return {}
 
     def load_state_dict(self, state):
@@ -103,12 +104,16 @@ class Cosine(Schedule):
 
     Parameters
     ----------
-    steps : N, until it arrives, where it then stays
+    steps : N > 0, when it reaches `final`, where it then stays; it need not be whole
     final : what is left of the rate, in [0, 1]
     """
 
     def __init__(self, steps, final=0.0):
-        self.steps, self.final = whole(steps, "steps"), number(final, "final", least=0, most=1)
+        steps = number(steps, "steps", above=0)
+        self.steps, self.final = (
+            int(steps) if steps.is_integer() else steps,
+            number(final, "final", least=0, most=1),
+        )
 
     def __call__(self, n):
         wave = (1 + math.cos(math.pi * min(_step(n), self.steps) / self.steps)) / 2
@@ -142,8 +147,37 @@ class WarmUp(Schedule):
         self.then.load_state_dict(state)
 
 
+class Product(Schedule):
+    """Several schedules at once: their factors are multiplied.
+
+    Parameters
+    ----------
+    schedules : Schedules; at most one of them uses validation losses
+    """
+
+    def __init__(self, *schedules):
+        self.schedules = tuple(instance(schedule, "schedules", Schedule) for schedule in schedules)
+
+    def __call__(self, n):
+        return math.prod(schedule(n) for schedule in self.schedules)
+
+    def observe(self, loss):
+        for schedule in self.schedules:
+            schedule.observe(loss)
+
+    def state_dict(self):
+        return {str(k): state for k, part in enumerate(self.schedules) if (state := part.state_dict())}
+
+    def load_state_dict(self, state):
+        if not isinstance(state, dict) or state.keys() != self.state_dict().keys():
+            raise ValueError(f"expected the states of {sorted(self.state_dict())}, got {shown(state)}")
+        for k, schedule in enumerate(self.schedules):
+            schedule.load_state_dict(state.get(str(k), {}))
+
+
 class Plateau(Schedule):
-    """The rate is halved when a validation loss stops falling; `torch.optim.lr_scheduler.ReduceLROnPlateau`.
+    """The rate is multiplied by `factor` when a validation loss stops falling;
+    `torch.optim.lr_scheduler.ReduceLROnPlateau`.
 
     Parameters
     ----------

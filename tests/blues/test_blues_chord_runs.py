@@ -9,10 +9,10 @@ import pytest
 from commands import content
 from tiny_blues import blues, tiny_blues
 
-from experiments.blues import chord_runs, chords, runs
+from experiments.blues import chord_runs, chords
 from experiments.blues.recipes import RECIPES
 from experiments.blues.settings import Chords
-from experiments.blues.training import BatchLearner, OnlineLearner
+from experiments.blues.training import Choruses
 from scratchnet.training.checkpoint import load_checkpoint, save_checkpoint
 
 FILES = {"config.yaml", "environment.json", "log.jsonl", "metrics.json"}
@@ -43,21 +43,19 @@ def begin(folder, *arguments):
 
 
 def press_when(patch, learned, times=1):
-    """Ctrl-C when a learner begins the step after so many choruses; counted over all seeds."""
+    """Ctrl-C when a trainer begins the step after so many choruses; counted over all seeds."""
     pressed = []
 
-    def pressing(original):
-        def advance(self):
-            if self.learned == learned and len(pressed) < times:
-                pressed.append(1)
-                signal.raise_signal(signal.SIGINT)
-            return original(self)
+    draw = Choruses.__next__
 
-        return advance
+    def pressing(self):
+        if self.done == learned and len(pressed) < times:
+            pressed.append(1)
+            signal.raise_signal(signal.SIGINT)
+        return draw(self)
 
-    for kind in (BatchLearner, OnlineLearner):
-        patch.setattr(kind, "advance", pressing(kind.advance))
-        patch.setattr(kind, "warm_up", lambda self: None)
+    patch.setattr(Choruses, "__next__", pressing)
+    patch.setattr(chords, "warm_up", lambda trainer: None)
 
 
 def rows_of(folder):
@@ -72,9 +70,9 @@ def test_an_interrupted_run_ends_as_one_that_was_not(tmp_path, capsys, recipe):
     with tiny_blues() as patch:
         learn_alone = chord_runs.learn_alone
 
-        def keep(learner, *given):
-            row = learn_alone(learner, *given)
-            kept.append(learner.network.flat.copy())
+        def keep(trainer, *given):
+            row = learn_alone(trainer, *given)
+            kept.append(trainer.model.flat.copy())
             return row
 
         patch.setattr(chord_runs, "learn_alone", keep)
@@ -124,9 +122,9 @@ def test_a_finished_run_says_its_table_again(tmp_path, capsys):
 
 
 def test_the_checkpoint_is_written_now_and_then(tmp_path, patch):
-    patch.setattr(runs, "CHECKPOINT_SECONDS", -1)
+    patch.setattr(chord_runs, "SECONDS", -1)
     saved = []
-    patch.setattr(chord_runs, "save", lambda learner, run, seed, seconds: saved.append((seed, seconds > 0)))
+    patch.setattr(chord_runs, "save", lambda trainer, run, seed, seconds: saved.append((seed, seconds > 0)))
     assert begin(tmp_path / "run") == 0
     assert saved == 3 * [(3, True)] + 3 * [(4, True)]
 
@@ -147,19 +145,19 @@ def test_seconds_before_the_interruption_count(tmp_path, patch):
 
 def test_a_checkpoint_of_a_seed_that_is_done_is_ignored(tmp_path):
     config = Chords(seeds=1, limit=2)
-    learner = chords.chord_learner(RECIPES["default"], 0, limit=2)
-    fresh = learner.network.flat.copy()
+    trainer = chords.chord_trainer(RECIPES["default"], 0, limit=2)
+    fresh = trainer.model.flat.copy()
 
     class Run:
         checkpoint = tmp_path / "checkpoint.safetensors"
 
-    learner.advance()
-    chord_runs.save(learner, Run, 0, 5.0)
-    other = chords.chord_learner(RECIPES[config.recipe], 0, limit=2)
+    trainer.step()
+    chord_runs.save(trainer, Run, 0, 5.0)
+    other = chords.chord_trainer(RECIPES[config.recipe], 0, limit=2)
     assert chord_runs.restore(other, Run, 1) == 0.0
-    np.testing.assert_array_equal(other.network.flat, fresh)
+    np.testing.assert_array_equal(other.model.flat, fresh)
     assert chord_runs.restore(other, Run, 0) == 5.0
-    np.testing.assert_array_equal(other.network.flat, learner.network.flat)
+    np.testing.assert_array_equal(other.model.flat, trainer.model.flat)
 
 
 def test_what_cannot_go_on_is_refused(tmp_path, patch, refused):

@@ -28,7 +28,7 @@ def test_everything(tmp_path, capsys):
     assert f"2 choruses, 14 s: {folder / 'composed.mid'}, composed.wav (sound: built-in)" in out
     assert f"exact floor {loss_floor():.4f}" in out
     assert out.endswith(f"Everything is in {folder}. Listen: {folder / 'composed.wav'}\n")
-    assert re.search(r"learning: 4/4 chorus, .*chorus/s, loss=", err) and "left" in err
+    assert re.search(r"training: 4/4 chorus, .*chorus/s, .*loss=", err) and "left" in err
 
     metrics = json.loads((folder / "metrics.json").read_text())
     assert set(metrics) == JUDGED | {"chords first", "learning", "weights"}
@@ -59,7 +59,8 @@ def test_train(trained):
     assert JUDGED < set(metrics)
     rows = [json.loads(line) for line in (trained / "log.jsonl").read_text().splitlines()]
     assert [row["choruses"] for row in rows] == [2, 4]
-    assert set(rows[0]) == {"choruses", "loss", "chord_loss", "chord_errors", "melody_loss"}
+    figures = {"choruses", "total", "loss", "chord_loss", "chord_errors", "melody_loss"}
+    assert set(rows[0]) == figures | {"step", "held_out", "lr"}
 
 
 @pytest.mark.slow

@@ -127,7 +127,7 @@ def test_a_run_folder_is_not_overwritten_unless_asked_for(run, refused):
     assert f"{run}: the folder is not empty" in refused("train", "--learn", 2, "--out", run)
     assert content(run) == before
     assert blues("train", "--learn", 2, "--quiet", "--out", run, "--overwrite") == 0
-    assert load_checkpoint(run / "checkpoint.safetensors")[1]["memory"]["learned"] == 2
+    assert load_checkpoint(run / "checkpoint.safetensors")[1]["trainer"]["batches"]["done"] == 2
 
 
 @pytest.fixture

@@ -118,8 +118,13 @@ def test_a_primer_that_is_none_is_refused(trained, tmp_path, refused, kind, mess
 
 
 def damage(run, kind):
-    """Do something to a run's checkpoint or settings."""
-    path = run / "checkpoint.safetensors"
+    """Do something to a run's checkpoint, its best network and its settings."""
+    for name in ("checkpoint.safetensors", "best.safetensors"):
+        damage_file(run / name, kind)
+    return damage_settings(run, kind)
+
+
+def damage_file(path, kind):
     if kind == "no checkpoint":
         path.unlink()
     elif kind == "empty checkpoint":
@@ -142,8 +147,11 @@ def damage(run, kind):
         save_checkpoint(path, {name: tensor * np.nan for name, tensor in tensors.items()}, metadata)
     elif kind == "strange metadata":
         tensors, metadata = load_checkpoint(path)
-        save_checkpoint(path, tensors, metadata | {"network": {"wiring": {"blocks": []}}, "memory": []})
-    else:  # settings
+        save_checkpoint(path, tensors, metadata | {"network": {"wiring": {"blocks": []}}, "trainer": []})
+
+
+def damage_settings(run, kind):
+    if kind in ("16 steps", "onsets", "unknown setting", "impossible setting", "no YAML"):
         settings = run / "config.yaml"
         text = settings.read_text()
         changed = {
@@ -162,16 +170,16 @@ def damage(run, kind):
     ("kind", "message"),
     [
         ("no checkpoint", "expected a trained run, but there is no checkpoint.safetensors in it"),
-        ("empty checkpoint", "checkpoint.safetensors: the checkpoint is empty (0 bytes)"),
-        ("half a checkpoint", "checkpoint.safetensors: damaged, or not a safetensors file"),
-        ("a text", "checkpoint.safetensors: damaged, or not a safetensors file"),
-        ("a checkpoint of something else", "checkpoint.safetensors: not"),
-        ("weights missing", "checkpoint.safetensors: "),
-        ("weights of another shape", "checkpoint.safetensors: "),
-        ("not a number", "checkpoint.safetensors: "),
-        ("strange metadata", "checkpoint.safetensors: "),
-        ("16 steps", "checkpoint.safetensors: not of the steps_per_bar, endings and literal_bar_6 that"),
-        ("onsets", "checkpoint.safetensors: not of the steps_per_bar, endings and literal_bar_6 that"),
+        ("empty checkpoint", "safetensors: the checkpoint is empty (0 bytes)"),
+        ("half a checkpoint", "safetensors: damaged, or not a safetensors file"),
+        ("a text", "safetensors: damaged, or not a safetensors file"),
+        ("a checkpoint of something else", "safetensors: "),
+        ("weights missing", "safetensors: "),
+        ("weights of another shape", "safetensors: "),
+        ("not a number", "safetensors: "),
+        ("strange metadata", "safetensors: "),
+        ("16 steps", "safetensors: "),
+        ("onsets", "safetensors: "),
         ("unknown setting", "config.yaml: no setting 'tuba'"),
         ("impossible setting", "config.yaml: melody_blocks: expected an integer >= 1 and <= 1000, got -4"),
         ("no YAML", "config.yaml: "),

@@ -74,7 +74,7 @@ def test_a_full_disk(tmp_path, capsys, writes):
         assert blues("train", "--quiet", "--learn", 8, "--out", folder) == 1
     err = capsys.readouterr().err
     assert err == f"blues train: error: {folder / 'checkpoint.safetensors'}: {os.strerror(errno.ENOSPC)}\n"
-    assert load_checkpoint(folder / "checkpoint.safetensors")[1]["memory"]["learned"] < 8
+    assert load_checkpoint(folder / "checkpoint.safetensors")[1]["trainer"]["batches"]["done"] < 8
     assert not any(name.startswith(".") for name in content(folder))
     assert blues("train", "--resume", folder, "--quiet") == 0
     assert (folder / "checkpoint.safetensors").read_bytes() == whole.checkpoint.read_bytes()
@@ -91,21 +91,21 @@ def test_an_odd_path(tmp_path, capsys):
 def interrupted(monkeypatch, folder, *arguments, after=2):
     """Press Ctrl-C in the midst of learning; returns the exit status."""
     with monkeypatch.context() as patch:
-        begin = runs.begin
+        make = runs.make_session
 
         def slow(config):
-            learner = begin(config)
-            advance = learner.advance
+            session = make(config)
+            go_on = session.trainer.step
 
             def step():
-                if learner.learned >= after:
+                if session.done >= after:
                     signal.raise_signal(signal.SIGINT)
-                return advance()
+                return go_on()
 
-            learner.advance = step
-            return learner
+            session.trainer.step = step
+            return session
 
-        patch.setattr(runs, "begin", slow)
+        patch.setattr(runs, "make_session", slow)
         return blues(*arguments, "--quiet", "--out", folder)
 
 
@@ -119,15 +119,16 @@ def test_an_interrupted_run_goes_on_as_the_message_says(tmp_path, capsys, monkey
     (line,) = capsys.readouterr().err.splitlines()
     label = "blues train" if flags[0] == "train" else "blues"
     command = f"python -m experiments.blues train --resume '{folder}'"
-    assert line == f"{label}: interrupted: 4 of 8 choruses; go on with: {command}"
-    assert load_checkpoint(folder / "checkpoint.safetensors")[1]["memory"]["learned"] == 4
+    where = f"chorus 4 of 8 is saved in {folder / 'checkpoint.safetensors'}"
+    assert line == f"{label}: interrupted: {where}; go on with: {command}"
+    assert load_checkpoint(folder / "checkpoint.safetensors")[1]["trainer"]["batches"]["done"] == 4
     assert compose(folder) == 0  # with the best network so far
     assert blues("train", "--quiet", "--resume", folder) == 0
     assert TRAINED <= set(content(folder))
 
     whole = train(tmp_path / "whole", learn=8)
     resumed, expected = (load_checkpoint(path / "checkpoint.safetensors") for path in (folder, whole.folder))
-    assert resumed[1]["memory"] == expected[1]["memory"]
+    assert resumed[1]["trainer"] == expected[1]["trainer"]
     for name, tensor in expected[0].items():
         np.testing.assert_array_equal(resumed[0][name], tensor, err_msg=name)
     assert [row["choruses"] for row in whole.rows()] == [2, 4, 6, 8]
@@ -162,12 +163,12 @@ def test_an_interruption_while_the_chords_are_learned(tmp_path, capsys, monkeypa
 SLOW = """
 import sys, time
 from tiny_blues import blues, tiny_blues
-from experiments.blues.training import BatchLearner
-advance = BatchLearner.advance
+from experiments.blues.training import Choruses
+draw = Choruses.__next__
 def slow(self):
     time.sleep(0.05)
-    return advance(self)
-BatchLearner.advance = slow
+    return draw(self)
+Choruses.__next__ = slow
 with tiny_blues():
     sys.exit(blues("train", "--learn", 400, "--quiet", "--out", sys.argv[1]))
 """
@@ -197,7 +198,8 @@ def test_ctrl_c_in_a_terminal(tmp_path, trained):
     assert process.returncode == 130
     (line,) = err.splitlines()
     assert re.fullmatch(
-        r"blues train: interrupted: \d+ of 400 choruses; go on with: python -m .* --resume \S+", line
+        r"blues train: interrupted: chorus \d+ of 400 is saved in \S+; go on with: python -m .* --resume \S+",
+        line,
     )
-    assert 0 < load_checkpoint(folder / "checkpoint.safetensors")[1]["memory"]["learned"] < 400
+    assert 0 < load_checkpoint(folder / "checkpoint.safetensors")[1]["trainer"]["batches"]["done"] < 400
     assert compose(folder) == 0

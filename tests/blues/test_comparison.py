@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from encoders.tokens.blues import MELODY_LOW, SCALE, loss_floor
+from experiments.blues.chords import warm_up
 from experiments.blues.comparison import FREQUENCY, WALK, anchors, cross_entropy, trial, walk_loss
 from experiments.blues.models import BOTH, CHORDS, CONTENDERS, FORM
-from experiments.blues.training import make_learner, make_pieces
+from experiments.blues.training import make_pieces, make_trainer
 
 
 @pytest.mark.parametrize("contender", CONTENDERS, ids=lambda contender: contender.name)
@@ -23,9 +24,9 @@ def test_every_network_learns_and_composes(contender, rng):
     pieces = make_pieces(contender.recipe, 0, FORM)
     network = contender.make(BOTH, rng)
     before = network.state_dict()
-    learner = make_learner(replace(contender.recipe, batch=2, length=1), network, pieces, 2, 0)
-    learner.AT_ONCE = 1
-    learner.advance()
+    trainer = make_trainer(replace(contender.recipe, batch=2, length=1), network, pieces, 2, 0)
+    trainer.batches.length = 1
+    trainer.step()
     assert any((before[name] != param).any() for name, param in network.params.items())
     network.reset()
     prime = pieces.stream(pieces.fresh[:1, None])[:3, :, 0]
@@ -40,29 +41,30 @@ def test_warming_up_changes_nothing(rng):
     contender = CONTENDERS[1]
     pieces = make_pieces(contender.recipe, 0, FORM, with_melody=False)
     network = contender.make(CHORDS, rng)
-    learner = make_learner(contender.recipe, network, pieces, 7, 0)
-    before, generator = network.state_dict(), learner.rng.bit_generator.state
-    learner.warm_up()
+    trainer = make_trainer(contender.recipe, network, pieces, 7, 0)
+    before, generator = network.state_dict(), trainer.batches.rng.bit_generator.state
+    warm_up(trainer)
     assert all((before[name] == param).all() for name, param in network.params.items())
-    assert (learner.learned, learner.choruses) == (0, 7)
-    assert learner.rng.bit_generator.state == generator
+    assert (trainer.batches.done, trainer.batches.total, trainer.steps) == (0, 7, 0)
+    assert trainer.batches.rng.bit_generator.state == generator
     assert not network.stream_state()["velocity"].any()
 
 
-def test_warming_up_a_batch_learner_changes_nothing(rng):
+def test_warming_up_a_batch_trainer_changes_nothing(rng):
     contender = next(c for c in CONTENDERS if c.name == "cell blocks, full BPTT")
     pieces = make_pieces(contender.recipe, 0, FORM, with_melody=False)
     warm, cold = (
-        make_learner(
+        make_trainer(
             replace(contender.recipe, batch=1), contender.make(CHORDS, np.random.default_rng(5)), pieces, 9, 0
         )
         for _ in range(2)
     )
-    warm.warm_up()
-    assert warm.advance() == cold.advance()
-    for name, array in warm.arrays().items():
-        np.testing.assert_array_equal(array, cold.arrays()[name])
-    assert warm.adam.steps == 1
+    warm_up(warm)
+    assert warm.step() == cold.step()
+    ours, theirs = warm.state()[0], cold.state()[0]
+    for name, array in theirs.items():
+        np.testing.assert_array_equal(ours[name], array)
+    assert warm.steps == 1
 
 
 def test_a_trial_gives_a_row():

@@ -49,7 +49,7 @@ def settings(folder, **options):
 
 
 def network(build="baseline", rng=None, **options):
-    described = {"build": build, "width": 1.0, "head": "last", "conv": None, "kernel": None,
+    described = {"architecture": build, "width": 1.0, "head": "last", "conv": None, "kernel": None,
                  "input": "one-hot", "embedding": 5, "window": 100} | options  # fmt: skip
     return make_network(described, ENCODER, VOCABULARY, rng or np.random.default_rng(0))
 
@@ -103,8 +103,8 @@ def test_every_build_learns_and_judges(build, head, rng):
 
 def test_the_names_of_the_builds_are_known_before_the_builds_are_loaded():
     assert tuple(BUILDS) == NAMED
-    with pytest.raises(UserError, match="no build 'model8'; expected one of baseline, model1, .*, model7"):
-        runs.expect_builds(["model1", "model8"])
+    with pytest.raises(UserError, match="no architecture 'model8'; expected one of baseline, .*, model7"):
+        runs.expect_architectures(["model1", "model8"])
 
 
 def test_the_switches_of_what_paper_and_code_disagree_about():
@@ -227,7 +227,7 @@ def test_music_from_which_nothing_can_be_learned(tmp_path, pieces, message):
 
 
 def test_judging_is_what_it_says(corpus, folder):
-    model = runs.network_of(settings(folder, build="model5"), corpus)
+    model = runs.network_of(settings(folder, architecture="model5"), corpus)
     model.eval()
     found = report.judge(model, corpus, "test")
     nats, formula, right, known, count = 0, 0, 0, 0, 0
@@ -264,11 +264,11 @@ def test_the_baselines_are_of_the_same_targets(corpus):
 
 
 def test_steps_from_epochs(folder):
-    config = complete(Train(preset="paper", build="model2"))
+    config = complete(Train(preset="paper", architecture="model2"))
     found = counted(config, 1050)
-    assert (found.steps, found.judge_every) == (200 * 10, 10)
+    assert (found.steps, found.eval_every) == (200 * 10, 10)
     assert counted(settings(folder, steps=7), 10**6).steps == 7
-    assert counted(settings(folder, steps=None, epochs=0.5, batch=10), 1000).judge_every == 3
+    assert counted(settings(folder, steps=None, epochs=0.5, batch=10), 1000).eval_every == 3
 
 
 def test_a_note_that_repeats_for_ever_is_found():
@@ -298,7 +298,7 @@ def test_windows_of_test_pieces_and_scores(corpus, rng):
 
 
 def test_nothing_unknown_is_composed(corpus, folder, rng):
-    model = runs.network_of(settings(folder, build="model2"), corpus)
+    model = runs.network_of(settings(folder, architecture="model2"), corpus)
     model.params[f"{len(model.layers) - 1}.bias"][0] = 100  # most likely of all
     drawing = Compose(run="x", length=5)
     drawn = composing.draw(model, corpus.vocabulary, composing.test_windows(corpus, 3, rng), rng, drawing)
@@ -313,7 +313,7 @@ def test_nothing_unknown_is_composed(corpus, folder, rng):
 )
 def test_what_both_know_goes_over(tmp_path, build, kind):
     shared = {"width": 0.02, "input": kind, "window": 10, "embedding": 5}
-    config = settings("x", build=build, **shared)
+    config = settings("x", architecture=build, **shared)
     described = {name: getattr(config, name) for name in NETWORK}
     rng = np.random.default_rng(0)
     old = make_network(described, ENCODER, VOCABULARY, rng)
@@ -335,17 +335,17 @@ def test_what_both_know_goes_over(tmp_path, build, kind):
         )
     with pytest.raises(UserError, match="same build"):
         transfer.carried_over(
-            old, VOCABULARY, {"config": described | {"build": "model3"}}, fresh, new, config
+            old, VOCABULARY, {"config": described | {"architecture": "model3"}}, fresh, new, config
         )
 
 
 def test_frozen_layers_stay(corpus, folder, tmp_path):
-    config = settings(folder, build="model1", weight_decay=0.1)
+    config = settings(folder, architecture="model1", weight_decay=0.1)
     model = runs.network_of(config, corpus)
     frozen = transfer.frozen_names(model, 2)
     assert {name.partition(".")[0] for name in frozen} == {"0", "3"}
     before = model.state_dict()
-    session = runs.make_session(config, corpus, RunFolder(tmp_path), model, frozen)
+    session = runs.make_session(config, corpus, network=model, frozen=frozen).within(RunFolder(tmp_path))
     session.learn(quiet=True)
     for name, array in model.state_dict().items():
         assert np.array_equal(array, before[name]) == (name in frozen)

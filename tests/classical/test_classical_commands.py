@@ -14,7 +14,7 @@ pytest.importorskip("pooch", reason="needs the extra 'data'")
 from encoders.midi import read_midi, write_midi
 from scratchnet.training.checkpoint import load_checkpoint, save_checkpoint
 
-SMALL = "--window 10 --width 0.02 --batch 4 --steps 12 --judge-every 6 --quiet".split()
+SMALL = "--window 10 --width 0.02 --batch 4 --steps 12 --eval-every 6 --quiet".split()
 
 
 classical = Command("classical")
@@ -30,7 +30,7 @@ def pieces(tmp_path_factory):
 def trained(tmp_path_factory, pieces):
     """A small run of two builds, which no test changes."""
     folder = tmp_path_factory.mktemp("runs") / "trained"
-    arguments = ["--builds", "model2", "model5", "--length", 12, "--engine", "built-in"]
+    arguments = ["--architectures", "model2", "model5", "--length", 12, "--engine", "built-in"]
     assert classical(*SMALL, "--data", pieces, "--out", folder, *arguments) == 0
     return folder
 
@@ -83,7 +83,7 @@ def test_going_on_is_as_if_it_had_not_stopped(trained, pieces, tmp_path, monkeyp
             raise RuntimeError("power cut")
         return step(self)
 
-    arguments = [*SMALL, "--data", pieces, "--build", "model5", "--out", run, "--save-every", 3]
+    arguments = [*SMALL, "--data", pieces, "--architecture", "model5", "--out", run, "--save-every", 3]
     monkeypatch.setattr(Trainer, "step", broken)
     with pytest.raises(RuntimeError, match="power cut"):
         classical("train", *arguments)
@@ -105,7 +105,7 @@ def test_an_embedding_is_drawn(pieces, tmp_path, capsys):
         "embedding",
         "--embedding",
         4,
-        "--build",
+        "--architecture",
         "model3",
         "--noise",
         0.1,
@@ -155,13 +155,13 @@ def test_transfer(trained, tmp_path, capsys):
     [
         (["--data", "none.mid"], "no such file"),
         (["--data", "EMPTY"], "no file *.mid"),
-        (["--data", "PIECES", "--builds", "model8"], "expected one of baseline, model1, model2"),
-        (["train", "--data", "PIECES", "--build", "lstm"], "expected one of baseline"),
-        (["search", "--data", "PIECES", "--builds", "x", "--out", "s"], "expected one of baseline"),
+        (["--data", "PIECES", "--architectures", "model8"], "expected one of baseline, model1, model2"),
+        (["train", "--data", "PIECES", "--architecture", "lstm"], "expected one of baseline"),
+        (["search", "--data", "PIECES", "--architectures", "x", "--out", "s"], "expected one of baseline"),
         (["search", "--data", "PIECES", "--seeds", "200", "--out", "s"], "expected seeds below"),
         (["train", "--data", "PIECES", "--window", "5000"], "symbols, no more than the window of 5000"),
         (["train", "--data", "PIECES", "--window", "10", "--batch", "9000"], "too little music"),
-        (["train", "--data", "PIECES", "--window", "4", "--build", "model7"], "too short for model7"),
+        (["train", "--data", "PIECES", "--window", "4", "--architecture", "model7"], "too short for model7"),
         (["train", "--resume", "none"], "no such run folder"),
         (["--resume", "run", "--steps", "3"], "leave out --steps"),
         (["compose", "none"], "none"),
@@ -216,7 +216,7 @@ def test_a_strangers_network_is_refused(trained, tmp_path, capsys, spoil):
 @pytest.mark.slow
 def test_to_overwrite_is_to_begin_afresh(trained, tmp_path):
     other, run = write_corpus(tmp_path / "other", (4, 1, 1)), tmp_path / "run"
-    arguments = ["--data", other, "--builds", "model2", "--length", 4, "--out", run]
+    arguments = ["--data", other, "--architectures", "model2", "--length", 4, "--out", run]
     assert classical(*SMALL, *arguments) == 0
     first = (run / "model2" / "best.safetensors").read_bytes()
     assert classical(*SMALL, *arguments, "--overwrite", "--seed", 1) == 0

@@ -28,8 +28,8 @@ def cache(tmp_path, monkeypatch):
 
 
 def config(tmp_path, **options):
-    options = {"steps": 6, "seeds": 2, "workers": 1, "builds": ("model2", "model6"), "width": 0.02,
-               "window": 10, "batch": 4, "judge_every": 3, "out": tmp_path / "search"} | options  # fmt: skip
+    options = {"steps": 6, "seeds": 2, "workers": 1, "architectures": ("model2", "model6"), "width": 0.02,
+               "window": 10, "batch": 4, "eval_every": 3, "out": tmp_path / "search"} | options  # fmt: skip
     return complete(Search(data=(write_corpus(tmp_path / "data"),), quiet=True, **options))
 
 
@@ -57,7 +57,7 @@ def test_every_run_once_and_the_table(tmp_path):
 
 
 def test_a_lost_run_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
-    settings, learned = config(tmp_path, builds=("model2",), seeds=1), []
+    settings, learned = config(tmp_path, architectures=("model2",), seeds=1), []
     corpus = search.load(settings)
     plan = search.plan_of(settings, corpus)
     study = sweep_runner.open_study(plan)
@@ -73,7 +73,7 @@ def test_a_lost_run_goes_on_from_its_checkpoint(tmp_path, monkeypatch):
         return step(self)
 
     options = {"save_every": 2}
-    changed = config(tmp_path, builds=("model2",), seeds=1, **options)
+    changed = config(tmp_path, architectures=("model2",), seeds=1, **options)
     monkeypatch.setattr(Trainer, "step", dying)
     with pytest.raises(SystemError):
         search.learn(changed, run, corpus, trial)
@@ -96,6 +96,6 @@ def test_a_study_of_other_settings(tmp_path):
 
 
 def test_diverged_runs_are_named(tmp_path):
-    settings, said = config(tmp_path, builds=("model2",), seeds=1, lr=3e38, clip=1e30), []
+    settings, said = config(tmp_path, architectures=("model2",), seeds=1, lr=3e38, clip=1e30), []
     search.search(settings, said.append)
     assert "no run is done yet" in said[-1] or "(diverged)" in said[-2]

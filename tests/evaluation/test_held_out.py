@@ -1,4 +1,4 @@
-"""Judging by a sample of held-out sequences: it is fair, and its standard error is what repetition shows."""
+"""Evaluation on a sample of held-out sequences: it is fair, and its standard error is what repeats show."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from scratchnet.layers.embedding import Embedding
 from scratchnet.layers.linear import Linear
 from scratchnet.layers.lstm import LSTM
 from scratchnet.layers.sequential import Sequential
-from scratchnet.training.batches import IGNORED, judged
+from scratchnet.training.batches import IGNORED, evaluation_batches
 from scratchnet.training.losses import softmax_cross_entropy
 
 V = 7
@@ -55,22 +55,22 @@ def test_surprisal_of_what_has_gone_astray(bad, rng):
 
 
 @pytest.mark.parametrize("most", [None, 10**6])
-def test_all_of_it_is_judged_as_ever(most, model, rng):
+def test_all_of_it_is_evaluated_as_by_its_batches(most, model, rng):
     sequences = some(rng)
-    part = held_out(sequences, 4, rng, most, heard=2)
+    part = held_out(sequences, 4, rng, most, context=2)
     targets = sum(map(len, sequences)) - 2 * len(sequences)
     assert part.whole and (part.tokens, part.of_tokens) == (targets, targets)
-    assert part.judge(model) == (evaluate(model, judged(sequences, 4, heard=2)), 0.0)
+    assert part(model) == (evaluate(model, evaluation_batches(sequences, 4, context=2)), 0.0)
     assert str(part) == f"all {targets} tokens"
 
 
 def test_windows_are_stretches_after_a_warm_up(small_windows, rng):
     sequences = [np.arange(size) + first for size, first in ((61, 0), (6, 100), (29, 200))]
-    part = held_out(sequences, 4, rng, most=70, heard=2)
+    part = held_out(sequences, 4, rng, most=70, context=2)
     assert not part.whole and part.windows < part.of_windows == 8 + 1 + 4
     seen = []
     for batch in part.batches:
-        assert batch.fresh
+        assert batch.reset_state
         for x, y in zip(batch.x.T, batch.y.T, strict=True):
             targets = np.flatnonzero(y != IGNORED)
             first = y[targets[0]]
@@ -94,8 +94,10 @@ def test_all_windows_where_few_long_sequences_would_be_slow(model, rng):
     for part in (held_out(sequences, 4, rng, most=7000), held_out(sequences, 4, rng, windows=True)):
         assert part.whole and (part.windows, part.tokens) == (12, 5999)
         assert max(len(batch.x) for batch in part.batches) == 64 + 512 - 1
-        nats, error = part.judge(model)
-        assert error == 0 and nats == pytest.approx(evaluate(model, judged(sequences, 2)), abs=0.01)
+        nats, error = part(model)
+        assert error == 0 and nats == pytest.approx(
+            evaluate(model, evaluation_batches(sequences, 2)), abs=0.01
+        )
     assert not held_out(sequences, 4, rng, most=4000).whole
 
 
@@ -116,14 +118,14 @@ def test_the_error_is_what_many_samples_show(small_windows, model, rng):
     """Over many samples: the mean is the mean of all windows, the spread the estimated standard error."""
     sequences = [np.full(rng.integers(9, 60), token) for token in range(V)] + some(rng, 10)
     every = held_out(sequences, 8, rng, windows=True)
-    drawn = [held_out(sequences, 8, rng, most=200).judge(model) for _ in range(200)]
+    drawn = [held_out(sequences, 8, rng, most=200)(model) for _ in range(200)]
     nats, errors = np.array(drawn).T
-    assert every.whole and abs(np.mean(nats) - every.judge(model)[0]) < 3 * np.std(nats) / np.sqrt(200)
+    assert every.whole and abs(np.mean(nats) - every(model)[0]) < 3 * np.std(nats) / np.sqrt(200)
     assert 0.8 < np.sqrt(np.mean(errors**2)) / np.std(nats) < 1.25
 
 
 def test_it_can_be_broken_off_and_the_model_is_as_before(model, rng):
-    batches = judged(some(rng), 4)
+    batches = evaluation_batches(some(rng), 4)
     model.train()
 
     def stop():

@@ -5,8 +5,7 @@ import pytest
 
 pytest.importorskip("tqdm", reason="needs the extra 'experiments'")
 from experiments.common import ngram_baseline
-from experiments.common.ngram_baseline import ngrams
-from experiments.common.token_jobs import best_ngram, to_beat
+from experiments.common.ngram_baseline import best_ngram, ngrams, to_beat
 from scratchnet.evaluation.ngrams import WittenBell
 
 V = 5

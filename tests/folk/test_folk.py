@@ -12,8 +12,8 @@ from encoders.abc.transposition import transpose_tune
 from encoders.melody import melody
 from encoders.tokens.characters import END, Characters
 from experiments.common.errors import UserError
-from experiments.common.token_jobs import best_ngram
-from experiments.common.token_learning import make_optimizer, make_schedule
+from experiments.common.ngram_baseline import best_ngram
+from experiments.common.recipe import make_optimizer, make_schedule
 from experiments.folk import composing, data, report, runs
 from experiments.folk.baselines import baselines
 from experiments.folk.networks import make_network
@@ -160,7 +160,7 @@ def test_the_paper_has_so_many_weights(rng):
 
 
 def test_batches_of_both_kinds(corpus, rng):
-    windows = runs.make_batches(complete(Train(streams=False, length=20, batch=2)), corpus, rng)
+    windows = runs.make_batches(complete(Train(stateful=False, length=20, batch=2)), corpus, rng)
     assert isinstance(windows, RandomWindows)
     streams = runs.make_batches(complete(Train(transpose=0.0, length=20, batch=2)), corpus, rng)
     total = len(corpus.stream("train"))

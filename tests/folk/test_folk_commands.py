@@ -16,7 +16,7 @@ from encoders.midi import read_midi
 from experiments.folk import composing
 from scratchnet.training.checkpoint import load_checkpoint, save_checkpoint
 
-SMALL = "--hidden 12 --layers 1 --batch 4 --length 24 --judge-every 20 --quiet".split()
+SMALL = "--hidden 12 --layers 1 --batch 4 --length 24 --eval-every 20 --quiet".split()
 
 
 folk = Command("folk")

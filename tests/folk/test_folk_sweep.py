@@ -31,7 +31,7 @@ def small(monkeypatch):
     """Few runs of small networks."""
     monkeypatch.setattr(sweep, "AXES", FEW)
     paper = sweep.PRESETS["paper"]
-    monkeypatch.setitem(sweep.PRESETS, "paper", type(paper)(8, 20, batch=4, length=20, streams=False))
+    monkeypatch.setitem(sweep.PRESETS, "paper", type(paper)(8, 20, batch=4, length=20, stateful=False))
 
 
 def config(tunes, tmp_path, **options):
@@ -86,15 +86,15 @@ def test_a_lost_run_is_taken_over_from_its_checkpoint(tunes, tmp_path, monkeypat
 
     def dying(*arguments):
         session = real(*arguments)
-        judge = session.trainer.judge
+        evaluate = session.trainer.evaluate
 
-        def judge_and_die(*arguments):
+        def evaluate_and_die(*arguments):
             if session.trainer.steps == 5:
                 session.save()
                 raise Killed
-            return judge(*arguments)
+            return evaluate(*arguments)
 
-        session.trainer.judge = judge_and_die
+        session.trainer.evaluate = evaluate_and_die
         return session
 
     def counting(*arguments):
@@ -134,7 +134,7 @@ def work_small(settings):
     begin_process()
     sweep.AXES = FEW
     paper = sweep.PRESETS["paper"]
-    sweep.PRESETS["paper"] = type(paper)(8, 20, batch=4, length=20, streams=False)
+    sweep.PRESETS["paper"] = type(paper)(8, 20, batch=4, length=20, stateful=False)
     sweep_runner.LOST = 3.0
     sweep_runner.BEAT = 0.5
     sweep.work(settings)

@@ -91,7 +91,7 @@ def test_everything_runs_on_them(offline, tmp_path, capsys, monkeypatch):
 
     monkeypatch.setattr(jobs, "JUDGED", 2)
     out = tmp_path / "run"
-    small = "--hidden 12 --embedding 4 --length 24 --steps 2 --judge-every 1 --quiet --raw --n 1".split()
+    small = "--hidden 12 --embedding 4 --length 24 --steps 2 --eval-every 1 --quiet --raw --n 1".split()
     assert program.main(["--data", "builtin", *small, "--out", str(out)]) == 0
     assert "best n-gram" in capsys.readouterr().out
     assert "builtin" in (out / "config.yaml").read_text()

@@ -53,10 +53,10 @@ def ends(piece, stop):
     return len(piece) if at < 0 else at + len(stop)
 
 
-@pytest.mark.parametrize("stretch", [4, 7, 128])
+@pytest.mark.parametrize("chunk", [4, 7, 128])
 @pytest.mark.parametrize("kind", ["compiled", "by steps", "attention"])
-def test_each_piece_is_what_the_network_says_to_its_own_primer(kind, stretch, monkeypatch):
-    monkeypatch.setattr(generation, "STRETCH", stretch)
+def test_each_piece_is_what_the_network_says_to_its_own_primer(kind, chunk, monkeypatch):
+    monkeypatch.setattr(generation, "CHUNK", chunk)
     monkeypatch.setattr(generation, "WINDOW", 2)
     model = network(kind)
     pieces = generate(model, PRIMERS, 30, np.random.default_rng(1))
@@ -66,10 +66,10 @@ def test_each_piece_is_what_the_network_says_to_its_own_primer(kind, stretch, mo
     assert model.training
 
 
-@pytest.mark.parametrize("stretch", [1, 3, 128])
+@pytest.mark.parametrize("chunk", [1, 3, 128])
 @pytest.mark.parametrize("stop", [[0], [6, 6], [1, 2], [7, 1, 0]])
-def test_each_piece_ends_at_its_own_end(stop, stretch, monkeypatch):
-    monkeypatch.setattr(generation, "STRETCH", stretch)
+def test_each_piece_ends_at_its_own_end(stop, chunk, monkeypatch):
+    monkeypatch.setattr(generation, "CHUNK", chunk)
     model, primers = network(), [np.array([n % V]) for n in range(20)]
     whole = generate(model, primers, 60, np.random.default_rng(1))
     pieces = generate(model, primers, 60, np.random.default_rng(1), stop=stop)

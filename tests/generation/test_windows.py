@@ -1,4 +1,4 @@
-"""Windows with one target each: to learn from, to be judged by, to compose with."""
+"""Windows with one target each: to learn from, to evaluate on, to compose with."""
 
 import json
 
@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scratchnet.generation.windows import Windows, continue_windows, judged_windows
+from scratchnet.evaluation.held_out import HeldOut
+from scratchnet.generation.windows import Windows, continue_windows, evaluation_windows
 from scratchnet.layers.batch_norm import BatchNorm
 from scratchnet.layers.conv1d import Conv1D
 from scratchnet.layers.dropout import Dropout
@@ -17,7 +18,7 @@ from scratchnet.layers.lookup import Lookup
 from scratchnet.layers.sequential import Sequential
 from scratchnet.training.batches import IGNORED
 from scratchnet.training.optimizers import Adam
-from scratchnet.training.trainer import Diverged, Trainer, evaluate
+from scratchnet.training.trainer import Diverged, Trainer
 
 PIECES = [np.arange(100, 109), np.arange(200, 203), np.arange(300, 317)]
 
@@ -41,16 +42,16 @@ def test_every_window_once_an_epoch(sizes, length, batch):
         return
     batches, found = windows(pieces, length, batch), []
     for _ in range(len(wanted) // batch):
-        x, y, fresh, lengths = next(batches)
-        assert x.shape == (length, batch) and y.shape == (1, batch) and fresh and lengths is None
+        x, y, reset_state, lengths = next(batches)
+        assert x.shape == (length, batch) and y.shape == (1, batch) and reset_state and lengths is None
         np.testing.assert_array_equal(np.diff(np.vstack([x, y]), axis=0), 1)  # within one piece
         found += y[0].tolist()
     assert len(set(found)) == len(found) and set(found) <= set(wanted)
     assert batches.epoch == 1
     next(batches)
     assert batches.epoch == 2
-    judged = judged_windows(pieces, length, batch)
-    assert [t for b in judged for t in b.y[0].tolist()] == wanted
+    found = evaluation_windows(pieces, length, batch)
+    assert [t for b in found for t in b.y[0].tolist()] == wanted
 
 
 def test_going_on_sees_the_same_batches():
@@ -86,11 +87,11 @@ def test_noise_changes_what_is_heard_and_not_what_is_to_be_said():
 
 def test_unknown_targets_do_not_count():
     pieces = [np.array([1, 2, 0, 3, 0, 4])]
-    (batch,) = judged_windows(pieces, 2, 8, unknown=0)
+    (batch,) = evaluation_windows(pieces, 2, 8, unknown=0)
     assert batch.y.tolist() == [[IGNORED, 3, IGNORED, 4]] and batch.x[0].tolist() == [1, 2, 0, 3]
-    assert sum(b.y.size for b in judged_windows([np.arange(90)], 10, 8, most=12)) == 12
+    assert sum(b.y.size for b in evaluation_windows([np.arange(90)], 10, 8, most=12)) == 12
     with pytest.raises(ValueError, match="not unknown"):
-        judged_windows([np.array([1, 2, 0, 0])], 2, 8, unknown=0)
+        evaluation_windows([np.array([1, 2, 0, 0])], 2, 8, unknown=0)
 
 
 @pytest.mark.parametrize(
@@ -102,9 +103,9 @@ def test_unknown_targets_do_not_count():
         (lambda: windows(length=0), "length >= 1"),
         (lambda: windows(noise=1.0, vocabulary=5), "noise"),
         (lambda: windows(noise=0.5), "vocabulary"),
-        (lambda: judged_windows([np.arange(3)], 3, 2), "at least 4 tokens"),
-        (lambda: judged_windows(PIECES, 3, 0), "batch"),
-        (lambda: judged_windows(PIECES, 3, 1, most=0), "most"),
+        (lambda: evaluation_windows([np.arange(3)], 3, 2), "at least 4 tokens"),
+        (lambda: evaluation_windows(PIECES, 3, 0), "batch"),
+        (lambda: evaluation_windows(PIECES, 3, 1, most=0), "most"),
     ],
 )
 def test_what_does_not_fit_is_refused(make, message):
@@ -120,20 +121,20 @@ def tiny(seed=0, V=7, T=5):
     )
 
 
-def trainer(average=0.9):
+def trainer(ema_decay=0.9):
     model = tiny()
     batches = Windows([np.arange(60) % 7, np.arange(40) * 3 % 7], 5, 8, np.random.default_rng(1))
-    return Trainer(model, batches, Adam(model.params, model.grads, 0.01), clip=1.0, average=average)
+    return Trainer(model, batches, Adam(model.params, model.grads, 0.01), clip=1.0, ema_decay=ema_decay)
 
 
 def test_training_goes_on_bit_by_bit_with_running_statistics():
-    held_out = judged_windows([np.arange(30) * 2 % 7], 5, 8)
+    held_out = HeldOut.of_batches(evaluation_windows([np.arange(30) * 2 % 7], 5, 8))
     straight = trainer()
     stopped = trainer()
     for learner in (straight, stopped):
         for _ in range(6):
             learner.step()
-        learner.judge(held_out)
+        learner.evaluate(held_out)
     tensors, metadata = stopped.state()
     again = trainer()
     again.load_state(
@@ -141,7 +142,7 @@ def test_training_goes_on_bit_by_bit_with_running_statistics():
     )
     for _ in range(8):
         assert straight.step() == again.step()
-    assert straight.judge(held_out) == again.judge(held_out)
+    assert straight.evaluate(held_out) == again.evaluate(held_out)
     ours, theirs = straight.state()[0], again.state()[0]
     assert ours.keys() == theirs.keys()
     for name, array in ours.items():
@@ -153,19 +154,19 @@ def test_training_goes_on_bit_by_bit_with_running_statistics():
         network.load_state_dict({k.partition("/")[2]: w for k, w in ours.items() if k.startswith(part)})
 
 
-def test_the_mean_is_judged_with_its_own_statistics():
+def test_the_mean_is_evaluated_with_its_own_statistics():
     learner = trainer()
     for _ in range(20):
         learner.step()
     before = learner.model.state_dict()
-    held_out = judged_windows([np.arange(30) * 2 % 7], 5, 8)
-    nats = learner.judge(held_out)
+    held_out = HeldOut.of_batches(evaluation_windows([np.arange(30) * 2 % 7], 5, 8))
+    nats = learner.evaluate(held_out)
     for name, array in learner.model.state_dict().items():
         np.testing.assert_array_equal(array, before[name])
     network = tiny(3)
-    network.load_state_dict(learner.mean)
-    assert evaluate(network, held_out) == nats
-    np.testing.assert_array_equal(learner.best_weights["1.running_mean"], learner.mean["1.running_mean"])
+    network.load_state_dict(learner.ema)
+    assert held_out(network) == (nats, 0.0)
+    np.testing.assert_array_equal(learner.best_weights["1.running_mean"], learner.ema["1.running_mean"])
 
 
 def test_a_diverged_step_leaves_the_statistics_alone():

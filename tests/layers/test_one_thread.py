@@ -14,6 +14,7 @@ from scratchnet.blocks.fully_recurrent import FullyRecurrent
 from scratchnet.blocks.kalman import DecoupledKalman
 from scratchnet.blocks.network import Blocks, CellBlocks, Outputs, Wiring
 from scratchnet.checking.every_layer import layers
+from scratchnet.evaluation.held_out import HeldOut, evaluate
 from scratchnet.generation.generate import generate
 from scratchnet.generation.sampling import sample
 from scratchnet.generation.windows import continue_windows
@@ -24,9 +25,9 @@ from scratchnet.layers.linear import Linear
 from scratchnet.layers.lstm import LSTM
 from scratchnet.layers.one_thread import InUse, alone
 from scratchnet.layers.sequential import Sequential
-from scratchnet.training.batches import RandomWindows, judged
+from scratchnet.training.batches import RandomWindows, evaluation_batches
 from scratchnet.training.optimizers import SGD
-from scratchnet.training.trainer import Trainer, evaluate
+from scratchnet.training.trainer import Trainer
 
 TIMEOUT = 60  # seconds, after which a test that hangs fails
 LAYERS = {name: (layer, x) for name, layer, x in layers(np.random.default_rng(0))}
@@ -175,9 +176,9 @@ def test_what_lasts_longer_than_a_pass_has_the_model_to_itself(rng):
         "generate": lambda: generate(model, [[1]], 3, rng),
         "sample": lambda: sample(model, [1], 3, rng),
         "continue_windows": lambda: continue_windows(model, [[1, 2]], 1, rng),
-        "evaluate": lambda: evaluate(model, judged([tokens], 1)),
+        "evaluate": lambda: evaluate(model, evaluation_batches([tokens], 1)),
         "step": trainer.step,
-        "judge": lambda: trainer.judge(judged([tokens], 1)),
+        "trainer.evaluate": lambda: trainer.evaluate(HeldOut.of_batches(evaluation_batches([tokens], 1))),
         "state": trainer.state,
     }
     for call in calls.values():

@@ -10,7 +10,7 @@ pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 pytest.importorskip("pooch", reason="needs the extra 'data'")
 from encoders.score import Note, Score, Track
 from encoders.tokens.note_duration import NoteDuration
-from experiments.common import token_learning
+from experiments.common import recipe
 from experiments.common.errors import UserError
 from experiments.piano import composing, data, measured, report, runs
 from experiments.piano.networks import make_network
@@ -220,8 +220,8 @@ def test_figures_of_a_network(corpus, kind):
 
 
 def test_figures_by_a_sample(corpus, monkeypatch):
-    """Of training pieces as many tokens are judged as of test pieces, of pieces to choose by all windows."""
-    monkeypatch.setattr(token_learning, "LEAST_SAMPLE", 1)
+    """On training pieces as many tokens as on test pieces, of pieces to choose by all windows."""
+    monkeypatch.setattr(recipe, "LEAST_SAMPLE", 1)
     monkeypatch.setattr(held_out, "LENGTH", 16)
     monkeypatch.setattr(held_out, "WARM_UP", 8)
     monkeypatch.setattr(held_out, "FEW", 1)
@@ -231,10 +231,10 @@ def test_figures_by_a_sample(corpus, monkeypatch):
     assert size / 2 < found["train"]["tokens"] <= size and found["train"]["of_tokens"] == every
     assert found["train"]["windows"] < found["train"]["of_windows"] and found["train"]["error"] > 0
     assert "error" not in found["valid"] and "error" not in found["test"]
-    nats, error = runs.held_out(corpus, "train", size).judge(network())
+    nats, error = runs.held_out(corpus, "train", size)(network())
     assert (nats, error) == pytest.approx((found["train"]["nats"], found["train"]["error"]), rel=1e-6)
     for part in ("valid", "test"):
-        nats, _ = runs.held_out(corpus, part, windows=part == "valid").judge(network())
+        nats, _ = runs.held_out(corpus, part, windows=part == "valid")(network())
         assert nats == pytest.approx(found[part]["nats"], rel=1e-5)
 
 
@@ -287,9 +287,9 @@ def test_presets_and_own_settings():
     assert complete(Train(preset="paper")).lr == 1e-3 and complete(Train(preset="paper")).stretch == 0
 
 
-def test_how_much_is_judged_on_the_way():
-    """Three tenths of what is learned between two judgements, by a forward pass: a tenth of the time."""
-    assert complete(Train()).judged == 0.3 * 50 * 64 * 128
-    assert complete(Train(judge_every=100)).judged == 0.3 * 100 * 64 * 128
-    assert complete(Train(batch=2)).judged == 2**14 and complete(Train(judged=7)).judged == 7
-    assert complete(complete(Train(judge_every=100))) == complete(Train(judge_every=100))
+def test_how_much_is_evaluated_on_the_way():
+    """Three tenths of what is learned between two evaluations, by a forward pass: a tenth of the time."""
+    assert complete(Train()).eval_size == 0.3 * 50 * 64 * 128
+    assert complete(Train(eval_every=100)).eval_size == 0.3 * 100 * 64 * 128
+    assert complete(Train(batch=2)).eval_size == 2**14 and complete(Train(eval_size=7)).eval_size == 7
+    assert complete(complete(Train(eval_every=100))) == complete(Train(eval_every=100))

@@ -15,7 +15,7 @@ from encoders.midi import read_midi, write_midi
 from encoders.score import Note, Score, Track
 from scratchnet.training.trainer import Trainer
 
-SMALL = "--hidden 10 --batch 4 --length 24 --steps 30 --judge-every 15 --quiet".split()
+SMALL = "--hidden 10 --batch 4 --length 24 --steps 30 --eval-every 15 --quiet".split()
 
 
 piano = Command("piano")

@@ -1,5 +1,6 @@
 """The polyphony networks: what is learned from, what is counted, and that a stop changes nothing."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -7,15 +8,18 @@ import pytest
 from polyphony_files import pieces
 
 from experiments.common.run_folder import RunFolder
-from experiments.polyphony import runs, training
+from experiments.polyphony import runs
 from experiments.polyphony.composing import TICKS, compose, to_score
-from experiments.polyphony.data import SOURCES, SPLITS, MusicSet
+from experiments.polyphony.data import SOURCES, SPLITS, MusicSet, batches, pad, transpose
 from experiments.polyphony.networks import make_network
 from experiments.polyphony.recipes import CELLS, NAMES, RECIPES, complete, recipe_of
 from experiments.polyphony.report import as_text, standing
 from experiments.polyphony.settings import Run, Train
-from experiments.polyphony.training import Diverged, Learner, nll, windows
+from experiments.polyphony.training import nll, windows
 from scratchnet.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from scratchnet.training.losses import sigmoid_cross_entropy
+from scratchnet.training.optimizers import Adam, clip_global_norm
+from scratchnet.training.trainer import Diverged
 
 TINY = dict(hidden=6, epochs=4, batch=2, patience=9)
 
@@ -29,12 +33,16 @@ def music():
     return MusicSet("small", **{k[:-4]: v for k, v in pieces().items()})
 
 
-def learned(config, music, epochs=None):
-    learner = Learner(config, music)
-    while learner.epoch < (epochs or config.epochs):
-        learner.learn()
-        learner.judge()
-    return learner
+def learned(config, music, epochs=None, session=None):
+    """The trainer after so many epochs, evaluated after each."""
+    session = session or runs.make_session(config, music)
+    trainer, frames = session.trainer, session.trainer.batches
+    while frames.done < (epochs or config.epochs):
+        before = frames.done
+        trainer.step()
+        if frames.done > before:
+            trainer.evaluate(session.held_out)
+    return trainer
 
 
 def same(a, b):
@@ -104,9 +112,9 @@ def test_windows_hold_each_prediction_once(rng, music):
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_a_network_learns(cell, music):
-    config = tiny(cell=cell, hidden=24, lr=0.01, dropout=0.0, input_dropout=0.0, epochs=25, average=0.5)
-    learner = learned(config, music)
-    assert learner.best["valid"] < 20 < 55 < nll(Learner(config, music).network, music.valid)
+    config = tiny(cell=cell, hidden=24, lr=0.01, dropout=0.0, input_dropout=0.0, epochs=25, ema_decay=0.5)
+    first = nll(runs.make_session(config, music).trainer.model, music.valid)
+    assert learned(config, music).best["valid"] < 20 < 55 < first
 
 
 @pytest.mark.parametrize("extra", [{}, dict(window=4, transpose=3, layers=2)])
@@ -118,129 +126,116 @@ def test_the_same_seed_gives_the_same_network(music, extra):
 @pytest.mark.parametrize("extra", [{}, dict(window=4, transpose=3, cell="gru")])
 def test_a_resumed_run_is_the_same_run(music, extra):
     config = tiny(**extra)
-    whole, first, second = learned(config, music, 3), learned(config, music, 1), Learner(config, music)
-    second.load_state(*first.state())
-    while second.epoch < 3:
-        second.learn()
-        second.judge()
-    assert same(whole, second)
+    whole, first, second = (
+        learned(config, music, 3),
+        learned(config, music, 1),
+        runs.make_session(config, music),
+    )
+    first.step()  # in the middle of an epoch
+    second.trainer.load_state(*first.state())
+    assert same(whole, learned(config, music, 3, second))
 
 
-def test_the_mean_of_the_weights(music):
-    learner = Learner(tiny(average=0.75), music)
-    mean = learner.network.state_dict()["1.weight_hh_l0"].astype(float)
-    for step in range(1, 60):
-        learner.network.params["1.weight_hh_l0"] += 0.25
-        learner.optimizer.steps = step
-        learner.update_average()
-        keep = min(0.75, step / (10 + step))
-        mean = keep * mean + (1 - keep) * learner.network.params["1.weight_hh_l0"]
-    assert np.allclose(learner.average["1.weight_hh_l0"], mean, rtol=1e-5)
-    plain = Learner(tiny(average=0), music)
-    plain.learn()
-    assert all(np.allclose(plain.average[name], w, atol=1e-7) for name, w in plain.network.params.items())
+def test_evaluation_does_not_disturb_learning(music):
+    session = runs.make_session(tiny(), music)
+    trainer = learned(tiny(), music, 1, session)
+    before = trainer.model.state_dict()
+    trainer.evaluate(session.held_out)
+    assert trainer.model.training
+    assert all(np.array_equal(before[name], w) for name, w in trainer.model.params.items())
 
 
-def test_judging_does_not_disturb_learning(music):
-    learner = learned(tiny(), music, 1)
-    before = learner.network.state_dict()
-    learner.judge()
-    assert all(np.array_equal(before[name], w) for name, w in learner.network.params.items())
+def test_a_step_is_what_it_was_by_hand(music):
+    """Padded pieces, masked cross-entropy; clip; the rate up and down; Adam; the moving average."""
+    config = tiny(transpose=2, clip=0.5, lr=0.01)
+    trainer, network = (
+        runs.make_session(config, music).trainer,
+        make_network(config, np.random.default_rng([0, 0])),
+    )
+    rng, kept = np.random.default_rng([0, 1]), network.state_dict()
+    optimizer = Adam(network.params, network.grads, 0.01, weight_decay=config.weight_decay, decoupled=True)
+    for epoch in range(2):
+        for number, group in enumerate(batches(music.train, 2, rng)):
+            shifts = rng.integers(-2, 3, len(group))
+            chosen = [transpose(music.train[k], shift) for k, shift in zip(group, shifts, strict=True)]
+            x, t, mask, lengths = pad(chosen)
+            loss, da = sigmoid_cross_entropy(network.forward(x, lengths=lengths), t, mask)
+            network.zero_grad()
+            network.backward(da)
+            norm, n = clip_global_norm(network.grads, 0.5), 3 * epoch + number
+            fall = 0.02 + 0.98 * (1 + np.cos(np.pi * n / (3 * config.epochs))) / 2
+            optimizer.lr = 0.01 * (n + 1) / 20 * fall
+            optimizer.step()
+            keep = min(config.ema_decay, (n + 1) / (n + 11))
+            for name, mean in kept.items():
+                mean += (1 - keep) * (network.params[name] - mean)
+            step = trainer.step()
+            assert step == (n + 1, loss, norm, pytest.approx(optimizer.lr), mask.sum())
+    for name, w in network.params.items():
+        np.testing.assert_allclose(trainer.model.params[name], w, rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(trainer.ema[name], kept[name], rtol=1e-5, atol=1e-7)
 
 
 def test_the_learning_rate(music):
-    learner = Learner(tiny(lr=0.01, epochs=100), music)
-    rates = []
-    for step in range(100 * learner.steps + 5):
-        learner.optimizer.steps = step
-        rates.append(learner.rate())
-    assert learner.steps == 3 and rates[0] < 0.001 and max(rates) > 0.0099
-    assert rates[-1] == pytest.approx(0.0002) and np.all(np.diff(rates[training.WARM_UP :]) <= 0)
+    config = tiny(epochs=100)
+    schedule = runs.make_schedule(config, music)
+    rates = [schedule(step) for step in range(305)]
+    assert rates[0] < 0.1 and max(rates) > 0.99
+    assert rates[-1] == pytest.approx(0.02) and np.all(np.diff(rates[runs.WARM_UP :]) <= 0)
 
 
 def test_patience(music):
-    learner = Learner(tiny(epochs=50, patience=3), music)
-    learner.best = {"epoch": 10, "valid": 1.0, "test": 1.0}
-    for learner.epoch, done in ((12, False), (13, True), (50, True)):
-        assert learner.done is done
+    session = runs.make_session(tiny(epochs=50, patience=3), music)
+    for session.trainer.waited, over in ((2, False), (3, True)):
+        assert session.over is over
 
 
 # -------------------------------------------------------------------------------------------- what goes wrong
 
 
-def spoil(learner):
-    learner.network.params["3.weight"][0, 0] = np.nan
+def spoil(trainer):
+    trainer.model.params["3.weight"][0, 0] = np.nan
 
 
-def test_a_judgement_that_is_broken_off_leaves_the_weights(music):
-    learner = Learner(tiny(epochs=5), music)
-    learner.learn()
-    before = learner.network.state_dict()
-
-    def stop():
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        learner.judge(stop)
-    after = learner.network.state_dict()
-    assert learner.best is None and all(np.array_equal(before[name], after[name]) for name in before)
+def begun(folder, config, music):
+    """A Session in a new folder."""
+    return runs.make_session(config, music).create(folder, config)
 
 
 def test_a_loss_that_is_no_number_stops_learning(tmp_path, music):
     config = tiny(epochs=5)
-    run, learner = RunFolder.create(tmp_path / "run", "polyphony", config), Learner(config, music)
-    judge = learner.judge
+    session = begun(tmp_path / "run", config, music)
 
-    def judge_and_spoil(progress):
-        row = judge(progress)
-        if learner.epoch == 2:
-            spoil(learner)
-        return row
+    def spoil_after_two(step, loss):
+        if session.done == 2:
+            spoil(session.trainer)
 
-    learner.judge = judge_and_spoil
+    session.on_evaluation = spoil_after_two
     with pytest.raises(Diverged) as caught:
-        runs.learn(learner, run, quiet=True)
-    text, best = str(caught.value), learner.best["epoch"]
-    assert f"went astray after step {2 * learner.steps} (2 epochs are done): the loss is nan" in text
-    assert f"try a lower --lr or --clip; the network of epoch {best} is kept in" in text
-    network, best = runs.load_network(run, config)
-    assert nll(network, music.valid) == pytest.approx(best["valid"])
+        session.learn(quiet=True)
+    assert "not all numbers of last/3.weight are finite" in str(caught.value)
+    assert "try a lower --lr or --clip" in str(caught.value)
+    network, best = runs.load_network(session.run, config)
+    assert nll(network, music.valid) == pytest.approx(best["valid"]) and best["epoch"] in (1, 2)
 
 
 def test_the_first_loss_may_be_no_number(tmp_path, music):
-    run, learner = RunFolder.create(tmp_path / "run", "polyphony", tiny()), Learner(tiny(), music)
-    spoil(learner)
-    with pytest.raises(Diverged, match="after step 0 .*nothing was learned before"):
-        runs.learn(learner, run, quiet=True)
-
-
-def test_weights_that_are_no_numbers_are_not_kept(music):
-    learner = learned(tiny(), music, 1)
-    kept = dict(learner.best)
-    learner.average["3.bias"][0] = np.inf
-    with pytest.raises(Diverged, match="the weights are not finite"):
-        learner.judge()
-    assert learner.best == kept
-
-
-def test_a_gradient_that_is_no_number_changes_nothing(music, monkeypatch):
-    monkeypatch.setattr(training, "clip_global_norm", lambda grads, limit: np.inf)
-    learner = Learner(tiny(), music)
-    before = learner.network.state_dict()
-    with pytest.raises(Diverged):
-        learner.learn()
-    assert all(np.array_equal(before[name], w) for name, w in learner.network.params.items())
+    session = begun(tmp_path / "run", tiny(), music)
+    session.save()
+    spoil(session.trainer)
+    with pytest.raises(Diverged, match="at step 1 the loss is nan.* holds step 0"):
+        session.learn(quiet=True)
 
 
 # ------------------------------------------------------------------------------------- recipes, tables, music
 
 
 def test_what_is_given_wins_over_the_recipe():
-    config = complete(Run(set="nottingham", cell="gru", lr=0.5, window=0, average=0.0))
-    assert (config.lr, config.window, config.average) == (0.5, 0, 0.0)
+    config = complete(Run(set="nottingham", cell="gru", lr=0.5, window=0, ema_decay=0.0))
+    assert (config.lr, config.window, config.ema_decay) == (0.5, 0, 0.0)
     recipe = recipe_of("nottingham", "gru")
     assert all(
-        getattr(config, k) == getattr(recipe, k) for k in NAMES if k not in ("lr", "window", "average")
+        getattr(config, k) == getattr(recipe, k) for k in NAMES if k not in ("lr", "window", "ema_decay")
     )
     assert complete(config) == config
 
@@ -291,56 +286,82 @@ def test_a_score_of_frames():
 
 def test_a_checkpoint_of_other_settings_is_refused(tmp_path, music):
     config = tiny(epochs=1)
-    run = RunFolder.create(tmp_path / "run", "polyphony", config)
-    runs.learn(Learner(config, music), run, quiet=True)
+    session = begun(tmp_path / "run", config, music)
+    session.learn(quiet=True)
+    run = session.run
     for other in (replace(config, hidden=7), replace(config, cell="gru"), replace(config, set="nottingham")):
-        for use in (lambda c: runs.load_network(run, c), lambda c: runs.resume(c, music, run)):
-            with pytest.raises(ValueError, match="expected a network of the settings of the run"):
-                use(other)
+        with pytest.raises(CheckpointError, match="expected a network of the settings of the run"):
+            runs.load_network(run, other)
+        with pytest.raises(CheckpointError, match="expected config (hidden|cell|set) "):
+            runs.make_session(other, music).resume(run)
 
 
 DAMAGE = {
-    "best renamed": lambda t, m: ({k.replace("best/", "beast/"): v for k, v in t.items()}, m),
-    "best missing": lambda t, m: ({k: v for k, v in t.items() if not k.startswith("best/")}, m),
-    "best of another shape": lambda t, m: (
-        {k: v[..., :1] if k[:4] == "best" else v for k, v in t.items()},
-        m,
-    ),
-    "best no number": lambda t, m: ({k: v * np.nan if k[:4] == "best" else v for k, v in t.items()}, m),
+    "best renamed": lambda t, m: ({f"x{k}": v for k, v in t.items()}, m),
+    "best of another shape": lambda t, m: ({k: v[..., :1] for k, v in t.items()}, m),
+    "best no number": lambda t, m: ({k: v * np.nan for k, v in t.items()}, m),
     "figures without an epoch": lambda t, m: (t, m | {"best": {"valid": 1.0, "test": 1.0}}),
     "epoch no number": lambda t, m: (t, m | {"best": m["best"] | {"epoch": "1"}}),
     "loss no number": lambda t, m: (t, m | {"best": m["best"] | {"valid": np.nan}}),
     "figures a list": lambda t, m: (t, m | {"best": ["epoch", "valid", "test"]}),
 }
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A run of an epoch: its folder, settings and music."""
+    music, config = MusicSet("small", **{k[:-4]: v for k, v in pieces().items()}), tiny(epochs=1)
+    session = begun(tmp_path_factory.mktemp("runs") / "run", config, music)
+    session.learn(quiet=True)
+    return session.run.folder, config, music
+
+
+@pytest.mark.parametrize("name", DAMAGE)
+def test_a_damaged_network_is_refused(finished, tmp_path, name):
+    folder, config, _ = finished
+    run = RunFolder(shutil.copytree(folder, tmp_path / "run"))
+    path = run.folder / "best.safetensors"
+    save_checkpoint(path, *DAMAGE[name](*load_checkpoint(path)))
+    with pytest.raises(CheckpointError) as caught:
+        runs.load_network(run, config)
+    assert str(caught.value).startswith(f"{path}: does not fit") and len(str(caught.value)) < 500
+
+
 STATE = {
-    "mean of a shape that fits": lambda t, m: (
-        {k: v[..., :1] if k[:4] == "aver" else v for k, v in t.items()},
-        m,
-    ),
-    "mean missing": lambda t, m: ({k: v for k, v in t.items() if not k.startswith("average/")}, m),
-    "never judged": lambda t, m: (t, m | {"best": None}),
-    "epochs below none": lambda t, m: (t, m | {"epoch": -1}),
-    "epochs a text": lambda t, m: (t, m | {"epoch": "1"}),
-    "another generator": lambda t, m: (t, m | {"generators": [{"bit_generator": "MT19937"}] * 2}),
-    "one generator": lambda t, m: (t, m | {"generators": m["generators"][:1]}),
+    "mean of another shape": lambda t, m: t.update({"mean/3.bias": np.zeros(3, np.float32)}),
+    "mean missing": lambda t, m: t.pop("mean/3.bias"),
+    "epochs below none": lambda t, m: m["trainer"]["batches"].update(epoch=-1),
+    "epochs a text": lambda t, m: m["trainer"]["batches"].update(epoch="1"),
+    "other pieces": lambda t, m: m["trainer"]["batches"].update(tokens=1),
+    "another generator": lambda t, m: m["trainer"].update(generators=[{"bit_generator": "MT19937"}]),
+    "no generator": lambda t, m: m["trainer"].update(generators=[]),
+    "figures of text": lambda t, m: m["trainer"]["best"].update(valid="x"),
 }
 
 
-@pytest.mark.parametrize("name", [*DAMAGE, *STATE])
-def test_what_is_damaged_is_said_before_the_training(tmp_path, music, name):
-    config = tiny(epochs=1)
-    run = RunFolder.create(tmp_path / "run", "polyphony", config)
-    learner = Learner(config, music)
-    learner.best, learner.best_weights = {"epoch": 1, "valid": 1.0, "test": 1.0}, learner.network.state_dict()
-    learner.epoch = 1
-    runs.save(learner, run)
-    assert runs.resume(config, music, run).done and runs.load_network(run, config)
-    save_checkpoint(run.checkpoint, *(DAMAGE | STATE)[name](*load_checkpoint(run.checkpoint)))
-    uses = [lambda: runs.resume(config, music, run)]
-    if name in DAMAGE:  # also of what composing needs
-        uses.append(lambda: runs.load_network(run, config))
-    for use in uses:
-        with pytest.raises(CheckpointError) as caught:
-            use()
-        text = str(caught.value)
-        assert text.startswith(f"{run.checkpoint}: does not fit") and len(text) < 500
+@pytest.mark.parametrize("name", STATE)
+def test_what_is_damaged_is_said_before_the_training(finished, tmp_path, name):
+    folder, config, music = finished
+    run = RunFolder(shutil.copytree(folder, tmp_path / "run"))
+    tensors, metadata = load_checkpoint(run.checkpoint)
+    assert runs.make_session(config, music).resume(run).over
+    STATE[name](tensors, metadata)
+    save_checkpoint(run.checkpoint, tensors, metadata)
+    with pytest.raises(CheckpointError, match="does not fit the settings of the run"):
+        runs.make_session(config, music).resume(run)
+
+
+def test_a_run_of_an_earlier_version_composes_but_does_not_go_on(finished, tmp_path):
+    folder, config, music = finished
+    run = RunFolder(shutil.copytree(folder, tmp_path / "run"))
+    weights, metadata = load_checkpoint(run.folder / "best.safetensors")
+    expected, best = runs.load_network(run, config)
+    (run.folder / "best.safetensors").unlink()
+    stored = {f"best/{name}": w for name, w in weights.items()}
+    save_checkpoint(run.checkpoint, stored, {"network": metadata["config"], "best": best, "epoch": 1})
+    network, found = runs.load_network(run, config)
+    assert found == best
+    for name, w in expected.params.items():
+        np.testing.assert_array_equal(network.params[name], w)
+    with pytest.raises(CheckpointError, match="of an earlier version"):
+        runs.make_session(config, music).resume(run)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scratchnet.training.batches import IGNORED, RandomWindows, Streams, judged
+from scratchnet.training.batches import IGNORED, RandomWindows, Streams, evaluation_batches
 
 TUNES = [np.arange(start, start + size) for start, size in ((100, 30), (200, 7), (300, 21), (400, 1))]
 
@@ -30,14 +30,14 @@ def streams(sequences=TUNES, rng=None, length=4, batch=3):
 def assert_same(batch, other):
     np.testing.assert_array_equal(batch.x, other.x)
     np.testing.assert_array_equal(batch.y, other.y)
-    assert batch.fresh == other.fresh
+    assert batch.reset_state == other.reset_state
 
 
 def test_windows_are_stretches_of_the_tokens_from_anywhere():
     batches, starts = windows(), set()
     for _ in range(200):
-        x, y, fresh, _ = next(batches)
-        assert x.shape == y.shape == (6, 3) and fresh
+        x, y, reset_state, _ = next(batches)
+        assert x.shape == y.shape == (6, 3) and reset_state
         np.testing.assert_array_equal(x, x[0] + np.arange(6)[:, None])
         np.testing.assert_array_equal(y, x + 1)
         starts |= set(x[0].tolist())
@@ -70,7 +70,7 @@ def test_streams_go_on_from_batch_to_batch():
     for _ in range(3):
         found = epoch(batches)
         assert len(found) == batches.steps == 58 // 12
-        assert [batch.fresh for batch in found] == [True] + [False] * (len(found) - 1)
+        assert [batch.reset_state for batch in found] == [True] + [False] * (len(found) - 1)
         x, y = (np.concatenate(part) for part in ([b.x for b in found], [b.y for b in found]))
         np.testing.assert_array_equal(x[1:], y[:-1])
         np.testing.assert_array_equal(x[0, 1:], y[-1, :-1])  # a stream ends where the next one begins
@@ -195,11 +195,11 @@ def test_other_tokens_are_refused():
         (lambda: streams([]), "at least 13 tokens .*, got 0"),
         (lambda: streams([np.arange(6), np.arange(6)]), "at least 13 tokens .*3 streams of 4.*, got 12"),
         (lambda: streams([np.arange(60.0)]), "whole numbers"),
-        (lambda: judged([], 3), "at least one sequence"),
-        (lambda: judged([np.arange(1)], 3), "at least 2 tokens"),
-        (lambda: judged(TUNES[:2], 3, heard=7), "at least 8 tokens"),
-        (lambda: judged(TUNES, 3, heard=0), "heard >= 1"),
-        (lambda: judged(TUNES, 0), "batch >= 1"),
+        (lambda: evaluation_batches([], 3), "at least one sequence"),
+        (lambda: evaluation_batches([np.arange(1)], 3), "at least 2 tokens"),
+        (lambda: evaluation_batches(TUNES[:2], 3, context=7), "at least 8 tokens"),
+        (lambda: evaluation_batches(TUNES, 3, context=0), "context >= 1"),
+        (lambda: evaluation_batches(TUNES, 0), "batch >= 1"),
     ],
 )
 def test_what_does_not_fit_is_refused(make, message):
@@ -211,19 +211,19 @@ def test_what_does_not_fit_is_refused(make, message):
 @given(
     sizes=st.lists(st.integers(3, 25), min_size=1, max_size=9),
     batch=st.integers(1, 5),
-    heard=st.integers(1, 2),
+    context=st.integers(1, 2),
     length=st.integers(1, 30),
 )
-def test_each_target_is_judged_once(sizes, batch, heard, length):
+def test_each_target_is_predicted_once(sizes, batch, context, length):
     sequences = [np.arange(1000 * k, 1000 * k + size) for k, size in enumerate(sizes, 1)]
     found, rows = [], None
-    for x, y, fresh, _ in judged(sequences, batch, heard, length):
+    for x, y, reset_state, _ in evaluation_batches(sequences, batch, context, length):
         assert x.shape == y.shape and len(x) <= length and x.shape[1] <= batch
-        if not fresh:
+        if not reset_state:
             going = y[0] != IGNORED
             np.testing.assert_array_equal(x[0, going], rows[going] + 1)  # each row goes on where it was
         rows = x[-1]
         counts = y != IGNORED
         np.testing.assert_array_equal(y[counts], x[counts] + 1)
         found += y[counts].tolist()
-    assert sorted(found) == sorted(token for s in sequences for token in s[heard:].tolist())
+    assert sorted(found) == sorted(token for s in sequences for token in s[context:].tolist())

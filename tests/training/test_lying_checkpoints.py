@@ -53,7 +53,7 @@ def piano(settings=None):
 
 
 CLASSICAL = {
-    "build": "model7", "width": 0.02, "head": "flatten", "conv": 3, "kernel": 2, "input": "embedding",
+    "architecture": "model7", "width": 0.02, "head": "flatten", "conv": 3, "kernel": 2, "input": "embedding",
     "embedding": 4, "window": 9,
 }  # fmt: skip
 
@@ -160,7 +160,7 @@ def test_the_bounds_on_recurrent_networks(layers, embedding):
 @pytest.mark.parametrize("build", BUILDS)
 def test_the_bounds_on_builds(build):
     for change in ({"head": "last"}, {"input": "one-hot"}, {"input": "number"}, {"input": "chroma"}, {}):
-        settings = CLASSICAL | {"build": build, "conv": None, "kernel": None, "window": 12} | change
+        settings = CLASSICAL | {"architecture": build, "conv": None, "kernel": None, "window": 12} | change
         _, network, metadata = classical(settings)
         close(classical_networks.least_weights(settings, len(SYMBOLS) + 1), network)
 

@@ -38,11 +38,11 @@ def test_a_stream_is_fresh_where_a_piece_begins_and_goes_on_where_it_does():
     for epoch in range(3):
         for place in range(batches.steps):
             batch = next(batches)
-            assert batch.x.shape == batch.y.shape == (4, 3) and batch.fresh.shape == (3,)
+            assert batch.x.shape == batch.y.shape == (4, 3) and batch.reset_state.shape == (3,)
             for n in range(3):
                 first = batch.x[0, n]
-                assert batch.fresh[n] == (place == 0 or first % 100 == 0)
-                assert batch.fresh[n] or first == last[n] + 1
+                assert batch.reset_state[n] == (place == 0 or first % 100 == 0)
+                assert batch.reset_state[n] or first == last[n] + 1
                 last[n] = batch.x[-1, n]
         assert batches.epoch == epoch + 1
 
@@ -90,10 +90,10 @@ def test_a_stream_that_is_fresh_hears_nothing_of_what_was_before():
         state = model.initial_state(2)
         if before is not None:
             for part, last in zip(state, before, strict=True):
-                part[..., ~batch.fresh] = last[..., ~batch.fresh]
+                part[..., ~batch.reset_state] = last[..., ~batch.reset_state]
         a, before = model.forward(batch.x, state)
         assert loss == pytest.approx(float(softmax_cross_entropy(a, batch.y)[0]), rel=1e-12)
-        mixed += place > 0 and batch.fresh.any() and not batch.fresh.all()
+        mixed += place > 0 and batch.reset_state.any() and not batch.reset_state.all()
     assert mixed
 
 

@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from scratchnet.training.optimizers import SGD, Adam
-from scratchnet.training.schedules import Constant, Cosine, Exponential, Plateau, Schedule, StepDecay, WarmUp
+from scratchnet.training.schedules import (
+    Constant,
+    Cosine,
+    Exponential,
+    Plateau,
+    Product,
+    Schedule,
+    StepDecay,
+    WarmUp,
+)
 
 ALL = {
     "constant": lambda: Constant(),
@@ -16,6 +25,7 @@ ALL = {
     "cosine": lambda: Cosine(8, 0.1),
     "warm-up": lambda: WarmUp(4, Cosine(6)),
     "plateau": lambda: Plateau(0.5, 1),
+    "product": lambda: Product(WarmUp(3), Cosine(8.5, 0.1), Plateau(0.5, 1)),
 }
 
 
@@ -29,6 +39,8 @@ def test_values_by_hand():
     assert values(Exponential(0.5), 4) == [1, 0.5, 0.25, 0.125]
     np.testing.assert_allclose(values(Cosine(4, 0.2), 7), [1, 0.2 + 0.8 * (2 + 2**0.5) / 4, 0.6,
                                0.2 + 0.8 * (2 - 2**0.5) / 4, 0.2, 0.2, 0.2], rtol=1e-14)  # fmt: skip
+    assert values(Cosine(2.5), 4)[1:] == pytest.approx([0.654508497, 0.095491503, 0])
+    assert values(Product(WarmUp(2), StepDecay(2, 0.5)), 5) == [0.5, 1, 0.5, 0.5, 0.25]
     assert values(WarmUp(4), 6) == [0.25, 0.5, 0.75, 1, 1, 1]
     assert values(WarmUp(2, StepDecay(2, 0.5)), 7) == [0.5, 1, 1, 1, 0.5, 0.5, 0.25]
 
@@ -155,8 +167,10 @@ def test_states_that_do_not_fit_are_refused_and_change_nothing():
         (lambda: StepDecay(1, 0.0), r"factor in \(0, 1\]"),
         (lambda: Exponential(1.5), r"factor in \(0, 1\]"),
         (lambda: Exponential(math.nan), r"factor in \(0, 1\]"),
-        (lambda: Cosine(0), "steps >= 1"),
-        (lambda: Cosine(math.nan), "steps to be a whole number >= 1"),
+        (lambda: Cosine(0), "steps > 0"),
+        (lambda: Cosine(math.nan), "steps > 0"),
+        (lambda: Product(WarmUp(2), 3), "schedules"),
+        (lambda: Product(Plateau()).load_state_dict({}), "expected the states of"),
         (lambda: Cosine(5, -0.1), r"final in \[0, 1\]"),
         (lambda: WarmUp(0), "steps >= 1"),
         (lambda: Plateau(1.0), r"factor in \(0, 1\)"),

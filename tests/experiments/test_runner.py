@@ -19,15 +19,15 @@ pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 from tiny_session import BATCH, HELD_OUT, STEPS, VOCABULARY, begin_or_go_on, make_network, make_session
 
 import experiments.common.progress
-import experiments.common.token_training as token_training
+import experiments.common.runner as runner
 import scratchnet.evaluation.held_out
 from experiments.common.errors import UserError
 from experiments.common.run_folder import BEST, CHECKPOINT, LOG, RunFolder
-from experiments.common.token_jobs import afterwards, learn
-from experiments.common.token_training import earlier, load_best, load_network
+from experiments.common.runner import afterwards, earlier, learn
+from experiments.common.trained import load_best, load_network
 from scratchnet.files import temporary_path
 from scratchnet.training.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from scratchnet.training.trainer import Diverged, evaluate
+from scratchnet.training.trainer import Diverged
 
 ROOT = Path(__file__).parents[2]
 
@@ -43,7 +43,7 @@ def content(folder):
     batch = next(begin_or_go_on(folder).trainer.batches)
     return {
         "rows": rows(folder),
-        "next": (batch.x.tobytes(), batch.y.tobytes(), batch.fresh),
+        "next": (batch.x.tobytes(), batch.y.tobytes(), batch.reset_state),
         **{path.name: path.read_bytes() for path in folder.glob("*.safetensors")},
     }
 
@@ -140,7 +140,7 @@ def test_stopped_while_writing(name, count, expected, tmp_path, monkeypatch):
         save_checkpoint(path, tensors, metadata)
 
     with monkeypatch.context() as patch, pytest.raises(OSError, match="no power"):
-        patch.setattr(token_training, "save_checkpoint", save)
+        patch.setattr(runner, "save_checkpoint", save)
         begin_or_go_on(tmp_path / "run").learn(quiet=True)
     assert content(learned(tmp_path / "run")) == expected
 
@@ -165,31 +165,31 @@ def test_ctrl_c_saves_between_two_steps_and_says_how_to_go_on(expected, tmp_path
     assert content(learned(folder)) == expected
 
 
-def interrupt_judgement(folder, stop):
-    """A run in which Ctrl-C comes during the judgement after step `stop`."""
+def interrupt_evaluation(folder, stop):
+    """A run in which Ctrl-C comes during the evaluation after step `stop`."""
     session = begin_or_go_on(folder)
-    judge = session.trainer.judge
+    evaluate = session.trainer.evaluate
 
     def interrupted(held_out, progress):
         if session.trainer.steps == stop:
             signal.raise_signal(signal.SIGINT)
-        return judge(held_out, progress)
+        return evaluate(held_out, progress)
 
-    session.trainer.judge = interrupted
+    session.trainer.evaluate = interrupted
     with pytest.raises(KeyboardInterrupt, match=f"step {stop} of {STEPS} is saved"):
         session.learn(quiet=True)
     assert not any(row["step"] == stop and "held_out" in row for row in session.run.rows())
 
 
-def test_a_judgement_that_is_broken_off_comes_first_when_it_goes_on(expected, tmp_path):
+def test_an_evaluation_that_is_broken_off_comes_first_when_it_goes_on(expected, tmp_path):
     folder = tmp_path / "run"
     for stop in (10, 10, STEPS):
-        interrupt_judgement(folder, stop)
+        interrupt_evaluation(folder, stop)
     assert content(learned(folder)) == expected
 
 
-def test_a_judgement_after_which_the_power_goes_is_not_logged_twice(expected, tmp_path):
-    interrupt_judgement(tmp_path / "run", 10)
+def test_an_evaluation_after_which_the_power_goes_is_not_logged_twice(expected, tmp_path):
+    interrupt_evaluation(tmp_path / "run", 10)
     assert content(learned(break_off(tmp_path / "run", 10))) == expected
 
 
@@ -211,7 +211,7 @@ def test_a_sample_tells_its_error_and_goes_on(sampled, tmp_path, capsys):
 
     session(10).learn(quiet=True)
     last = session(20)
-    learn(last, True, "tiny", "scales to choose by", "note")
+    learn(last, True, "scales to choose by", "note")
     rows = [row for row in last.run.rows() if "held_out" in row]
     assert [row["step"] for row in rows] == [5, 10, 15, 20] and all(row["error"] > 0 for row in rows)
     best = min(rows, key=lambda row: row["held_out"])
@@ -219,8 +219,8 @@ def test_a_sample_tells_its_error_and_goes_on(sampled, tmp_path, capsys):
     assert last.trainer.best == best == load_best(tmp_path / "run", [])[1]["best"] == session(20).trainer.best
     assert last.run.metrics()["chosen by"] == sampled.counts() | best
     said = capsys.readouterr().out
-    assert f"judged every 5 steps by {sampled.tokens} of 32 tokens in 4 of 9 windows of the scales" in said
-    assert f"{best['nats']:.3f} nats a note ± {best['error']:.3f}" in said and "% of the time" in said
+    assert f"evaluated every 5 steps on {sampled.tokens} of 32 tokens in 4 of 9 windows of the scales" in said
+    assert f"{best['nats']:.3f} nats per note ± {best['error']:.3f}" in said and "% of the time" in said
 
 
 def test_ctrl_c_after_learning_says_that_the_network_is_kept(tmp_path):
@@ -288,19 +288,17 @@ def test_the_best_is_all_that_composing_needs(tmp_path):
         network, metadata = load_network(path, ["network", "vocabulary"], make_network)
         assert metadata["vocabulary"] == VOCABULARY and metadata["network"] == {"hidden": 5, "keys": [1, 2]}
         assert not network.training
-        assert (
-            evaluate(network, make_session(RunFolder(folder)).held_out) == metadata["best"]["nats"] == lowest
-        )
+        assert make_session(folder).held_out(network) == (lowest, 0.0) and metadata["best"]["nats"] == lowest
 
 
-def test_a_network_that_was_not_judged_yet(tmp_path):
+def test_a_network_that_was_not_evaluated_yet(tmp_path):
     session = begin_or_go_on(tmp_path / "run")
     for _ in range(3):
         session.trainer.step()
     session.save()
     network, metadata = load_network(tmp_path / "run" / CHECKPOINT, ["network"], make_network)
     assert metadata["best"] is None
-    np.testing.assert_array_equal(network.params["0.weight"], session.trainer.mean["0.weight"])
+    np.testing.assert_array_equal(network.params["0.weight"], session.trainer.ema["0.weight"])
     with pytest.raises(UserError, match=f"expected a trained run, but there is no {BEST}"):
         load_network(tmp_path / "run", [], make_network)
 
@@ -426,7 +424,7 @@ def test_what_a_user_sees_on_the_way(tmp_path, monkeypatch):
 
 
 def test_speed_counts_tokens(tmp_path):
-    began, session = time.perf_counter(), begin_or_go_on(tmp_path / "run", steps=9, judge_every=100)
+    began, session = time.perf_counter(), begin_or_go_on(tmp_path / "run", steps=9, eval_every=100)
     session.learn(quiet=True)
     elapsed = time.perf_counter() - began
     speeds = [row["tokens_per_s"] for row in session.run.rows() if "loss" in row]
