@@ -8,7 +8,7 @@ NAMES = "C C♯ D E♭ E F F♯ G G♯ A B♭ B".split()
 
 
 def draw_learning(path, curves, ngram, nats):
-    """Loss on the pieces to choose by, against steps.
+    """Loss on the validation pieces, against steps.
 
     curves : dict of build -> list, one for each seed, of [[step, nats], ...]; the mean is drawn
     ngram, nats : the best n-gram, and its loss on the same pieces
@@ -18,8 +18,8 @@ def draw_learning(path, curves, ngram, nats):
         mean_curves(curves),
         {ngram: nats},
         xlabel="step",
-        ylabel="nats a symbol",
-        title="Classical piano: pieces to choose by",
+        ylabel="nats per symbol",
+        title="Classical piano: validation pieces",
     )
 
 

@@ -28,7 +28,7 @@ from experiments.common.trained import composition, network_folders
 from experiments.common.writing import write_piece
 from scratchnet.files import atomic_open
 
-LEARNING = "pieces to choose by", "symbol"  # what is said of it
+LEARNING = "validation pieces", "symbol"  # what is said of it
 HUMAN = 2  # excerpts of test pieces, to be heard beside what networks compose
 JUDGED_PIECES = 50  # of as many symbols as are composed, by people, for the figures of repetition
 SAMPLES = "samples.json"  # what `python -m experiments.listen` plays

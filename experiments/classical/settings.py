@@ -25,10 +25,10 @@ BUILDS = ("baseline", "model1", "model2", "model3", "model4", "model5", "model6"
 @dataclass(frozen=True, kw_only=True)
 class Source(Quiet):
     data: tuple[Path, ...] | None = None
-    """MIDI files, or folders with them; one with the subfolders train, dev and test is shared out so. If not
+    """MIDI files, or folders with them; one with the subfolders train, dev and test is split so. If not
     given, MAESTRO's are downloaded once (56 MB)."""
     limit: PositiveInt | None = None
-    """Take so many files, at random but always the same; not with the three subfolders."""
+    """Take this many files, at random but always the same; not with the three subfolders."""
     chords: Literal["normal", "exact"] = "normal"
     """Notes that start together: their pitch classes in normal order, as the paper, or exact pitches."""
     durations: Literal["length", "onset", "none"] = "length"
@@ -104,7 +104,7 @@ class Search(options.Sweep, Training):
     architectures: tuple[str, ...] = BUILDS
     """Which architectures: baseline, model1 to model7."""
     seeds: PositiveInt = 3
-    """How many times each is trained, with seeds that follow on --seed."""
+    """How many times each is trained, with seeds from --seed on."""
     out: Path = Path("runs/classical-search")
     """A folder for run folders, the figure and the table. Finished runs are not repeated."""
 
@@ -118,11 +118,11 @@ class Transfer(NewRun, Optimising):
     data: tuple[Path, ...] | None = None
     """The other music, as for train; if not given, MAESTRO's."""
     limit: PositiveInt | None = None
-    """Take so many files."""
+    """Take this many files."""
     epochs: PositiveFloat | None = None
     """How often every window is learned, if not as often as in the run."""
     freeze: NonNegativeInt = 0
-    """So many of the network's layers with weights, from below, stay as they are."""
+    """This many of the network's layers with weights, from below, stay as they are."""
     scratch: bool = True
     """Also learn the other music from nothing, to compare with."""
 

@@ -143,7 +143,7 @@ def table(rows, freeze):
         "continued": "continued" + (f", {freeze} layers frozen" if freeze else ""),
         "from nothing": "from nothing",
     }
-    lines = ["| | pieces to choose by | test | test accuracy | best at step |", "|---|---:|---:|---:|---:|"]
+    lines = ["| | validation pieces | test | test accuracy | best at step |", "|---|---:|---:|---:|---:|"]
     for kind, row in rows.items():
         step = f"{row['best_step']} of {row['steps']}" if "steps" in row else ""
         lines.append(

@@ -24,7 +24,7 @@ def baselines(train, test, characters, quiet=True):
     train, test : arrays of tokens
     characters : Characters
     quiet : no progress bar
-    Returns dict of name -> nats a character of the test text.
+    Returns dict of name -> nats per character of the test text.
     """
     V = len(characters)
     rows = {"uniform": math.log(V)} | ngrams(ORDER, V, [train], [test], quiet)

@@ -28,7 +28,7 @@ BUILTIN = Path("builtin")  # as --data: the tunes that come with this project, t
 @dataclass(frozen=True, kw_only=True)
 class Source(Quiet):
     data: tuple[Path, ...] | None = None
-    """Files of ABC tunes, folders with them, or "builtin", some sixty tunes that are here; if not given, the
+    """Files of ABC tunes, folders with them, or "builtin", some sixty tunes included here; if not given, the
     Irish set is downloaded once.
     """
 
@@ -36,8 +36,8 @@ class Source(Quiet):
 @dataclass(frozen=True, kw_only=True)
 class Training(NewRun, Source, Learning):
     preset: Preset | None = None
-    """quick: a few minutes; paper: the settings of the paper; best: what did best on held-out tunes; few: for
-    some dozens of tunes. If not given, quick, or few with --data builtin.
+    """quick: a few minutes; paper: the settings of the paper; best: did best on held-out tunes; few: for
+    a few dozen tunes. If not given, quick, or few with --data builtin.
     """
 
 
@@ -93,7 +93,7 @@ class Evaluate(Seed, Source, Drawing):
     run: Path
     """Folder of a trained run."""
     n: Tunes = 100
-    """Tunes to compose, for the share of valid ones and for copies."""
+    """Tunes to compose, to count the valid ones and look for copies."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,9 +9,9 @@ LOOKED_AT = 160  # tokens in the picture of attention
 
 
 def draw_learning(path, curves, levels):
-    """Nats a token against steps. curves: dict of model -> list, one for each seed, of [[step, nats]]."""
-    title = "Piano: pieces to choose by"
-    draw_curve(path, mean_curves(curves), levels, xlabel="step", ylabel="nats a token", title=title)
+    """Nats per token against steps. curves: dict of model -> list, one for each seed, of [[step, nats]]."""
+    title = "Piano: validation pieces"
+    draw_curve(path, mean_curves(curves), levels, xlabel="step", ylabel="nats per token", title=title)
 
 
 def draw_scores(path, judged):

@@ -10,7 +10,7 @@ from experiments.common.compositions import HOW, how_made, write_how
 from experiments.common.errors import UserError
 from experiments.common.figures import held_out_curve
 from experiments.common.midi_pieces import PARTS
-from experiments.common.ngram_baseline import best_ngram
+from experiments.common.ngram_baseline import best_ngram, ranking
 from experiments.common.progress import shown
 from experiments.common.run_folder import RunFolder
 from experiments.common.runner import (
@@ -31,7 +31,7 @@ from experiments.piano.data import load
 from experiments.piano.settings import Run, complete
 from scratchnet.files import atomic_open
 
-LEARNING = "pieces to choose by", "token"  # what is said of it
+LEARNING = "validation pieces", "token"  # what is said of it
 HUMAN = 4  # excerpts of test pieces, to be heard beside what networks compose
 SAMPLES = "samples.json"  # what `python -m experiments.listen` plays
 
@@ -89,7 +89,7 @@ def run_train(config):
 
 
 def judge_network(run, network, corpus, quiet):
-    """Figures on the parts, all pieces to choose by among them; kept in the run's metrics."""
+    """Figures on the parts, all validation pieces among them; kept in the run's metrics."""
     found = {part: report.judge(network, corpus, part, quiet) for part in PARTS}
     run.write_metrics({"weights": network.parameter_count, **found})
     return found
@@ -97,7 +97,7 @@ def judge_network(run, network, corpus, quiet):
 
 def tell(run, judged, rows):
     """Print, draw, write the table."""
-    text = report.table(judged, rows) + "\n\n" + report.verdict(judged, rows)
+    text = report.table(judged, rows) + "\n\n" + ranking(judged, rows)
     with atomic_open(run.path("table.md")) as file:
         file.write(text + "\n")
     run.write_metrics({"networks": judged, "baselines": rows})

@@ -19,15 +19,15 @@ class Source(Quiet):
     data: tuple[Path, ...] | None = None
     """MIDI files, or folders with them; if not given, MAESTRO's are downloaded once (56 MB)."""
     limit: PositiveInt | None = None
-    """Take so many performances, at random but always the same."""
+    """Take this many performances, at random but always the same."""
     split: Split = "piece"
-    """piece: a tenth of the pieces to judge by, another to choose by, as files of one piece stay together;
-    maestro: as MAESTRO's own table says."""
+    """piece: a tenth of the pieces for testing, another for validation, all files of a piece on one side;
+    maestro: as in MAESTRO's own table."""
     pedal: bool = False
     """Let the sustain pedal lengthen notes."""
     grid_bpm: PositiveFloat | None = None
-    """Count sixteenth notes at so many quarter notes a minute, whatever the file says; for performances that
-    follow no beat."""
+    """Count sixteenth notes at this many quarter notes per minute, whatever the file says; for performances
+    that follow no beat."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class Playing(Sound, Drawing):
     prime: Path | None = None
     """A MIDI file that the pieces begin with."""
     prime_bars: PositiveInt = 4
-    """So many bars of it."""
+    """This many bars of it."""
     bpm: Bpm | None = None
     """Quarter notes per minute; if not given, as many as the grid assumes, or 120."""
 
@@ -64,10 +64,10 @@ class Run(Resume, Training, Playing):
     """Learn with each network, evaluate, compose and draw; --resume goes on."""
 
     models: tuple[Model, ...] = PAPER_MODELS
-    """Which networks: rnn, gru, lstm, attention (one score a step, as Raffel & Ellis), vector-attention (one
-    score for each unit, as the paper writes it)."""
+    """Which networks: rnn, gru, lstm, attention (one score per step, as in Raffel & Ellis), vector-attention
+    (one score per unit, as the paper writes it)."""
     seeds: PositiveInt = 1
-    """How many times each is trained, with seeds that follow on --seed."""
+    """How many times each is trained, with seeds from --seed on."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,7 +32,7 @@ def to_score(frames, source, bpm, name="piano"):
 
     frames : uint8 (T, 88)
     source : data.Source of the set
-    bpm : quarter notes a minute
+    bpm : quarter notes per minute
     """
     tick = TICKS // source.frames_per_beat
     edge = np.zeros((1, frames.shape[1]), np.int8)

@@ -56,7 +56,7 @@ class Training(NewRun, Source):
     epochs: PositiveInt | None = None
     """How often all pieces are learned from, at most."""
     patience: PositiveInt | None = None
-    """Stop after so many epochs without a better validation loss."""
+    """Stop after this many epochs without a better validation loss."""
     transpose: Semitones | None = None
     """Move each piece by up to so many semitones, up or down, whenever it is learned from."""
     clip: PositiveFloat | None = None

@@ -12,6 +12,7 @@ from encoders.score import Note, Score, Track
 from encoders.tokens.note_duration import NoteDuration
 from experiments.common import recipe
 from experiments.common.errors import UserError
+from experiments.common.ngram_baseline import ranking
 from experiments.piano import composing, data, measured, report, runs
 from experiments.piano.networks import make_network
 from experiments.piano.settings import Compose, Run, Train, complete
@@ -220,7 +221,7 @@ def test_figures_of_a_network(corpus, kind):
 
 
 def test_figures_by_a_sample(corpus, monkeypatch):
-    """On training pieces as many tokens as on test pieces, of pieces to choose by all windows."""
+    """On training pieces as many tokens as on test pieces, of validation pieces all windows."""
     monkeypatch.setattr(recipe, "LEAST_SAMPLE", 1)
     monkeypatch.setattr(held_out, "LENGTH", 16)
     monkeypatch.setattr(held_out, "WARM_UP", 8)
@@ -245,9 +246,9 @@ def test_the_table():
               "lstm": [{"train": one, "test": one | {"nats": 2.5}}]}  # fmt: skip
     text = report.table(judged, rows)
     assert "| rnn | test | 3.250 ± 0.000 | 0.250 ± 0.000 |" in text and "| 2-gram | test | 3.000 |" in text
-    said = report.verdict(judged, rows)
+    said = ranking(judged, rows)
     assert "lstm 2.500 < rnn 3.250" in said and "Not better than the best n-gram (2-gram, 3.000): rnn" in said
-    assert "All are better" in report.verdict({"lstm": judged["lstm"]}, rows)
+    assert "All are better" in ranking({"lstm": judged["lstm"]}, rows)
 
 
 def test_baselines(corpus):
