@@ -153,8 +153,8 @@ def verdict(judged, rows):
     return "\n".join(
         [
             ranking(judged, rows),
-            f"Losses are nats per symbol; the {first['unknown']:.1%} of {first['windows']:,} test targets that "
-            "do not occur in the training pieces count as wrong in the accuracy, and not in the losses.",
+            f"Losses are nats per symbol; the {first['unknown']:.1%} of {first['windows']:,} test targets "
+            "that do not occur in the training pieces count as wrong in the accuracy, and not in the losses.",
             f"The paper has networks of {PAPER_SIZES} weights.",
         ]
     )

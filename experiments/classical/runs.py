@@ -32,10 +32,7 @@ def expect_architectures(names):
 def held_out(corpus, part, most=None):
     """A HeldOut of the windows of a part, all or so many; targets that nobody could know do not count.
 
-    Raises
-    ------
-    UserError
-        If none of them is known.
+    Raises UserError if none of them is known.
     """
     unknown = corpus.vocabulary.unknown
     try:
@@ -59,8 +56,6 @@ def network_of(config, corpus):
 def make_session(config, corpus, again=None, network=None, frozen=()):
     """The Session of complete settings, before its first step.
 
-    Parameters
-    ----------
     config : Train, complete
     corpus : Corpus
     again : as of Session
@@ -122,17 +117,8 @@ def settings_of(run):
 def load_network(path):
     """The best network of a run folder or best.safetensors, ready to compose.
 
-    Returns
-    -------
-    network : Sequential
-    encoder : NoteChords
-    vocabulary : SymbolVocabulary
-    metadata : dict
-
-    Raises
-    ------
-    UserError, CheckpointError
-        If there is none, or it is damaged or of another kind.
+    Returns network : Sequential; encoder : NoteChords; vocabulary : SymbolVocabulary; metadata : dict.
+    Raises UserError or CheckpointError if there is none, or it is damaged or of another kind.
     """
 
     def least(metadata):

@@ -64,10 +64,7 @@ def settings_of(run):
 def load_network(path):
     """The best network of a run folder or best.safetensors, and its Characters.
 
-    Raises
-    ------
-    UserError, CheckpointError
-        If there is none, or it is damaged or of another kind.
+    Raises UserError or CheckpointError if there is none, or it is damaged or of another kind.
     """
 
     def least(metadata):

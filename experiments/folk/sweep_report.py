@@ -18,8 +18,6 @@ NAMES = {
 def write_report(config, trials, say):
     """Figures sweep-AXIS.png and sweep.md in the folder of the sweep.
 
-    Parameters
-    ----------
     config : Sweep
     trials : dict (axis, value) -> finished Optuna trial
     say : function of a text

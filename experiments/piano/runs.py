@@ -84,10 +84,7 @@ def settings_of(run):
 def load_network(path):
     """The best network of a run folder or best.safetensors, its NoteDuration and the metadata.
 
-    Raises
-    ------
-    UserError, CheckpointError
-        If there is none, or it is damaged or of another kind.
+    Raises UserError or CheckpointError if there is none, or it is damaged or of another kind.
     """
 
     def least(metadata):
