@@ -8,7 +8,7 @@ from encoders.tokens.note_chords import NoteChords
 from encoders.tokens.vocabulary import SymbolVocabulary
 from experiments.classical.builds import BUILDS
 from experiments.classical.networks import NETWORK, least_weights, make_network
-from experiments.classical.settings import ClassicalRecipe, Train, complete, counted
+from experiments.classical.settings import PRESETS, Train, complete, counted
 from experiments.common import trained
 from experiments.common.errors import UserError, settings_refused
 from experiments.common.recipe import make_optimizer, make_schedule, pace_of
@@ -72,10 +72,9 @@ def make_session(config, corpus, again=None, network=None, frozen=()):
         )  # fmt: skip
     except ValueError as error:
         raise UserError(f"too little music for --window and --batch: {error}") from None
-    names = [field.name for field in fields(ClassicalRecipe)]
     about = {
         "experiment": "classical",
-        "config": {name: getattr(config, name) for name in dict.fromkeys((*NETWORK, *names))},
+        "config": {name: getattr(config, name) for name in dict.fromkeys((*NETWORK, *PRESETS["quick"]))},
         "encoder": corpus.encoder.settings(),
         "vocabulary": list(corpus.vocabulary.names[1:]),
         "frozen": sorted(frozen),

@@ -16,7 +16,7 @@ from experiments.common.kinds import (
     Units,
 )
 from experiments.common.options import ComposePieces, NewRun, Quiet, Resume, Sampling, Sound
-from experiments.common.recipe import Optimising, filled
+from experiments.common.recipe import OPTIMISING, Optimising, filled
 
 Preset = Literal["quick", "paper"]
 BUILDS = ("baseline", "model1", "model2", "model3", "model4", "model5", "model6", "model7")
@@ -147,31 +147,13 @@ class Evaluate(Quiet):
     """A folder for the table and the figures; if not given, that of the first run."""
 
 
-@dataclass(frozen=True)
-class ClassicalRecipe:
-    """What `Training` leaves open; the same names."""
-
-    width: float = 1.0
-    head: str = "last"
-    epochs: float = 6.0
-    noise: float = 0.0
-    eval_size: int = 600
-    optimizer: str = "adam"
-    lr: float = 2e-3
-    decay: bool = True
-    weight_decay: float = 0.01
-    batch: int = 64
-    transpose: float = 0.0
-    clip: float = 1.0
-    ema_decay: float = 0.99
-    patience: int = 0
-
-
 PRESETS = {
-    "quick": ClassicalRecipe(width=0.25),
-    "paper": ClassicalRecipe(
-        head="flatten", epochs=200.0, eval_size=5000, optimizer="rmsprop", lr=1e-3, decay=False,
-        weight_decay=0.0, batch=100, clip=5.0, ema_decay=0.0,
+    "quick": OPTIMISING | dict(
+        width=0.25, head="last", epochs=6.0, noise=0.0, eval_size=600, batch=64, transpose=0.0,
+    ),
+    "paper": OPTIMISING | dict(
+        width=1.0, head="flatten", epochs=200.0, noise=0.0, eval_size=5000, optimizer="rmsprop", lr=1e-3,
+        decay=False, weight_decay=0.0, batch=100, transpose=0.0, clip=5.0, ema_decay=0.0,
     ),
 }  # fmt: skip
 

@@ -13,7 +13,7 @@ from experiments.classical import report, runs
 from experiments.classical.data import load
 from experiments.classical.jobs import LEARNING
 from experiments.classical.networks import NETWORK, make_network
-from experiments.classical.settings import ClassicalRecipe, complete
+from experiments.classical.settings import PRESETS, complete
 from experiments.common.errors import UserError
 from experiments.common.run_folder import RunFolder
 from experiments.common.runner import learn
@@ -61,7 +61,7 @@ def run_transfer(config, say):
 def settings_of(config, base):
     """The complete settings of the new runs: those of the old one, with what the command line changes."""
     base = replace(base, data=config.data, limit=config.limit, quiet=config.quiet)
-    names = {field for field in ClassicalRecipe.__dataclass_fields__ if hasattr(config, field)}
+    names = {name for name in PRESETS["quick"] if hasattr(config, name)}
     given = {name: getattr(config, name) for name in (*names, "epochs", "steps", "eval_every")}
     changed = {name: value for name, value in given.items() if value is not None}
     if "epochs" in changed:

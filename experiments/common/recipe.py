@@ -4,7 +4,7 @@ them: the optimizer, the learning rate's schedule, the pieces to evaluate on, th
 Settings are read for `--help`, too, which is to answer at once: what is slow to import waits in functions.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
 from experiments.common.kinds import (
@@ -88,27 +88,15 @@ class Learning(Optimising):
     tenth of the time, and at least 16,384. Of more, always the same windows are taken; at the end, all."""
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """What `Learning` leaves open; the same names."""
-
-    hidden: int
-    steps: int
-    layers: int = 1
-    embedding: int = 0
-    dropout: float = 0.5
-    optimizer: str = "adam"
-    lr: float = 2e-3
-    decay: bool = True
-    weight_decay: float = 0.01
-    batch: int = 32
-    length: int = 128
-    stateful: bool = True
-    transpose: float = 0.5
-    clip: float = 1.0
-    ema_decay: float = 0.99
-    patience: int = 0
-    eval_every: int = 100
+# What `Optimising` and `Learning` leave open, unless a preset says otherwise.
+OPTIMISING = {
+    "optimizer": "adam", "lr": 2e-3, "decay": True, "weight_decay": 0.01, "clip": 1.0, "ema_decay": 0.99,
+    "patience": 0,
+}  # fmt: skip
+LEARNING = OPTIMISING | {
+    "layers": 1, "embedding": 0, "dropout": 0.5, "batch": 32, "length": 128, "stateful": True,
+    "transpose": 0.5, "eval_every": 100,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -133,8 +121,8 @@ class Pace:
 
 
 def filled(config, recipe):
-    """Settings with the recipe's values wherever none is given."""
-    return replace(config, **{k: v for k, v in asdict(recipe).items() if getattr(config, k) is None})
+    """Settings with the values of a recipe, a dict, wherever none is given."""
+    return replace(config, **{k: v for k, v in recipe.items() if getattr(config, k) is None})
 
 
 def with_eval_size(config):

@@ -1,18 +1,16 @@
 """A run: its trainer, its files, the trained network out of them."""
 
-from dataclasses import fields
-
 import numpy as np
 
 from encoders.tokens.characters import Characters
 from experiments.common import trained
 from experiments.common.errors import UserError, settings_refused
-from experiments.common.recipe import Recipe, make_optimizer, make_schedule, pace_of
+from experiments.common.recipe import make_optimizer, make_schedule, pace_of
 from experiments.common.runner import Session
 from experiments.common.settings import expect_allowed
 from experiments.folk.networks import NETWORK, least_weights, make_network
 from experiments.folk.report import held_out
-from experiments.folk.settings import Run, Train, complete
+from experiments.folk.settings import PRESETS, Run, Train, complete
 from scratchnet.training.batches import RandomWindows, Streams
 from scratchnet.training.trainer import Trainer
 
@@ -49,7 +47,7 @@ def make_session(config, corpus):
         )
     about = {
         "experiment": "folk",
-        "config": {field.name: getattr(config, field.name) for field in fields(Recipe)},
+        "config": {name: getattr(config, name) for name in PRESETS["quick"]},
         "vocabulary": corpus.characters.characters,
     }
     held = held_out(corpus, "valid", config.eval_size)

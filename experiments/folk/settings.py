@@ -17,7 +17,7 @@ from experiments.common.options import (
     Sound,
     Wav,
 )
-from experiments.common.recipe import Learning, Recipe, filled, with_eval_size
+from experiments.common.recipe import LEARNING, Learning, filled, with_eval_size
 
 Preset = Literal["quick", "paper", "best", "few"]
 Axis = Literal["optimizer", "hidden", "lr", "length", "batch"]
@@ -125,18 +125,20 @@ class Sweep(options.Sweep, Source):
 
 
 PRESETS = {
-    "quick": Recipe(
-        512, 600, embedding=256, dropout=0.3, lr=3e-3, length=256, transpose=0.3, eval_every=50,
+    "quick": LEARNING | dict(
+        hidden=512, steps=600, embedding=256, dropout=0.3, lr=3e-3, length=256, transpose=0.3, eval_every=50,
     ),
-    "paper": Recipe(
-        1024, 2000, embedding=256, dropout=0.0, lr=1e-3, decay=False, weight_decay=0.0, length=400,
-        stateful=False, transpose=0.0, clip=5.0, ema_decay=0.0,
+    "paper": LEARNING | dict(
+        hidden=1024, steps=2000, embedding=256, dropout=0.0, lr=1e-3, decay=False, weight_decay=0.0,
+        length=400, stateful=False, transpose=0.0, clip=5.0, ema_decay=0.0,
     ),
-    "best": Recipe(
-        512, 1300, layers=2, embedding=256, dropout=0.6, lr=3e-3, length=256, transpose=0.7, eval_every=50,
+    "best": LEARNING | dict(
+        hidden=512, steps=1300, layers=2, embedding=256, dropout=0.6, lr=3e-3, length=256, transpose=0.7,
+        eval_every=50,
     ),
-    "few": Recipe(
-        256, 800, embedding=64, dropout=0.5, lr=4e-3, batch=8, transpose=0.7, ema_decay=0.95, eval_every=20,
+    "few": LEARNING | dict(
+        hidden=256, steps=800, embedding=64, dropout=0.5, lr=4e-3, batch=8, transpose=0.7, ema_decay=0.95,
+        eval_every=20,
     ),
 }  # fmt: skip
 

@@ -11,7 +11,7 @@ from experiments.common.recipe import make_optimizer, make_schedule, pace_of
 from experiments.common.runner import Session
 from experiments.common.settings import expect_allowed
 from experiments.piano.networks import NETWORK, least_weights, make_network
-from experiments.piano.settings import PianoRecipe, Train, complete
+from experiments.piano.settings import PRESETS, Train, complete
 from scratchnet.training.batches import RandomWindows
 from scratchnet.training.pieces import Pieces
 from scratchnet.training.trainer import Trainer
@@ -55,10 +55,9 @@ def make_session(config, corpus, again=None):
             schedule=make_schedule(config),
             ema_decay=config.ema_decay,
         )
-    names = [field.name for field in fields(PianoRecipe)]
     about = {
         "experiment": "piano",
-        "config": {name: getattr(config, name) for name in ("model", *names)},
+        "config": {name: getattr(config, name) for name in ("model", *PRESETS["quick"])},
         "encoder": corpus.encoder.settings(),
     }
     held = held_out(corpus, "valid", config.eval_size)

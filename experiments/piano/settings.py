@@ -6,7 +6,7 @@ from typing import Literal
 
 from experiments.common.kinds import Bpm, NonNegativeInt, PositiveFloat, PositiveInt, Temperature
 from experiments.common.options import ComposePieces, NewRun, Quiet, Resume, Sampling, Seed, Sound
-from experiments.common.recipe import Learning, Recipe, Share, filled, with_eval_size
+from experiments.common.recipe import LEARNING, Learning, Share, filled, with_eval_size
 
 Preset = Literal["quick", "paper"]
 Model = Literal["rnn", "gru", "lstm", "attention", "vector-attention"]
@@ -95,21 +95,13 @@ class Evaluate(Seed, Source, Drawing):
     """A folder for the table and the figure; if not given, that of the first run."""
 
 
-@dataclass(frozen=True)
-class PianoRecipe(Recipe):
-    """What `Training` leaves open; the same names."""
-
-    stretch: float = 0.0
-
-
 PRESETS = {
-    "quick": PianoRecipe(
-        512, 900, embedding=128, dropout=0.3, lr=3e-3, batch=64, length=128, transpose=0.5, stretch=0.3,
-        eval_every=50,
+    "quick": LEARNING | dict(
+        hidden=512, steps=900, embedding=128, dropout=0.3, lr=3e-3, batch=64, stretch=0.3, eval_every=50,
     ),
-    "paper": PianoRecipe(
-        512, 2000, dropout=0.0, lr=1e-3, decay=False, weight_decay=0.0, batch=64, length=128, transpose=0.0,
-        ema_decay=0.0, eval_every=100,
+    "paper": LEARNING | dict(
+        hidden=512, steps=2000, dropout=0.0, lr=1e-3, decay=False, weight_decay=0.0, batch=64, transpose=0.0,
+        stretch=0.0, ema_decay=0.0,
     ),
 }  # fmt: skip
 
