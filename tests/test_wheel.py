@@ -97,7 +97,7 @@ def test_one_package_is_installed(installed):
     encoders = {
         f"scratchnet/{path.relative_to(ROOT).as_posix()}" for path in (ROOT / "encoders").rglob("*.py")
     }
-    assert code == ours | encoders
+    assert code == ours | encoders | {"scratchnet/py.typed"}
 
 
 def test_beside_somebody_elses_folders(installed, source, tmp_path):
