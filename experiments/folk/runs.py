@@ -29,7 +29,6 @@ def make_batches(config, corpus, rng):
 
 def make_session(config, corpus):
     """The Session of complete settings, before its first step."""
-    batches = make_batches(config, corpus, np.random.default_rng([config.seed, 1]))
     with settings_refused():
         network = make_network(
             {name: getattr(config, name) for name in NETWORK},
@@ -37,6 +36,7 @@ def make_session(config, corpus):
             np.random.default_rng([config.seed, 0]),
             config.dropout,
         )
+        batches = make_batches(config, corpus, np.random.default_rng([config.seed, 1]))
         trainer = Trainer(
             network,
             batches,
