@@ -36,10 +36,9 @@ def make_session(config, corpus):
             np.random.default_rng([config.seed, 0]),
             config.dropout,
         )
-        batches = make_batches(config, corpus, np.random.default_rng([config.seed, 1]))
         trainer = Trainer(
             network,
-            batches,
+            make_batches(config, corpus, np.random.default_rng([config.seed, 1])),
             make_optimizer(config, network),
             clip=config.clip,
             schedule=make_schedule(config),

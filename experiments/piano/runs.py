@@ -39,7 +39,6 @@ def make_batches(config, corpus, rng):
 
 def make_session(config, corpus, again=None):
     """The Session of complete settings, before its first step; `again` as there."""
-    batches = make_batches(config, corpus, np.random.default_rng([config.seed, 1]))
     with settings_refused():
         network = make_network(
             {name: getattr(config, name) for name in NETWORK},
@@ -49,7 +48,7 @@ def make_session(config, corpus, again=None):
         )
         trainer = Trainer(
             network,
-            batches,
+            make_batches(config, corpus, np.random.default_rng([config.seed, 1])),
             make_optimizer(config, network),
             clip=config.clip,
             schedule=make_schedule(config),

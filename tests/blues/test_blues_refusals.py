@@ -141,7 +141,8 @@ def damage_file(path, kind):
         save_checkpoint(path, tensors, metadata)
     elif kind == "weights of another shape":
         tensors, metadata = load_checkpoint(path)
-        save_checkpoint(path, {name: tensor[..., :-1] for name, tensor in tensors.items()}, metadata)
+        tensors = {name: tensor[..., :-1] if tensor.ndim else tensor for name, tensor in tensors.items()}
+        save_checkpoint(path, tensors, metadata)
     elif kind == "not a number":
         tensors, metadata = load_checkpoint(path)
         save_checkpoint(path, {name: tensor * np.nan for name, tensor in tensors.items()}, metadata)
