@@ -37,7 +37,9 @@ def make_network(settings, encoder, vocabulary, rng):
     stack = Stack(size, settings["window"], rng, settings["width"], settings["conv"], settings["kernel"])
     BUILDS[settings["architecture"]](stack)
     if stack.steps < 1:
-        raise ValueError(f"a window of {settings['window']} symbols is too short for {settings['architecture']}")
+        raise ValueError(
+            f"a window of {settings['window']} symbols is too short for {settings['architecture']}"
+        )
     stack.choice(settings["head"], V)
     return Sequential([*below, *stack.layers])
 
