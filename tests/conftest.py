@@ -74,6 +74,15 @@ def compile_once(tmp_path_factory):
     Dispatcher.compile = compile
 
 
+@pytest.fixture(scope="module")
+def own_cache(tmp_path_factory):
+    """No test of the module reads or writes the user's cache: its folder."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("SCRATCHNET_CACHE", str(folder))
+        yield folder
+
+
 @pytest.fixture
 def rng():
     """A random generator that is the same in every run."""

@@ -178,7 +178,6 @@ assert not leaked, leaked
 OPTIONAL = {
     "matplotlib",
     "tqdm",
-    "jsonargparse",
     "yaml",
     "symusic",
     "pretty_midi",

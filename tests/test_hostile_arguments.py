@@ -218,7 +218,7 @@ CALLS = [
     (Constant, {}, {}),
     (StepDecay, {"every": 2}, {"every": "whole", "factor": "part"}),
     (Exponential, {"factor": 0.5}, {"factor": "part"}),
-    (Cosine, {"steps": 2}, {"steps": "whole", "final": "unit"}),
+    (Cosine, {"steps": 2}, {"steps": "positive", "final": "unit"}),
     (WarmUp, {"steps": 2}, {"steps": "whole", "then": "schedule"}),
     (Plateau, {},
      {"factor": "share", "patience": "whole0", "threshold": "not negative", "lowest": "unit"}),

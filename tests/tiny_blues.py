@@ -5,16 +5,23 @@ import functools
 from dataclasses import replace
 
 import pytest
+from commands import Command
 
-pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 pytest.importorskip("matplotlib", reason="needs the extra 'experiments'")
 import experiments.blues.chords
 import experiments.blues.data
 import experiments.blues.jobs
 import experiments.blues.training
-from experiments.blues.__main__ import program
+from encoders.midi import write_midi
+from encoders.score import Note, Score, Track
 from experiments.blues.recipes import RECIPES
 from experiments.common.run_folder import RunFolder
+
+TRAINED = {
+    "config.yaml", "environment.json", "log.jsonl", "metrics.json", "checkpoint.safetensors",
+    "best.safetensors", "learning.png", "gates.png",
+}  # fmt: skip
 
 
 @contextlib.contextmanager
@@ -35,9 +42,7 @@ def tiny_blues():
         yield patch
 
 
-def blues(*arguments):
-    """`python -m experiments.blues ARGUMENTS`; returns the exit status."""
-    return program.main([str(argument) for argument in arguments])
+blues = Command("blues")
 
 
 def train(folder, *arguments, learn=4):
@@ -46,9 +51,12 @@ def train(folder, *arguments, learn=4):
     return RunFolder.open(folder)
 
 
-def content(folder):
-    """All that is in a folder: path -> bytes, or None for a folder."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes() if path.is_file() else None
-        for path in sorted(folder.rglob("*"))
-    }
+def compose(run, *arguments):
+    """Compose a chorus without sound; the exit status."""
+    return blues("compose", run, "--quiet", "--choruses", 1, "--no-wav", *arguments)
+
+
+def tune(path, pitches):
+    """A MIDI file of quarter notes."""
+    write_midi(Score(96, [Track("a", [Note(96 * k, 96, pitch) for k, pitch in enumerate(pitches)])]), path)
+    return path

@@ -60,10 +60,7 @@ def line(row):
 def finished(config, run):
     """The rows of the seeds that are done.
 
-    Raises
-    ------
-    UserError
-        If the log does not hold such rows, of the first seeds.
+    Raises UserError if the log does not hold such rows, of the first seeds.
     """
     rows = run.rows()
     whole = all(isinstance(row.get(name), int | float) for row in rows for name in COLUMNS)
@@ -115,14 +112,8 @@ def save(trainer, run, seed, seconds):
 def restore(trainer, run, seed):
     """Let a new trainer go on from the checkpoint, if there is one of its seed.
 
-    Returns
-    -------
-    float : the seconds that it had learned for
-
-    Raises
-    ------
-    CheckpointError
-        If the checkpoint is damaged or is not of these settings.
+    Returns float : the seconds that it had learned for.
+    Raises CheckpointError if the checkpoint is damaged or is not of these settings.
     """
     if not run.checkpoint.exists():
         return 0.0

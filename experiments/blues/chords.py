@@ -33,16 +33,10 @@ def learn_chords(recipe, seed=0, form=BluesFormat(), limit=None, gross_error=Non
     Success as the report defines it: the network reproduces the whole sequence; as its ICANN version does,
     several times (`recipe.repeats`).
 
-    Parameters
-    ----------
     recipe : Recipe; without `online` it sees one stream at a time here, for there is only one piece
     progress : function (choruses, loss), called now and then
-
-    Returns
-    -------
-    dict : "seed", "success", "choruses" and "steps" learned from, "seconds", and "goes_on", choruses in a row
-        of 1000 that are right
-    network, pieces
+    Returns dict : "seed", "success", "choruses" and "steps" learned from, "seconds", and "goes_on", choruses
+        in a row of 1000 that are right; network, pieces.
     """
     trainer = chord_trainer(recipe, seed, form, limit, gross_error)
     row = learn_alone(trainer, recipe.repeats, seed, progress)

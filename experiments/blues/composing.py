@@ -44,11 +44,8 @@ def prime_from_midi(path, form=BluesFormat()):
     Notes 60..72 are melody, one at a time; notes 48..59 are chords. Without any, the chords are those of the
     twelve bars.
 
-    Raises
-    ------
-    MidiError
-        If the file cannot be read, holds no melody or more than 24 notes of it, notes outside 48..72, or two
-        melody notes at one time.
+    Raises MidiError if the file cannot be read, holds no melody or more than 24 notes of it, notes outside
+        48..72, or two melody notes at one time.
     """
     score = read_midi(path)
     tick = score.ticks_per_beat / form.beat  # ticks a time step

@@ -10,17 +10,13 @@ DEVELOPMENT, FRESH = 256, 256  # pieces that are held out, to choose the best ne
 class Pieces:
     """Choruses of chords, or of chords and melody, as the network hears them.
 
-    Parameters
-    ----------
     form : BluesFormat
     with_melody : False for experiment 1, the chords alone
     standardise : whether inputs have mean 0 and standard deviation 1 over all choruses; units that never
     change stay as they are
     rng : numpy Generator for the split
     warm_up : choruses that a network must hear before it plays
-
-    Attributes
-    ----------
+    Attributes:
     training, development, fresh : arrays of piece numbers
     scaling : (shift, gain), each (D,): inputs are (bit - shift) gain
     """
@@ -44,13 +40,8 @@ class Pieces:
     def stream(self, numbers):
         """The choruses of pieces, one after the other.
 
-        Parameters
-        ----------
         numbers : array (R, B) of piece numbers: R choruses of B streams
-
-        Returns
-        -------
-        uint8 array (R steps, D, B) of bits
+        Returns uint8 array (R steps, D, B) of bits.
         """
         R, B = numbers.shape
         chords = np.broadcast_to(

@@ -13,9 +13,7 @@ def chord_drift(network, pieces, count, rng):
     The network hears the first time step only (with melody: of a fresh piece); each chorus is compared with
     the twelve bars, bit by bit.
 
-    Returns
-    -------
-    dict : "choruses", "perfect_choruses", "first_wrong_step" (None if there is none)
+    Returns dict : "choruses", "perfect_choruses", "first_wrong_step" (None if there is none).
     """
     width = pieces.form.chord_units
     prime = pieces.stream(rng.choice(pieces.fresh, (1, 1)))[:1, :, 0]
@@ -38,15 +36,10 @@ def melody_bars(bits):
 def novelty(pieces, melodies):
     """Whether composed melodies are copies of training pieces.
 
-    Parameters
-    ----------
     melodies : uint8 array (choruses, steps, melody units)
-
-    Returns
-    -------
-    dict of shares in [0, 1]: "bars_in_training" (the same bar at the same place),
+    Returns dict of shares in [0, 1]: "bars_in_training" (the same bar at the same place),
         "bars_in_training_anywhere", "choruses_in_training", "choruses_in_grammar" (one of the 4096),
-        "distinct_choruses", and "notes_in_scale" (of the steps that sound)
+        "distinct_choruses", and "notes_in_scale" (of the steps that sound).
     """
     composed = melody_bars(melodies)
     known = melody_bars(pieces.melodies[pieces.training])
@@ -73,13 +66,8 @@ def novelty(pieces, melodies):
 def evaluate(network, pieces, rng, count=1000):
     """All figures of one network.
 
-    Parameters
-    ----------
     count : choruses of free composition
-
-    Returns
-    -------
-    dict, nested, as in metrics.json
+    Returns dict, nested, as in metrics.json.
     """
     result = {
         "fresh pieces": losses(network, pieces, pieces.fresh),

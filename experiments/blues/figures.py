@@ -53,7 +53,7 @@ def draw_training(path, rows, form):
         series,
         floors,
         xlabel="choruses learned from",
-        ylabel="nats a time step",
+        ylabel="nats per time step",
         title="Learning the blues",
         logy=True,
     )

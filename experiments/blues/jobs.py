@@ -149,9 +149,9 @@ def report(run, network, pieces, seed, choruses=1000):
     fresh, free = result["fresh pieces"], result["free composition"]
     copies, held_out = result["composed melodies"], result["held-out melodies"]
     say("\nfresh pieces (held out)")
-    say(f"  melody loss     {fresh['melody_loss']:.4f} nats a step; exact floor {fresh['melody_floor']:.4f}: "
-        f"{100 * fresh['above_floor']:.1f} % above")  # fmt: skip
-    say(f"  chord loss      {fresh['chord_loss']:.6f} nats a step; {fresh['chord_errors']} units wrong")
+    above = f"exact floor {fresh['melody_floor']:.4f}: {100 * fresh['above_floor']:.1f} % above"
+    say(f"  melody loss     {fresh['melody_loss']:.4f} nats per step; {above}")
+    say(f"  chord loss      {fresh['chord_loss']:.6f} nats per step; {fresh['chord_errors']} units wrong")
     say("free composition")
     wrong = "" if free["first_wrong_step"] is None else f"; first wrong step: {free['first_wrong_step']}"
     say(f"  chords right    {free['perfect_choruses']} of {free['choruses']} choruses{wrong}")

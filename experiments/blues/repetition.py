@@ -51,7 +51,7 @@ def table(rows, config):
     """Markdown, a line a seed, and the median."""
     floor = loss_floor(runs.form_of(config))
     lines = [
-        f"{rows[0]['weights']} weights, recipe {config.recipe}, {config.steps_per_bar} steps a bar, "
+        f"{rows[0]['weights']} weights, recipe {config.recipe}, {config.steps_per_bar} steps per bar, "
         f"endings {config.endings}; "
         f"exact floor of the melody {floor:.5f} nats per step",
         "",

@@ -68,12 +68,7 @@ def learn_chords_first(session, config, quiet=True):
 def learn(session, quiet=True):
     """Train to the end; the session's model is then the best network. Returns the figures of that.
 
-    Raises
-    ------
-    KeyboardInterrupt
-        On Ctrl-C; it says how to go on.
-    UserError
-        If it diverges.
+    Raises KeyboardInterrupt on Ctrl-C; it says how to go on; UserError if it diverges.
     """
     try:
         session.learn(quiet)
@@ -139,10 +134,8 @@ def stored(run):
 def load_network(run, config):
     """The trained network of a run, its pieces, and how far it has learned: {"choruses": 4}.
 
-    Raises
-    ------
-    UserError, CheckpointError
-        If the run is not trained, or its checkpoint is damaged or of another shape.
+    Raises UserError or CheckpointError if the run is not trained, or its checkpoint is damaged or of another
+        shape.
     """
     path = run.require_checkpoint()
     try:

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from experiments.common.settings import NonNegativeInt, PositiveInt, Range
+from experiments.common.kinds import Bpm, NonNegativeInt, PositiveInt, Range, Temperature
+from experiments.common.options import ComposePiece, NewRun, Resume, Seed, Sound
 
-Bpm = Annotated[float, Range(least=20, most=400)]
-Temperature = Annotated[float, Range(least=0.05, most=20)]
-Engine = Literal["auto", "built-in", "fluidsynth", "symusic"]
+RecipeName = Literal["default", "paper", "icann", "kalman"]
+GrossError = Annotated[float, Range(above=0, most=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +16,7 @@ class Format:
     """How music becomes bits."""
 
     steps_per_bar: Literal[8, 16, 32] = 8
-    """Time steps a bar; 8 is the report's."""
+    """Time steps per bar; 8 is the report's."""
     endings: Literal["merged", "gap", "onset"] = "merged"
     """Two equal notes in a row: merged as in the report, the last step of each silent, or Todd's onset units.
     """
@@ -25,12 +25,10 @@ class Format:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training(Format):
-    """Learning chords and melody (Experiment 2)."""
-
-    recipe: Literal["default", "paper", "icann", "kalman"] = "default"
-    """default: full BPTT and Adam; paper: online, truncated gradient, momentum, as the report; icann: as its
-    ICANN version; kalman: as the report, with a Kalman filter instead of momentum.
+class Training(NewRun, Format):
+    recipe: RecipeName = "default"
+    """default: full BPTT and Adam; paper: online, truncated gradient, momentum, as in the report; icann: as
+    in its ICANN version; kalman: as in the report, with a Kalman filter instead of momentum.
     """
     seed: NonNegativeInt = 0
     """Seed of the weights, the pieces and what is composed."""
@@ -38,86 +36,55 @@ class Training(Format):
     """How many choruses to learn from; if not given, the recipe's number."""
     melody_blocks: Annotated[int, Range(least=1, most=1000)] = 4
     """Memory blocks for the melody, of two cells each; the report has 4."""
-    gross_error: Annotated[float, Range(above=0, most=1)] | None = None
+    gross_error: GrossError | None = None
     """Online recipes: reset and begin a new piece when an output is wrong by more than this (0.49 in Gers et
     al. 2000).
     """
-    out: Path | None = None
-    """The run folder; if not given, runs/blues-DATE-TIME."""
-    overwrite: bool = False
-    """Write into a run folder that is there already."""
-    quiet: bool = False
-    """No progress bar."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Playing:
-    """How composed music sounds."""
-
+class Playing(Sound):
     temperature: Temperature = 1.0
     """Above 1 for wilder melodies, below for safer ones; 1 is the report's rule."""
     bpm: Bpm = 110.0
-    """Quarter notes a minute."""
-    engine: Engine = "auto"
-    """What renders the WAV: a sampled piano where one is installed, else the built-in instrument."""
+    """Quarter notes per minute."""
+    choruses: PositiveInt = 4
+    """Choruses to compose; the primer is part of the first."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run(Training, Playing):
-    """Everything: learn, compose, draw, evaluate."""
-
-    choruses: PositiveInt = 4
-    """Choruses to compose."""
+    """Learn, compose, draw and evaluate: everything, in two minutes."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train(Training):
-    """Learning only."""
-
-    resume: Path | None = None
-    """Go on with this run, with its own settings."""
+class Train(Resume, Training):
+    """Experiment 2: learn chords and melody; Ctrl-C keeps what was learned, --resume goes on."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compose(Playing):
-    """Composing from a trained run."""
+class Compose(ComposePiece, Playing):
+    """Compose with a trained network: MIDI, WAV and a piano roll."""
 
-    run: Path
-    """Folder of a trained run."""
-    choruses: PositiveInt = 4
-    """Choruses to compose; the primer is part of the first."""
     prime: str | None = None
-    """What is heard first: the number of a piece, 0..4095, or a MIDI file of up to 24 melody notes."""
+    """The opening: the number of a piece, 0..4095, or a MIDI file of up to 24 melody notes."""
     prime_notes: Annotated[int, Range(least=1, most=24)] = 24
     """With the number of a piece: how many of its quarter notes."""
-    seed: NonNegativeInt = 0
-    """Seed of the melody's draws."""
-    out: Path | None = None
-    """The MIDI file; WAV, PNG and JSON get the same name. If not given, composed-1.mid, -2, ... in the run
-    folder, the first that is free."""
-    wav: bool = True
-    """Whether to write sound, too."""
-    overwrite: bool = False
-    """Replace files of these names."""
-    quiet: bool = False
-    """No progress bar."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluate:
-    """Judging a trained run."""
+class Evaluate(Seed):
+    """Evaluate a trained network: chord drift, melody loss against the exact floor, copies."""
 
     run: Path
     """Folder of a trained run."""
     choruses: PositiveInt = 1000
     """Choruses of free composition."""
-    seed: NonNegativeInt = 0
-    """Seed of the draws."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Repeat(Training):
-    """Experiment 2, several times."""
+    """Experiment 2 with several seeds, two at a time: how sure is success?"""
 
     seeds: PositiveInt = 10
     """How many networks, with seeds from --seed on."""
@@ -126,10 +93,10 @@ class Repeat(Training):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Chords(Format):
-    """Experiment 1."""
+class Chords(Resume, NewRun, Format):
+    """Experiment 1: can the network learn the chords, and how soon?"""
 
-    recipe: Literal["default", "paper", "icann", "kalman"] = "default"
+    recipe: RecipeName = "default"
     """How to learn, as for train."""
     seeds: PositiveInt = 10
     """How many networks to train, one after the other."""
@@ -137,21 +104,13 @@ class Chords(Format):
     """The first one's seed."""
     limit: PositiveInt | None = None
     """Give up after so many choruses; if not given, the recipe's number."""
-    gross_error: Annotated[float, Range(above=0, most=1)] | None = None
+    gross_error: GrossError | None = None
     """Online recipes: reset and begin anew when an output is wrong by more than this."""
-    resume: Path | None = None
-    """Go on with this interrupted run, with its own settings."""
-    out: Path | None = None
-    """The run folder; if not given, runs/blues-chords-DATE-TIME."""
-    overwrite: bool = False
-    """Write into a run folder that is there already."""
-    quiet: bool = False
-    """No progress bar."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compare:
-    """Who can learn the blues?"""
+class Compare(NewRun):
+    """The table the report calls for: cell blocks, other gradients, other networks, a random walk."""
 
     seeds: PositiveInt = 3
     """Networks of each kind."""
@@ -163,9 +122,3 @@ class Compare:
     """Budget of Experiment 2."""
     only: tuple[str, ...] = ()
     """Names of the networks to compare; if not given, all."""
-    out: Path | None = None
-    """The run folder; if not given, runs/blues-compare-DATE-TIME."""
-    overwrite: bool = False
-    """Write into a run folder that is there already."""
-    quiet: bool = False
-    """No progress bar."""

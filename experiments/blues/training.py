@@ -24,16 +24,12 @@ AT_ONCE = 20  # choruses of the stream in a step
 class Choruses:
     """Batches of random training pieces, inputs and targets (T, D, B), until so many choruses are drawn.
 
-    Parameters
-    ----------
     pieces : Pieces
     total : choruses in all
     length, batch : choruses of a batch: one after the other, and side by side
     rng : numpy Generator
     cut : whether the last batch is cut short at `total`; else it may go beyond
-
-    Attributes
-    ----------
+    Attributes:
     done : choruses so far
     """
 
@@ -90,8 +86,6 @@ class Memory:
 class OnlineTrainer(Trainer):
     """The report's way: one endless stream of pieces, all weights changed after every time step of it.
 
-    Parameters
-    ----------
     network : CellBlocks or FullyRecurrent
     choruses : Choruses of one stream
     memory : Memory
@@ -194,10 +188,8 @@ def losses(network, pieces, numbers):
 
     The first chorus is not counted, or those of `pieces.warm_up`; two are.
 
-    Returns
-    -------
-    dict : "chord_loss" and "melody_loss" in nats per step, "chord_errors", chord units on the wrong side of
-        1/2
+    Returns dict : "chord_loss" and "melody_loss" in nats per step, "chord_errors", chord units on the wrong
+        side of 1/2.
     """
     chords, context = pieces.form.chord_units, max(pieces.warm_up, 1) * pieces.form.steps
     order = np.stack([np.roll(numbers, k) for k in range(max(pieces.warm_up, 1) + 2)])

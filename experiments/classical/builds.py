@@ -32,16 +32,12 @@ from scratchnet.layers.nonlinearity import Nonlinearity
 class Stack:
     """Layers on top of each other; it knows how large their outputs are.
 
-    Parameters
-    ----------
     size : D, what the first layer reads (or V, for tokens)
     steps : T
     rng : numpy Generator of weights and dropout
     width : factor of all units
     conv, kernel : units and width of all convolutions; None for each build's own
-
-    Attributes
-    ----------
+    Attributes:
     layers : list
     size, steps : of what the last layer writes
     """

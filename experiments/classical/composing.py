@@ -25,12 +25,7 @@ def test_windows(corpus, count, rng):
 def primer(encoder, vocabulary, path, window):
     """The first symbols of a MIDI file as tokens (T,), and how many of them are not in the vocabulary.
 
-    Raises
-    ------
-    UserError
-        If it has fewer, or none that the network knows.
-    MidiError
-        If it cannot be read.
+    Raises UserError if it has fewer, or none that the network knows; MidiError if it cannot be read.
     """
     try:
         symbols = encoder.symbols(read_midi(path))
@@ -48,8 +43,6 @@ def primer(encoder, vocabulary, path, window):
 def draw(network, vocabulary, primers, rng, settings, quiet=True):
     """What follows each primer: int64 array (length, B).
 
-    Parameters
-    ----------
     primers : list of arrays (T,)
     settings : Drawing
     """
@@ -65,8 +58,6 @@ def as_score(encoder, given, composed, bpm):
     """A Score with a track of what was given, if anything, and one of what was composed; when the second
     begins, in seconds.
 
-    Parameters
-    ----------
     given, composed : lists of symbols
     """
     before = encoder.score(given, bpm)

@@ -7,26 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from encoders.midi.collection import read_collection
 from encoders.tokens.note_chords import Losses, NoteChords
 from encoders.tokens.vocabulary import SymbolVocabulary
-from experiments.common.datasets import cache_folder
 from experiments.common.errors import UserError
-from experiments.common.midi_pieces import (
-    PARTS,
-    SPLIT_SEED,
-    account,
-    first_dropped,
-    maestro,
-    midi_files,
-    share_out,
-    tables,
-)
-from experiments.common.progress import Progress
+from experiments.common.midi_pieces import PARTS, first_dropped, maestro, read_pieces, share_out
 
 FOLDERS = {"train": "train", "dev": "valid", "valid": "valid", "validation": "valid", "test": "test"}
 MAESTRO_LIMIT = 16  # performances that are taken of MAESTRO, if nothing is said: as many as the paper had
-FEW = 20  # files: not worth other processes, each of which takes seconds to start
 SEMITONES = range(-5, 7)  # by which a piece may be moved
 
 
@@ -45,8 +32,6 @@ class Piece:
 class Corpus:
     """Pieces in three parts that share no piece.
 
-    Attributes
-    ----------
     encoder : NoteChords
     vocabulary : SymbolVocabulary, of the training pieces, and if asked for of them in other keys
     pieces : list of Piece
@@ -148,36 +133,21 @@ class Corpus:
 def load(config, vocabulary=None, encoder=None):
     """The corpus of the settings.
 
-    Parameters
-    ----------
     config : with the fields of Source, and transpose if pieces may be moved
     vocabulary : SymbolVocabulary to use; None to build it from the training pieces
     encoder : NoteChords; None for that of the settings
-
-    Raises
-    ------
-    UserError
-        If a part has no piece that is long enough, or its symbols cannot be learned or judged.
+    Raises UserError if a part has no piece that is long enough, or its symbols cannot be learned or judged.
     """
     encoder = encoder or NoteChords(config.chords, config.durations)
     limit = config.limit
     paths = config.data
     if paths is None:
         paths, limit = [maestro(config.quiet)], limit or MAESTRO_LIMIT
-    parts_of, rows = subfolders(paths), tables(paths)
-    files, skipped = midi_files(paths)
-    if limit is not None and limit < len(files) and not parts_of:
-        chosen = np.random.default_rng(SPLIT_SEED).permutation(len(files))[:limit]
-        files = [files[k] for k in sorted(chosen)]
-    with Progress(len(files), "reading", "file", config.quiet) as bar:
-        collection = read_collection(
-            files, convert=partial(as_symbols, encoder, config.window), cache=cache_folder() / "midi",
-            workers=0 if len(files) <= FEW else None, progress=lambda done, _: bar.update(1),
-        )  # fmt: skip
+    parts_of = subfolders(paths)
+    convert = partial(as_symbols, encoder, config.window)
+    rows, dropped, lines = read_pieces(paths, convert, config.quiet, None if parts_of else limit)
     pieces = []
-    dropped = collection.dropped
-    for path, (symbols, losses) in collection.kept:
-        title, _ = rows.get((path.parent.name, path.name), (path.stem, None))
+    for path, title, _, (symbols, losses) in rows:
         part = next((p for folder, p in parts_of.items() if folder in path.parents), None)
         pieces.append(Piece(path, title, symbols, losses, part))
     if parts_of:
@@ -189,7 +159,6 @@ def load(config, vocabulary=None, encoder=None):
     moved = bool(getattr(config, "transpose", 0))
     if vocabulary is None:
         vocabulary = vocabulary_of(encoder, [pieces[k].symbols for k in parts["train"]], moved)
-    lines = account(collection, skipped)
     corpus = Corpus(encoder, vocabulary, pieces, lines, parts, config.window, moved)
     if len(vocabulary) < 3:
         raise UserError(f"the training pieces have one symbol only, {vocabulary.names[-1]}: nothing to learn")

@@ -2,14 +2,13 @@
 
 import numpy as np
 
-from encoders.piano_roll import draw_piano_roll
 from experiments.common.figures import draw_curve, mean_curves, new_figure
 
 NAMES = "C C♯ D E♭ E F F♯ G G♯ A B♭ B".split()
 
 
 def draw_learning(path, curves, ngram, nats):
-    """Loss on the pieces to choose by, against steps.
+    """Loss on the validation pieces, against steps.
 
     curves : dict of build -> list, one for each seed, of [[step, nats], ...]; the mean is drawn
     ngram, nats : the best n-gram, and its loss on the same pieces
@@ -19,14 +18,9 @@ def draw_learning(path, curves, ngram, nats):
         mean_curves(curves),
         {ngram: nats},
         xlabel="step",
-        ylabel="nats a symbol",
-        title="Classical piano: pieces to choose by",
+        ylabel="nats per symbol",
+        title="Classical piano: validation pieces",
     )
-
-
-def draw_composition(path, score, title):
-    """A piano roll; what was given and what was composed have two colours."""
-    draw_piano_roll(score, path, title=title, bars_per_row=8)
 
 
 def draw_embedding(path, pitches, vectors, title):
@@ -60,9 +54,7 @@ def draw_embedding(path, pitches, vectors, title):
 def similarity_by_interval(pitches, vectors):
     """Mean cosine similarity of the vectors of notes that are 1, 2, ... 24 semitones apart.
 
-    Returns
-    -------
-    dict of semitones -> mean; intervals that do not occur are left out
+    Returns dict of semitones -> mean; intervals that do not occur are left out.
     """
     vectors = vectors - vectors.mean(axis=0)
     unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

@@ -1,12 +1,9 @@
 """What the commands do."""
 
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
-from encoders.audio import render_midi
-from encoders.midi import write_midi
 from experiments.classical import composing, figures, report, runs
 from experiments.classical.data import load
 from experiments.classical.repetition import in_words, repetition, summary
@@ -28,9 +25,10 @@ from experiments.common.runner import (
 from experiments.common.settings import expect_resumed
 from experiments.common.streams import say
 from experiments.common.trained import composition, network_folders
+from experiments.common.writing import write_piece
 from scratchnet.files import atomic_open
 
-LEARNING = "pieces to choose by", "symbol"  # what is said of it
+LEARNING = "validation pieces", "symbol"  # what is said of it
 HUMAN = 2  # excerpts of test pieces, to be heard beside what networks compose
 JUDGED_PIECES = 50  # of as many symbols as are composed, by people, for the figures of repetition
 SAMPLES = "samples.json"  # what `python -m experiments.listen` plays
@@ -172,11 +170,25 @@ def run_compose(config):
         drawn = composing.draw(network, vocabulary, primers, rng, config, config.quiet)
         for number, (given, tokens) in enumerate(zip(primers, drawn.T, strict=True), 1):
             symbols = vocabulary.decode(tokens)
-            write_piece(
+            write_composition(
                 folder, f"{number:02}", encoder, vocabulary.decode(given), symbols, config, config.wav
             )
             say(f"{number:02}: {in_words(repetition(encoder, symbols))}")
     say(f"{config.n} pieces of {config.length} symbols are in {folder}")
+
+
+def run_search(config):
+    """`search`."""
+    from experiments.classical.search import search
+
+    search(config, say)
+
+
+def run_transfer(config):
+    """`transfer`."""
+    from experiments.classical.transfer import run_transfer
+
+    run_transfer(config, say)
 
 
 def compose_samples(run, network, corpus, config, build, quiet):
@@ -192,7 +204,7 @@ def compose_samples(run, network, corpus, config, build, quiet):
     for number, (given, tokens) in enumerate(zip(primers, drawn.T, strict=True), 1):
         name, symbols = f"samples/{build}-{number}", corpus.vocabulary.decode(tokens)
         given = corpus.vocabulary.decode(given)
-        seconds = write_piece(run.folder, name, corpus.encoder, given, symbols, config)
+        seconds = write_composition(run.folder, name, corpus.encoder, given, symbols, config)
         row = {"file": f"{name}.wav", "source": build, "primed": True, "primer_seconds": seconds}
         rows.append(row)
         found.append(repetition(corpus.encoder, symbols))
@@ -213,7 +225,7 @@ def human_samples(run, corpus, config):
         found.append(repetition(corpus.encoder, symbols))
         if number <= HUMAN:
             name = f"samples/human-{number}"
-            write_piece(run.folder, name, corpus.encoder, [], symbols, config)
+            write_composition(run.folder, name, corpus.encoder, [], symbols, config)
             rows.append({"file": f"{name}.wav", "source": "human", "primed": False, "title": piece.title})
     every = summary(found)
     say(
@@ -225,16 +237,11 @@ def human_samples(run, corpus, config):
     return rows, every
 
 
-def write_piece(folder, name, encoder, given, composed, config, wav=True):
+def write_composition(folder, name, encoder, given, composed, config, wav=True):
     """A piece as symbols, MIDI, sound and piano roll; seconds of what was given in it."""
     given = given[-composing.WRITTEN :]
     score, seconds = composing.as_score(encoder, given, composed, config.bpm)
-    midi = Path(folder, f"{name}.mid")
-    midi.parent.mkdir(parents=True, exist_ok=True)
-    write_midi(score, midi)
-    if wav:
-        render_midi(midi, midi.with_suffix(".wav"), config.engine)
-    figures.draw_composition(midi.with_suffix(".png"), score, Path(name).name)
+    midi = write_piece(folder, name, score, wav and config.engine)
     with atomic_open(midi.with_suffix(".txt")) as file:
         file.write(" ".join(composed) + "\n")
     return seconds

@@ -15,17 +15,11 @@ SMALL = 0.05  # deviation of an embedding's first numbers: what is learned is to
 def make_network(settings, encoder, vocabulary, rng):
     """A network with fresh weights, from tokens (T, B) to logits (1, V, B).
 
-    Parameters
-    ----------
     settings : dict with NETWORK
     encoder : NoteChords
     vocabulary : SymbolVocabulary
     rng : numpy Generator; it also draws what dropout drops, ever after
-
-    Raises
-    ------
-    ValueError
-        If the window is too short for the convolutions.
+    Raises ValueError if the window is too short for the convolutions.
     """
     V, below, size = len(vocabulary), [], len(vocabulary)
     if settings["input"] == "embedding":
@@ -37,7 +31,9 @@ def make_network(settings, encoder, vocabulary, rng):
     stack = Stack(size, settings["window"], rng, settings["width"], settings["conv"], settings["kernel"])
     BUILDS[settings["architecture"]](stack)
     if stack.steps < 1:
-        raise ValueError(f"a window of {settings['window']} symbols is too short for {settings['build']}")
+        raise ValueError(
+            f"a window of {settings['window']} symbols is too short for {settings['architecture']}"
+        )
     stack.choice(settings["head"], V)
     return Sequential([*below, *stack.layers])
 
@@ -45,8 +41,6 @@ def make_network(settings, encoder, vocabulary, rng):
 def least_weights(settings, symbols):
     """How many weights such a network has at least.
 
-    Parameters
-    ----------
     settings : dict with NETWORK
     symbols : V
     """
@@ -74,16 +68,10 @@ def features(kind, encoder, vocabulary):
 def pitch_features(pitches):
     """Where pitches stand on three scales, after Mozer's CONCERT (1994), itself after Shepard (1982).
 
-    Parameters
-    ----------
     pitches : tuple of MIDI numbers
-
-    Returns
-    -------
-    float64 array (7,)
-        The mean over the pitches of: cosine and sine on the circle of the twelve pitch classes, the same on
-        the circle of fifths, height in octaves from middle C; then how many pitches there are, in parts of
-        five, and whether there is none.
+    Returns float64 array (7,), the mean over the pitches of: cosine and sine on the circle of the twelve
+        pitch classes, the same on the circle of fifths, height in octaves from middle C; then how many
+        pitches there are, in parts of five, and whether there is none.
     """
     if not pitches:
         return np.array([0, 0, 0, 0, 0, 0, 1.0])

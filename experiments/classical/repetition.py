@@ -13,8 +13,6 @@ def repetition(encoder, symbols):
     different : different symbols, in parts of all
     stuck : whether the piece is stuck
 
-    Parameters
-    ----------
     encoder : NoteChords
     symbols : list of str, at least four
     """

@@ -6,7 +6,7 @@ from statistics import mean, median
 import numpy as np
 
 from experiments.classical.runs import held_out
-from experiments.common.ngram_baseline import best_ngram, ngrams, to_beat
+from experiments.common.ngram_baseline import ngrams, ranking, to_beat
 from experiments.common.progress import Progress
 from experiments.common.trained import spread
 from scratchnet.evaluation.held_out import outputs
@@ -68,8 +68,6 @@ def judge_run(session, network, corpus, keep=True, quiet=True):
     train, valid, test : `judge` by the best weights; last : test nats by the last ones; best_step, steps;
     weights; seconds : of learning, without judging
 
-    Parameters
-    ----------
     session : Session, at its end
     network : Sequential with the best weights
     corpus : Corpus to be judged by
@@ -124,8 +122,6 @@ def baselines(corpus, part="test", quiet=True):
 def table(judged, rows):
     """The paper's Figure 2 and ours in Markdown.
 
-    Parameters
-    ----------
     judged : dict of build -> list of what `judge_run` gives, one for each seed
     rows : `baselines`
     """
@@ -152,20 +148,13 @@ def table(judged, rows):
 
 
 def verdict(judged, rows):
-    """In words: the order of the builds, the n-grams, the unknown symbols, the paper's sizes."""
-    test = {build: mean(seed["test"]["nats"] for seed in seeds) for build, seeds in judged.items()}
-    name, nats = best_ngram(rows)
+    """In words: the order of the architectures, the n-grams, the unknown symbols, the paper's sizes."""
     first = next(iter(judged.values()))[0]["test"]
-    ranked = " < ".join(f"{build} {test[build]:.3f}" for build in sorted(test, key=test.get))
-    worse = [build for build in test if test[build] >= nats]
     return "\n".join(
         [
-            f"Test loss: {ranked}.",
-            f"Not better than the best n-gram ({name}, {nats:.3f}): {', '.join(worse)}."
-            if worse
-            else f"All are better than the best n-gram ({name}, {nats:.3f}).",
-            f"Losses are nats a symbol; the {first['unknown']:.1%} of {first['windows']:,} test targets that "
-            "do not occur in the training pieces count as wrong in the accuracy, and not in the losses.",
+            ranking(judged, rows),
+            f"Losses are nats per symbol; the {first['unknown']:.1%} of {first['windows']:,} test targets "
+            "that do not occur in the training pieces count as wrong in the accuracy, and not in the losses.",
             f"The paper has networks of {PAPER_SIZES} weights.",
         ]
     )

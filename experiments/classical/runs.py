@@ -8,7 +8,7 @@ from encoders.tokens.note_chords import NoteChords
 from encoders.tokens.vocabulary import SymbolVocabulary
 from experiments.classical.builds import BUILDS
 from experiments.classical.networks import NETWORK, least_weights, make_network
-from experiments.classical.settings import ClassicalRecipe, Train, complete, counted
+from experiments.classical.settings import PRESETS, Train, complete, counted
 from experiments.common import trained
 from experiments.common.errors import UserError, settings_refused
 from experiments.common.recipe import make_optimizer, make_schedule, pace_of
@@ -32,10 +32,7 @@ def expect_architectures(names):
 def held_out(corpus, part, most=None):
     """A HeldOut of the windows of a part, all or so many; targets that nobody could know do not count.
 
-    Raises
-    ------
-    UserError
-        If none of them is known.
+    Raises UserError if none of them is known.
     """
     unknown = corpus.vocabulary.unknown
     try:
@@ -59,8 +56,6 @@ def network_of(config, corpus):
 def make_session(config, corpus, again=None, network=None, frozen=()):
     """The Session of complete settings, before its first step.
 
-    Parameters
-    ----------
     config : Train, complete
     corpus : Corpus
     again : as of Session
@@ -77,10 +72,9 @@ def make_session(config, corpus, again=None, network=None, frozen=()):
         )  # fmt: skip
     except ValueError as error:
         raise UserError(f"too little music for --window and --batch: {error}") from None
-    names = [field.name for field in fields(ClassicalRecipe)]
     about = {
         "experiment": "classical",
-        "config": {name: getattr(config, name) for name in dict.fromkeys((*NETWORK, *names))},
+        "config": {name: getattr(config, name) for name in dict.fromkeys((*NETWORK, *PRESETS["quick"]))},
         "encoder": corpus.encoder.settings(),
         "vocabulary": list(corpus.vocabulary.names[1:]),
         "frozen": sorted(frozen),
@@ -122,17 +116,8 @@ def settings_of(run):
 def load_network(path):
     """The best network of a run folder or best.safetensors, ready to compose.
 
-    Returns
-    -------
-    network : Sequential
-    encoder : NoteChords
-    vocabulary : SymbolVocabulary
-    metadata : dict
-
-    Raises
-    ------
-    UserError, CheckpointError
-        If there is none, or it is damaged or of another kind.
+    Returns network : Sequential; encoder : NoteChords; vocabulary : SymbolVocabulary; metadata : dict.
+    Raises UserError or CheckpointError if there is none, or it is damaged or of another kind.
     """
 
     def least(metadata):

@@ -4,25 +4,31 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from experiments.common.recipe import Optimising, Probability, filled
-from experiments.common.settings import NonNegativeInt, PositiveFloat, PositiveInt, Range, Units
+from experiments.common import options
+from experiments.common.kinds import (
+    Bpm,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    Probability,
+    Range,
+    TopP,
+    Units,
+)
+from experiments.common.options import ComposePieces, NewRun, Quiet, Resume, Sampling, Sound
+from experiments.common.recipe import OPTIMISING, Optimising, filled
 
 Preset = Literal["quick", "paper"]
-Build = Literal["baseline", "model1", "model2", "model3", "model4", "model5", "model6", "model7"]
 BUILDS = ("baseline", "model1", "model2", "model3", "model4", "model5", "model6", "model7")
-Engine = Literal["auto", "built-in", "fluidsynth", "symusic"]
-Temperature = Annotated[float, Range(least=0.05, most=20)]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
-    """Where the music comes from, and how it is written down."""
-
+class Source(Quiet):
     data: tuple[Path, ...] | None = None
-    """MIDI files, or folders with them; one with the subfolders train, dev and test is shared out so. If not
+    """MIDI files, or folders with them; one with the subfolders train, dev and test is split so. If not
     given, MAESTRO's are downloaded once (56 MB)."""
     limit: PositiveInt | None = None
-    """Take so many files, at random but always the same; not with the three subfolders."""
+    """Take this many files, at random but always the same; not with the three subfolders."""
     chords: Literal["normal", "exact"] = "normal"
     """Notes that start together: their pitch classes in normal order, as the paper, or exact pitches."""
     durations: Literal["length", "onset", "none"] = "length"
@@ -30,14 +36,10 @@ class Source:
     none, as the project before it."""
     window: Units = 100
     """Symbols from which the next one is predicted."""
-    quiet: bool = False
-    """No progress bar."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training(Source, Optimising):
-    """How networks learn. What is not given comes from the preset."""
-
+class Training(NewRun, Source, Optimising):
     preset: Preset = "quick"
     """quick: a quarter of the units, about a minute each; paper: full size, 200 epochs of RMSprop."""
     width: Annotated[float, Range(above=0, most=100)] | None = None
@@ -60,155 +62,98 @@ class Training(Source, Optimising):
     """How often every window is learned; --steps counts instead, if given."""
     eval_size: PositiveInt | None = None
     """Windows by which the best network is chosen, at most, evenly spread; the table takes all."""
-    out: Path | None = None
-    """The run folder; if not given, runs/classical-DATE-TIME."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawing:
-    """How symbols are drawn."""
-
-    temperature: Temperature = 1.0
-    """1 draws as the network predicts; below 1, likelier symbols; above, wilder ones."""
-    top_k: PositiveInt | None = None
-    """Only the so many likeliest; 1 always takes the likeliest, as the paper."""
-    top_p: Annotated[float, Range(least=0.01, most=1)] = 0.95
-    """Only the likeliest that make up this probability."""
+class Drawing(Sampling):
+    top_p: TopP = 0.95
     length: Annotated[int, Range(least=4)] = 200
     """Symbols to compose."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Playing(Drawing):
-    """What is composed, and how it sounds."""
-
+class Playing(Sound, Drawing):
     n: PositiveInt = 1
     """How many pieces."""
     prime: Path | None = None
     """A MIDI file whose beginning is heard first; if not given, windows of test pieces are."""
-    bpm: Annotated[float, Range(least=20, most=400)] = 100.0
-    """Quarter notes a minute."""
-    engine: Engine = "auto"
-    """What renders the WAV: a sampled instrument where one is installed, else the built-in one."""
+    bpm: Bpm = 100.0
+    """Quarter notes per minute."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run(Training, Playing):
-    """Everything: learn, judge, compose, draw."""
+class Run(Resume, Training, Playing):
+    """Learn with each architecture, evaluate, compose and draw; --resume goes on."""
 
     architectures: tuple[str, ...] = BUILDS
     """Which architectures: baseline, model1 to model7."""
-    resume: Path | None = None
-    """Go on with this run, with its own settings."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train(Training):
-    """Learning only, one architecture."""
+class Train(Resume, Training):
+    """Learn with one architecture; Ctrl-C keeps all steps, --resume goes on exactly where it stopped."""
 
     architecture: str = "model1"
     """baseline, or model1 to model7."""
-    resume: Path | None = None
-    """Go on with this run, with its own settings."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Search(Training):
-    """All architectures over several seeds, shared by processes and machines."""
+class Search(options.Sweep, Training):
+    """All architectures over several seeds, on any number of processes and machines: the paper's Figure 2."""
 
     architectures: tuple[str, ...] = BUILDS
     """Which architectures: baseline, model1 to model7."""
     seeds: PositiveInt = 3
-    """How many times each is trained, with seeds that follow on --seed."""
-    workers: PositiveInt = 2
-    """Processes on this machine, one thread each. Start the same command on others to share the work."""
-    storage: str | None = None
-    """A database that all machines share, postgresql://...; if not given, a journal file in --out."""
+    """How many times each is trained, with seeds from --seed on."""
     out: Path = Path("runs/classical-search")
     """A folder for run folders, the figure and the table. Finished runs are not repeated."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Transfer(Optimising):
-    """Going on, on other music."""
+class Transfer(NewRun, Optimising):
+    """Go on with a trained network on other music; with and without what it knows."""
 
     run: Path
     """Folder of a trained network."""
     data: tuple[Path, ...] | None = None
     """The other music, as for train; if not given, MAESTRO's."""
     limit: PositiveInt | None = None
-    """Take so many files."""
+    """Take this many files."""
     epochs: PositiveFloat | None = None
     """How often every window is learned, if not as often as in the run."""
     freeze: NonNegativeInt = 0
-    """So many of the network's layers with weights, from below, stay as they are."""
+    """This many of the network's layers with weights, from below, stay as they are."""
     scratch: bool = True
     """Also learn the other music from nothing, to compare with."""
-    quiet: bool = False
-    """No progress bar."""
-    out: Path | None = None
-    """The run folder; if not given, runs/classical-DATE-TIME."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compose(Playing):
-    """Composing with a trained network."""
+class Compose(ComposePieces, Playing):
+    """Compose with a trained network: MIDI, WAV, piano rolls, and whether it got stuck."""
 
-    run: Path
-    """Folder of a trained network, or its best.safetensors."""
     data: tuple[Path, ...] | None = None
     """Music for the windows to begin with, if not that of the run."""
-    seed: NonNegativeInt = 0
-    """Seed of the draws."""
-    out: Path | None = None
-    """Folder for the pieces; if not given, composed-1, -2, ... in the run folder, the first that is free."""
-    wav: bool = True
-    """Whether to write sound, too."""
-    quiet: bool = False
-    """No progress bar."""
-    overwrite: bool = False
-    """Replace files of these names."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluate:
-    """Judging trained networks."""
+class Evaluate(Quiet):
+    """Evaluate trained networks: loss, accuracy, the paper's formula, n-grams."""
 
     runs: tuple[Path, ...]
     """Folders of trained networks, or of runs of several."""
     data: tuple[Path, ...] | None = None
     """Other music than that of the runs."""
-    quiet: bool = False
-    """No progress bar."""
     out: Path | None = None
     """A folder for the table and the figures; if not given, that of the first run."""
 
 
-@dataclass(frozen=True)
-class ClassicalRecipe:
-    """What `Training` leaves open; the same names."""
-
-    width: float = 1.0
-    head: str = "last"
-    epochs: float = 6.0
-    noise: float = 0.0
-    eval_size: int = 600
-    optimizer: str = "adam"
-    lr: float = 2e-3
-    decay: bool = True
-    weight_decay: float = 0.01
-    batch: int = 64
-    transpose: float = 0.0
-    clip: float = 1.0
-    ema_decay: float = 0.99
-    patience: int = 0
-
-
 PRESETS = {
-    "quick": ClassicalRecipe(width=0.25),
-    "paper": ClassicalRecipe(
-        head="flatten", epochs=200.0, eval_size=5000, optimizer="rmsprop", lr=1e-3, decay=False,
-        weight_decay=0.0, batch=100, clip=5.0, ema_decay=0.0,
+    "quick": OPTIMISING | dict(
+        width=0.25, head="last", epochs=6.0, noise=0.0, eval_size=600, batch=64, transpose=0.0,
+    ),
+    "paper": OPTIMISING | dict(
+        width=1.0, head="flatten", epochs=200.0, noise=0.0, eval_size=5000, optimizer="rmsprop", lr=1e-3,
+        decay=False, weight_decay=0.0, batch=100, transpose=0.0, clip=5.0, ema_decay=0.0,
     ),
 }  # fmt: skip
 

@@ -13,7 +13,7 @@ from experiments.classical import report, runs
 from experiments.classical.data import load
 from experiments.classical.jobs import LEARNING
 from experiments.classical.networks import NETWORK, make_network
-from experiments.classical.settings import ClassicalRecipe, complete
+from experiments.classical.settings import PRESETS, complete
 from experiments.common.errors import UserError
 from experiments.common.run_folder import RunFolder
 from experiments.common.runner import learn
@@ -61,7 +61,7 @@ def run_transfer(config, say):
 def settings_of(config, base):
     """The complete settings of the new runs: those of the old one, with what the command line changes."""
     base = replace(base, data=config.data, limit=config.limit, quiet=config.quiet)
-    names = {field for field in ClassicalRecipe.__dataclass_fields__ if hasattr(config, field)}
+    names = {name for name in PRESETS["quick"] if hasattr(config, name)}
     given = {name: getattr(config, name) for name in (*names, "epochs", "steps", "eval_every")}
     changed = {name: value for name, value in given.items() if value is not None}
     if "epochs" in changed:
@@ -82,18 +82,12 @@ def frozen_names(network, count):
 def carried_over(old, vocabulary, metadata, fresh, corpus, settings):
     """The fresh network with what the old one knows.
 
-    Parameters
-    ----------
     old, fresh : Sequential
     vocabulary : SymbolVocabulary of the old network
     metadata : of the old run
     corpus : Corpus of the new music
     settings : Train, complete, of the new network
-
-    Raises
-    ------
-    UserError
-        If the two are not of one build.
+    Raises UserError if the two are not of one build.
     """
     described = {name: metadata["config"][name] for name in NETWORK}
     if described != {name: getattr(settings, name) for name in NETWORK}:
@@ -149,10 +143,7 @@ def table(rows, freeze):
         "continued": "continued" + (f", {freeze} layers frozen" if freeze else ""),
         "from nothing": "from nothing",
     }
-    lines = [
-        "| | pieces to choose by | test | test accuracy | best at step |",
-        "|---|---:|---:|---:|---:|",
-    ]
+    lines = ["| | validation pieces | test | test accuracy | best at step |", "|---|---:|---:|---:|---:|"]
     for kind, row in rows.items():
         step = f"{row['best_step']} of {row['steps']}" if "steps" in row else ""
         lines.append(

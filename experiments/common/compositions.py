@@ -17,29 +17,31 @@ from pathlib import Path
 from experiments.common.environment import commit, version_of
 from experiments.common.errors import UserError
 from experiments.common.json_files import plain
+from experiments.common.options import NewRun
 from experiments.common.run_folder import COMPOSED
 from scratchnet.files import atomic_open, remove
 
 HOW = f"{COMPOSED}.json"
+ASIDE = {"run", "out", "wav", "overwrite", "quiet"}  # options that no piece depends on
 NUMBERED = re.compile(rf"{COMPOSED}-([0-9]{{1,9}})(\..*)?")
 
 
 def how_made(experiment, run, reached, config):
     """What the line of JSON says: a dict.
 
-    Parameters
-    ----------
     experiment : its name
     run : path of the run folder, or of the file of weights
     reached : dict, how far the network has learned: {"step": 900}
-    config : dataclass with all options of the command
+    config : settings of the command; those of learning, which the run folder has, are left out
     """
+    lineage = [kind for kind in type(config).__mro__[1:] if issubclass(kind, NewRun)]
+    aside = ASIDE.union(*(kind.__dataclass_fields__ for kind in lineage))
     return {
         "experiment": experiment,
         "run": str(run),
         **reached,
         **{name: getattr(config, name, None) for name in ("temperature", "seed")},
-        "options": dataclasses.asdict(config),
+        "options": {k: v for k, v in dataclasses.asdict(config).items() if k not in aside},
         "version": version_of("scratchnet"),
         "commit": commit(),
         "date": datetime.datetime.now().astimezone().isoformat(timespec="seconds"),
@@ -52,10 +54,7 @@ def new_folder(out, home, overwrite, how):
 
     If composing fails, a new folder goes again.
 
-    Raises
-    ------
-    UserError
-        If there are files in `out`, and nobody asked to overwrite.
+    Raises UserError if there are files in `out`, and nobody asked to overwrite.
     """
     if out is None:
         folder, made = _number(home, Path.mkdir), True
@@ -71,14 +70,8 @@ def new_folder(out, home, overwrite, how):
 def new_piece(out, home, suffixes, overwrite, how):
     """Where one piece is composed: yields the path of its MIDI file, `out` or a new composed-N.mid in `home`.
 
-    Parameters
-    ----------
     suffixes : of the files that will have its name beside .mid: (".wav", ".png")
-
-    Raises
-    ------
-    UserError
-        If `out` is no such name, or there are such files, and nobody asked to overwrite.
+    Raises UserError if `out` is no such name, or there are such files, and nobody asked to overwrite.
     """
     if out is None:
         line = _number(home, _touch, ".json")

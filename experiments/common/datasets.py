@@ -22,8 +22,6 @@ TIMEOUT = 30  # seconds without a single byte
 class RemoteFile:
     """One file on the network.
 
-    Parameters
-    ----------
     name : str, what it is called in the cache; may hold folders, "polyphony/JSB_Chorales.mat"
     url : str
     sha256 : str, 64 hexadecimal digits
@@ -39,10 +37,7 @@ class RemoteFile:
 def cache_folder():
     """Where files are kept: $SCRATCHNET_CACHE, or the user's cache folder.
 
-    Raises
-    ------
-    ImportError
-        If pooch, which knows that folder on every system, is not installed.
+    Raises ImportError if pooch, which knows that folder on every system, is not installed.
     """
     if named := os.environ.get(CACHE_VARIABLE):
         return Path(named)
@@ -52,26 +47,12 @@ def cache_folder():
 def fetch(file, quiet=False, otherwise=""):
     """The path of a file in the cache; it is downloaded if it is not there, or is not what it should be.
 
-    Parameters
-    ----------
     file : RemoteFile
-    quiet : bool
-        No progress bar.
-    otherwise : str
-        What to do without a network, for the message: "pass it with --data PATH".
-
-    Returns
-    -------
-    Path
-        Of a file with the right checksum.
-
-    Raises
-    ------
-    UserError
-        If it cannot be downloaded or kept, is longer than `largest`, or its checksum is wrong. The cache
-        then holds nothing of it.
-    ImportError
-        If pooch is not installed.
+    quiet : bool, no progress bar
+    otherwise : str, what to do without a network, for the message: "pass it with --data PATH"
+    Returns Path, of a file with the right checksum.
+    Raises UserError if it cannot be downloaded or kept, is longer than `largest`, or its checksum is wrong;
+        the cache then holds nothing of it. Raises ImportError if pooch is not installed.
     """
     path = cache_folder() / file.name
     pooch = import_extra("pooch", "data")

@@ -3,7 +3,6 @@
 They stand in command lines, in YAML files, in run folders and in checkpoints.
 """
 
-import re
 import warnings
 
 RENAMED = {
@@ -35,20 +34,12 @@ def current_keys(settings):
     return {RENAMED.get(k, k): v for k, v in settings.items()} if isinstance(settings, dict) else settings
 
 
-def current_yaml(text, known, path):
-    """The text of a YAML file of settings, `name: value` on lines of their own, with the names of now."""
-    old = []
-
-    def rename(found):
-        new = current(found[2], known)
-        if new != found[2]:
-            old.append(found[2])
-        return new
-
-    text = re.sub(r"(?m)^(['\"]?)(\w+)\1(?=[ \t]*:)", rename, text)
+def current_settings(settings, known, path):
+    """A dict of settings out of a file, under the names that they have now, with a warning."""
+    old = [name for name in settings if current(name, known) != name]
     if old:
         warn(old, [current(name, known) for name in old], f"{path}: ")
-    return text
+    return {current(name, known): value for name, value in settings.items()}
 
 
 def warn(old, new, where=""):

@@ -20,10 +20,7 @@ def settings_refused():
 def import_extra(module, extra="experiments"):
     """Import a module of an optional package.
 
-    Raises
-    ------
-    ImportError
-        If it is not installed; one line with the command that installs it.
+    Raises ImportError if it is not installed; one line with the command that installs it.
     """
     try:
         return importlib.import_module(module)

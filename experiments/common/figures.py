@@ -48,26 +48,14 @@ SUFFIXES = (".png", ".svg")
 def draw_curve(path, series, floors=None, xlabel="", ylabel="", title="", logx=False, logy=False):
     """Draw curves over a common axis, with levels to compare them with.
 
-    Parameters
-    ----------
-    path : path-like
-        A .png or .svg file.
-    series : dict of str to (x, y)
-        Curves by label. NaN leaves a gap; a curve of one point is a dot.
-    floors : dict of str to float, optional
-        Levels by label, e.g. the lowest loss possible: dashed lines across the figure.
+    path : path-like, a .png or .svg file
+    series : dict of str to (x, y), curves by label. NaN leaves a gap; a curve of one point is a dot.
+    floors : dict of str to float, optional, levels by label, e.g. the lowest loss possible: dashed lines
+        across the figure.
     xlabel, ylabel, title : str
-    logx, logy : bool
-        Logarithmic axes; what is not above zero is not drawn.
-
-    Raises
-    ------
-    UserError
-        If the suffix is not .png or .svg.
-    ValueError
-        If an x and its y differ in length.
-    ImportError
-        If matplotlib is not installed.
+    logx, logy : bool, logarithmic axes; what is not above zero is not drawn
+    Raises UserError if the suffix is not .png or .svg; ValueError if an x and its y differ in length;
+        ImportError if matplotlib is not installed.
     """
     with new_figure(path, (7.2, 4.2)) as figure:
         axes = figure.add_subplot()
@@ -106,29 +94,17 @@ def draw_curve(path, series, floors=None, xlabel="", ylabel="", title="", logx=F
 def draw_activity(path, panels, bar_length=None, bar_labels=None, row_labels=None, title="", xlabel="bar"):
     """Draw heat maps of gates and cell states over time, one panel above the other.
 
-    Parameters
-    ----------
-    path : path-like
-        A .png or .svg file.
-    panels : list of (str, ndarray (H, T), (low, high) or None)
-        Name, values, and the range of the colours; None takes the range from the values. A range on both
-        sides of zero has zero in white, blue below and red above; others run from white to dark.
-    bar_length : int, optional
-        Time steps in a bar: lines between bars, and their numbers below.
-    bar_labels : sequence of str, optional
-        A label for each bar above the first panel, e.g. the chords.
-    row_labels : dict of str to sequence of str, optional
-        Labels of the rows of a panel, by its name; other panels number their units.
+    path : path-like, a .png or .svg file
+    panels : list of (str, ndarray (H, T), (low, high) or None), name, values, and the range of the colours;
+        None takes the range from the values. A range on both sides of zero has zero in white, blue below and
+        red above; others run from white to dark.
+    bar_length : int, optional, time steps in a bar: lines between bars, and their numbers below
+    bar_labels : sequence of str, optional, a label for each bar above the first panel, e.g. the chords.
+    row_labels : dict of str to sequence of str, optional, labels of the rows of a panel, by its name; other
+        panels number their units
     title, xlabel : str
-
-    Raises
-    ------
-    UserError
-        If the suffix is not .png or .svg.
-    ValueError
-        If there are no panels, or one is not (H, T) with a common T.
-    ImportError
-        If matplotlib is not installed.
+    Raises UserError if the suffix is not .png or .svg; ValueError if there are no panels, or one is not (H,
+        T) with a common T; ImportError if matplotlib is not installed.
     """
     panels = [(name, np.asarray(values, float), limits) for name, values, limits in panels]
     steps = {values.shape[1:] for _, values, _ in panels}

@@ -14,17 +14,10 @@ MOST_BYTES = 2**28  # of a file
 def read_json(path, kind=object):
     """What a JSON file says.
 
-    Parameters
-    ----------
     path : path-like
     kind : dict, list or object: what it must be
-
-    Raises
-    ------
-    UserError
-        If it is damaged, larger than `MOST_BYTES`, or of another kind.
-    OSError
-        If it cannot be read.
+    Raises UserError if it is damaged, larger than `MOST_BYTES`, or of another kind; OSError if it cannot be
+        read.
     """
     text = b""
     if is_regular(path):  # a pipe might be read for ever

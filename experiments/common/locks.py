@@ -24,19 +24,10 @@ def lock(path, wait=False):
 
     On a file system without locks nobody is kept out, and a warning says so.
 
-    Parameters
-    ----------
     path : path-like
     wait : until another process lets go of it
-
-    Returns
-    -------
-    key for `unlock`, or None if another process has it
-
-    Raises
-    ------
-    OSError
-        If the file cannot be made.
+    Returns key for `unlock`, or None if another process has it.
+    Raises OSError if the file cannot be made.
     """
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from encoders.midi.collection import by_kind, find_files, names_of
+from encoders.midi.collection import by_kind, find_files, names_of, read_collection
 from experiments.common import locks
-from experiments.common.datasets import RemoteFile, fetch
+from experiments.common.datasets import RemoteFile, cache_folder, fetch
 from experiments.common.errors import UserError
+from experiments.common.progress import Progress
 
 MAESTRO = RemoteFile(
     "maestro/maestro-v3.0.0-midi.zip",
@@ -22,6 +23,7 @@ TABLE = "maestro-*.csv"  # of MAESTRO's titles and splits
 PARTS = ("train", "valid", "test")
 MAESTRO_PARTS = {"train": "train", "validation": "valid", "test": "test"}
 SHARES = (0.8, 0.1, 0.1)
+FEW = 16  # files: not worth other processes, each of which takes seconds to start
 SHOWN = 20  # files that are named with what was wrong in them
 SPLIT_SEED = 0  # the same pieces are held out in every run, so that runs can be compared
 
@@ -29,20 +31,11 @@ SPLIT_SEED = 0  # the same pieces are held out in every run, so that runs can be
 def share_out(pieces, split, dropped):
     """Pieces in three parts, those of one title in one part.
 
-    Parameters
-    ----------
     pieces : list of objects with path, title and part ("train", "valid", "test" or None)
     split : "piece": at random, but always the same; "maestro": as the table says
     dropped : list of Dropped, for the message
-
-    Returns
-    -------
-    dict of part -> list of indices of pieces
-
-    Raises
-    ------
-    UserError
-        If a part would be empty, or a piece has none.
+    Returns dict of part -> list of indices of pieces.
+    Raises UserError if a part would be empty, or a piece has none.
     """
     if split == "maestro":
         missing = [piece.path for piece in pieces if piece.part is None]
@@ -84,17 +77,39 @@ def midi_files(paths):
     return files, [path for _, skipped in found for path in skipped if not path.match(TABLE)]
 
 
+def read_pieces(paths, convert, quiet, limit=None, pedal=False):
+    """What `convert` makes of MIDI files; with a bar, and what was read before from the cache.
+
+    paths : files and folders
+    convert, pedal : see encoders.midi.collection.read_collection
+    limit : take so many files, at random but always the same
+    Returns rows (path, title, part, content), of one without a row in MAESTRO's table the file's name and
+        None; what was dropped, as it gives it; lines about files that were not read as they are.
+    """
+    rows = tables(paths)
+    files, skipped = midi_files(paths)
+    if limit is not None and limit < len(files):
+        chosen = np.random.default_rng(SPLIT_SEED).permutation(len(files))[:limit]
+        files = [files[k] for k in sorted(chosen)]
+    with Progress(len(files), "reading", "file", quiet) as bar:
+        collection = read_collection(
+            files, pedal, convert, cache_folder() / "midi", workers=0 if len(files) <= FEW else None,
+            progress=lambda done, _: bar.update(1),
+        )  # fmt: skip
+    found = [
+        (path, *rows.get((path.parent.name, path.name), (path.stem, None)), content)
+        for path, content in collection.kept
+    ]
+    return found, collection.dropped, account(collection, skipped)
+
+
 def account(collection, skipped):
     """What became of the files that were not read as they are.
 
-    Parameters
-    ----------
     collection : Collection
     skipped : list of Path
-
-    Returns
-    -------
-    list of str, lines: each file with what was wrong, if they are not too many, and how often each kind came
+    Returns list of str, lines: each file with what was wrong, if they are not too many, and how often each
+        kind came.
     """
     lines = listed("files dropped", collection.dropped) + listed("files mended", collection.mended)
     if skipped:

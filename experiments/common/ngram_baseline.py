@@ -1,5 +1,7 @@
 """N-grams, which a network of tokens has to beat, with a bar while they are counted."""
 
+from statistics import mean
+
 import numpy as np
 
 from experiments.common.progress import Progress
@@ -11,18 +13,13 @@ MOST = 2**24  # tokens that are counted: more than MAESTRO has, in less than a g
 def ngrams(order, vocabulary, train, test, quiet, counted=None):
     """The nats per token of n-grams of all orders.
 
-    Parameters
-    ----------
     order : the longest context
     vocabulary : V
     train, test : lists of arrays of tokens; of more than MOST to learn from, some sequences are taken, always
         the same
     quiet : no progress bar
     counted : array of bool, which of all test tokens count; None for all
-
-    Returns
-    -------
-    dict of name -> nats
+    Returns dict of name -> nats.
     """
     name, total = "", sum(map(len, train))
     if total > MOST:
@@ -42,6 +39,20 @@ def ngrams(order, vocabulary, train, test, quiet, counted=None):
 def best_ngram(rows):
     """Name and nats of the best n-gram, of a dict of name -> nats."""
     return min(((name, nats) for name, nats in rows.items() if "gram" in name), key=lambda row: row[1])
+
+
+def ranking(judged, rows):
+    """In words: which networks are better than which on the test pieces, and which beat the best n-gram.
+
+    judged : dict of name -> list, one for each seed, of {"test": {"nats": ...}}
+    """
+    test = {model: mean(seed["test"]["nats"] for seed in seeds) for model, seeds in judged.items()}
+    name, nats = best_ngram(rows)
+    ranked = " < ".join(f"{model} {test[model]:.3f}" for model in sorted(test, key=test.get))
+    worse = ", ".join(model for model in test if test[model] >= nats)
+    said = f"Not better than the best n-gram ({name}, {nats:.3f}): {worse}."
+    beaten = f"All are better than the best n-gram ({name}, {nats:.3f})."
+    return f"Test cross-entropy: {ranked}.\n{said if worse else beaten}"
 
 
 def to_beat(rows):

@@ -11,8 +11,6 @@ from experiments.common.streams import how_warnings_are_shown, mend_streams, sho
 def begin_process(warnings=None):
     """What each process does first. Ctrl-C is for the parent, which ends them all.
 
-    Parameters
-    ----------
     warnings : `how_warnings_are_shown` of the parent
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -26,8 +24,6 @@ def in_processes(function, jobs, workers=None):
     Processes are spawned, for a forked child shares locks with threads that it has not. If the caller stops
     asking, or a job fails, or on Ctrl-C, all of them are ended at once.
 
-    Parameters
-    ----------
     function : a function of a module (it is found by its name in the new process)
     jobs : list of tuples
     workers : number of processes; the number of cores if None

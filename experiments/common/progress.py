@@ -16,25 +16,14 @@ class Progress:
             for _ in range(epochs):
                 progress.update(1, loss=train_one_epoch())
 
-    Parameters
-    ----------
-    total : int or None
-        How many units there are, or None if nobody knows.
+    total : int or None, how many units there are, or None if nobody knows
     description : str
     unit : str
-    quiet : bool
-        Show nothing.
-    file : text stream, optional
-        Standard error by default.
-    initial : int
-        Units that were done before, and do not count for the rate.
-    passing : bool
-        Show it only if it takes more than two seconds, and leave nothing behind.
-
-    Raises
-    ------
-    ImportError
-        If tqdm is not installed (and `quiet` is not asked for).
+    quiet : bool, show nothing
+    file : text stream, optional, standard error by default
+    initial : int, units that were done before, and do not count for the rate
+    passing : bool, show it only if it takes more than two seconds, and leave nothing behind
+    Raises ImportError if tqdm is not installed (and `quiet` is not asked for).
     """
 
     def __init__(self, total, description="", unit="step", quiet=False, file=None, initial=0, passing=False):

@@ -4,17 +4,19 @@ them: the optimizer, the learning rate's schedule, the pieces to evaluate on, th
 Settings are read for `--help`, too, which is to answer at once: what is slow to import waits in functions.
 """
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Annotated, Literal
 
-from experiments.common.settings import (
+from experiments.common.kinds import (
+    Fraction,
     Layers,
-    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    Probability,
     Range,
     Units,
+    WeightDecay,
 )
 
 EVALUATED = 0.3  # tokens predicted in evaluation for one learned from: it takes about a third of the time
@@ -26,8 +28,7 @@ WARM_UP = 50  # steps
 LOG_EVERY = 10  # steps
 FINAL = 0.02  # of the learning rate is left at the end
 Optimizer = Literal["sgd", "momentum", "adagrad", "rmsprop", "adam"]
-Probability = Annotated[float, Range(least=0, below=1)]
-Share = Annotated[float, Range(least=0, most=1)]
+Share = Fraction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +41,7 @@ class Optimising:
     """The learning rate, at first."""
     decay: bool | None = None
     """Let the learning rate rise over the first steps and fall along half a cosine."""
-    weight_decay: NonNegativeFloat | None = None
+    weight_decay: WeightDecay | None = None
     """Adam only, decoupled: each step shrinks the weights by the learning rate times this."""
     batch: Units | None = None
     """Sequences side by side."""
@@ -87,27 +88,15 @@ class Learning(Optimising):
     tenth of the time, and at least 16,384. Of more, always the same windows are taken; at the end, all."""
 
 
-@dataclass(frozen=True)
-class Recipe:
-    """What `Learning` leaves open; the same names."""
-
-    hidden: int
-    steps: int
-    layers: int = 1
-    embedding: int = 0
-    dropout: float = 0.5
-    optimizer: str = "adam"
-    lr: float = 2e-3
-    decay: bool = True
-    weight_decay: float = 0.01
-    batch: int = 32
-    length: int = 128
-    stateful: bool = True
-    transpose: float = 0.5
-    clip: float = 1.0
-    ema_decay: float = 0.99
-    patience: int = 0
-    eval_every: int = 100
+# What `Optimising` and `Learning` leave open, unless a preset says otherwise.
+OPTIMISING = {
+    "optimizer": "adam", "lr": 2e-3, "decay": True, "weight_decay": 0.01, "clip": 1.0, "ema_decay": 0.99,
+    "patience": 0,
+}  # fmt: skip
+LEARNING = OPTIMISING | {
+    "layers": 1, "embedding": 0, "dropout": 0.5, "batch": 32, "length": 128, "stateful": True,
+    "transpose": 0.5, "eval_every": 100,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -132,8 +121,8 @@ class Pace:
 
 
 def filled(config, recipe):
-    """Settings with the recipe's values wherever none is given."""
-    return replace(config, **{k: v for k, v in asdict(recipe).items() if getattr(config, k) is None})
+    """Settings with the values of a recipe, a dict, wherever none is given."""
+    return replace(config, **{k: v for k, v in recipe.items() if getattr(config, k) is None})
 
 
 def with_eval_size(config):

@@ -24,8 +24,8 @@ from experiments.common.deprecated import current
 from experiments.common.environment import MARK, environment
 from experiments.common.errors import UserError
 from experiments.common.json_files import is_number, plain, read_json
-from experiments.common.settings import dump_config, make_parser
-from experiments.common.yaml_settings import read_names
+from experiments.common.settings import Parser, dump_config
+from experiments.common.yaml_settings import read_texts
 from scratchnet.files import atomic_open, is_regular, remove_leftovers
 from scratchnet.messages import cut
 
@@ -54,21 +54,13 @@ class RunFolder:
     def create(cls, path=None, experiment="run", config=None, overwrite=False):
         """Make the folder and record the settings and the environment.
 
-        Parameters
-        ----------
-        path : path-like, optional
-            By default `runs/EXPERIMENT-DATE-TIME`.
+        path : path-like, optional, by default `runs/EXPERIMENT-DATE-TIME`
         experiment : str
         config : dataclass instance
-        overwrite : bool
-            Begin an earlier run's folder afresh: settings, log, metrics and checkpoint go, all else stays.
-
-        Raises
-        ------
-        UserError
-            If the folder cannot be made, is not empty, or (to `overwrite`) is not a run's but has such files.
-        Busy
-            If another process works in it.
+        overwrite : bool, begin an earlier run's folder afresh: settings, log, metrics and checkpoint go, all
+            else stays
+        Raises UserError if the folder cannot be made, is not empty, or (to `overwrite`) is not a run's but
+            has such files; Busy if another process works in it.
         """
         folder = "runs" if path is None else Path(path)
         try:
@@ -106,17 +98,10 @@ class RunFolder:
     def resume(cls, path, wait=False):
         """An earlier run, to go on with: what a process left unfinished that was killed in it is removed.
 
-        Parameters
-        ----------
         path : path-like
         wait : until no other process works in it
-
-        Raises
-        ------
-        UserError
-            If `path` is not the folder of a run, or figures of it are damaged, to which more are to be added.
-        Busy
-            If another process works in it.
+        Raises UserError if `path` is not the folder of a run, or figures of it are damaged, to which more are
+            to be added; Busy if another process works in it.
         """
         run = cls.open(path)
         run.lock(wait)
@@ -128,10 +113,7 @@ class RunFolder:
     def lock(self, wait=False):
         """Keep other processes from training in the folder, as long as there is this RunFolder.
 
-        Raises
-        ------
-        Busy
-            If another process works in it, and is not to be waited for.
+        Raises Busy if another process works in it, and is not to be waited for.
         """
         path = self.folder / LOCK
         key = locks.lock(path, wait)
@@ -152,10 +134,7 @@ class RunFolder:
     def open(cls, path):
         """An earlier run.
 
-        Raises
-        ------
-        UserError
-            If `path` is not the folder of a run.
+        Raises UserError if `path` is not the folder of a run.
         """
         folder = Path(path)
         if not folder.is_dir():
@@ -179,10 +158,7 @@ class RunFolder:
     def require_checkpoint(self):
         """Path of the checkpoint of a run that has one.
 
-        Raises
-        ------
-        UserError
-            If there is none yet.
+        Raises UserError if there is none yet.
         """
         if not self.checkpoint.is_file():
             raise UserError(f"{self.folder}: expected a trained run, but there is no {CHECKPOINT} in it")
@@ -191,24 +167,19 @@ class RunFolder:
     def config(self, config_type, *others):
         """The settings of the run, checked as those of a command line are.
 
-        Parameters
-        ----------
-        config_type, others : dataclasses; the settings are of the one whose name the run was begun with (if
-            an earlier version did, which did not write that down, of the first with all names in the file)
-
-        Raises
-        ------
-        UserError
-            If they are missing or do not fit.
+        config_type, others : dataclasses; the settings are of the one whose name the run was begun with, or,
+            if an earlier version began it, of the first that has all names in the file
+        Raises UserError if they are missing or do not fit.
         """
         path, kinds = self.folder / CONFIG, {kind.__name__: kind for kind in (config_type, *others)}
         kind = kinds.get(self.environment().get(SETTINGS))
         if kind is None:
-            names = {*read_names(path)} if others else set()
-            fitting = (k for k in kinds.values() if {current(n, k.__dataclass_fields__) for n in names}
-                       <= {*k.__dataclass_fields__})  # fmt: skip
-            kind = next(fitting, config_type)
-        return make_parser(kind).parse_file(path)
+            with contextlib.suppress(UserError):  # what is wrong in it, its parser says
+                names = read_texts(path) if others else ()
+                fields = {name: k.__dataclass_fields__ for name, k in kinds.items()}
+                fits = (k for k, known in fields.items() if all(current(n, known) in known for n in names))
+                kind = kinds.get(next(fits, None))
+        return Parser(kind or config_type).parse_file(path)
 
     def environment(self):
         """What environment.json says: versions, processor, the command line; empty if it is damaged."""
@@ -258,10 +229,7 @@ class RunFolder:
     def metrics(self):
         """What `write_metrics` has written so far.
 
-        Raises
-        ------
-        UserError
-            If metrics.json is damaged.
+        Raises UserError if metrics.json is damaged.
         """
         path = self.folder / METRICS
         try:

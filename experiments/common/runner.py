@@ -39,8 +39,6 @@ class BrokenOff(Exception):
 class Session:
     """One training, from its first step or from a checkpoint. `create` or `resume` gives it a run folder.
 
-    Parameters
-    ----------
     trainer : Trainer
     about : dict that JSON can hold, stored in all files: the name of the experiment, what the network is made
         of, its vocabulary
@@ -50,9 +48,7 @@ class Session:
     again : the command line that goes on with the run; None for the experiment's `train --resume FOLDER`
     on_evaluation : function (step, loss), called after each evaluation: whether to stop there
     hint : what to try if it diverges
-
-    Attributes
-    ----------
+    Attributes:
     run : RunFolder
     due : whether an evaluation was broken off after the last step
     stopped : whether `on_evaluation` has ended it
@@ -86,10 +82,7 @@ class Session:
 
         Returns this session.
 
-        Raises
-        ------
-        UserError, CheckpointError
-            As `restore`.
+        Raises UserError or CheckpointError as `restore`.
         """
         self.restore(run)
         self.run.keep_rows("step", self.trainer.steps, "held_out" if self.due else None)
@@ -100,10 +93,8 @@ class Session:
     def restore(self, run):
         """Be as a run's checkpoint says; nothing is written.
 
-        Raises
-        ------
-        UserError, CheckpointError
-            If there is none, or it is damaged, of another network, another vocabulary or other data.
+        Raises UserError or CheckpointError if there is none, or it is damaged, of another network, another
+            vocabulary or other data.
         """
         path = self.within(run).run.require_checkpoint()
         tensors, metadata = load_checkpoint(path)
@@ -139,12 +130,8 @@ class Session:
     def learn(self, quiet=False):
         """Train to the end.
 
-        Raises
-        ------
-        KeyboardInterrupt
-            After Ctrl-C, with what was done saved; it says how to go on.
-        Diverged
-            With the place, what is kept, and a hint.
+        Raises KeyboardInterrupt after Ctrl-C, with what was done saved; it says how to go on; Diverged with
+            the place, what is kept, and a hint.
         """
         pace = self.pace
         with (
@@ -293,17 +280,10 @@ def earlier(run):
 def begin_or_resume(config, runs, load):
     """A Session as `train` begins it: a new one, or one to go on with.
 
-    Parameters
-    ----------
     config : the settings of the command; with `resume`, those of the run count, but for where the music is
     runs : the experiment's module with complete, settings_of and make_session
     load : function of complete settings that gives the corpus
-
-    Returns
-    -------
-    session : Session
-    corpus : what `load` gave
-    config : the complete settings
+    Returns session : Session; corpus : what `load` gave; config : the complete settings.
     """
     if config.resume:
         expect_resumed(config)
@@ -325,8 +305,6 @@ def with_data(config, data):
 def begin_or_go_on(make, path, config, go_on=True, wait=False):
     """The Session in a folder: a new one or, to `go_on`, the one that was begun there.
 
-    Parameters
-    ----------
     make : function without arguments that makes a Session
     path : the folder; a new session replaces what is there
     config : what a new folder says of itself
@@ -345,10 +323,7 @@ def expect_sound(folders):
     """Look at the runs in these folders, as far as they are begun: what is wrong with the last is said before
     the first goes on.
 
-    Raises
-    ------
-    UserError, CheckpointError
-        If one is damaged, or another process works in it.
+    Raises UserError or CheckpointError if one is damaged, or another process works in it.
     """
     for folder in folders:
         if (folder / CHECKPOINT).is_file():
@@ -366,8 +341,6 @@ def run_to_end(session, quiet):
 def learn(session, quiet, pieces, unit):
     """The same for a network of tokens; say with what, and how it went.
 
-    Parameters
-    ----------
     quiet : no progress bar
     pieces, unit : what it is evaluated on, and in nats per what: "validation tunes", "character"
     """

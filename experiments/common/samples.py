@@ -55,20 +55,11 @@ class Sample:
 def read_runs(runs, human=None):
     """The WAV files of several run folders.
 
-    Parameters
-    ----------
     runs : sequence of Path
-    human : Path, optional
-        A folder of WAV files made by people; of a run, those that its list says to be by people.
-
-    Returns
-    -------
-    list of Sample
-
-    Raises
-    ------
-    UserError
-        If a folder offers nothing to hear, or lists what cannot be taken.
+    human : Path, optional, a folder of WAV files made by people; of a run, those that its list says to be by
+        people
+    Returns list of Sample.
+    Raises UserError if a folder offers nothing to hear, or lists what cannot be taken.
     """
     samples = []
     for run, name in zip(runs, unique_names(runs), strict=True):
@@ -102,21 +93,13 @@ def unique_names(paths):
 def read_list(folder, suffixes=(), missing=None):
     """What the samples.json of a run folder, or of the run that the folder is in, says about its pieces.
 
-    Parameters
-    ----------
     folder : Path
-    suffixes : tuple of str
-        Take, for each sound file, the file beside it that has the first of these: (".mid", ".abc").
-    missing : list, optional
-        Gets (file, why), both str, of pieces that cannot be taken, which are an error otherwise.
-
-    Returns
-    -------
-    list of Sample, or None if there is no list
-
-    Raises
-    ------
-    UserError
+    suffixes : tuple of str, take, for each sound file, the file beside it that has the first of these:
+        (".mid", ".abc")
+    missing : list, optional, gets (file, why), both str, of pieces that cannot be taken, which are an error
+        otherwise
+    Returns list of Sample, or None if there is no list.
+    Raises UserError.
     """
     folder = Path(folder)
     listed = folder / LIST
@@ -199,9 +182,7 @@ def wanted_text(entry, key, where):
 def check_regular(path, folder, where=None):
     """Refuse what is no regular file inside `folder`, wherever links lead; reading a pipe would never end.
 
-    Raises
-    ------
-    UserError
+    Raises UserError.
     """
     where = f"{path}" if where is None else f"{where}: {path.name}"
     try:

@@ -5,243 +5,177 @@ argument, and the text below a field is its help.
 """
 
 import argparse
+import ast
+import contextlib
 import dataclasses
 import enum
 import inspect
 import json
-import math
 import os
-import re
 import sys
-import types
+import textwrap
 import typing
 from pathlib import Path
 
-from experiments.common.deprecated import current_yaml
-from experiments.common.errors import UserError, import_extra
+from experiments.common.deprecated import current_settings
+from experiments.common.errors import UserError
 from experiments.common.flags import flag, spell, suggestion
-from experiments.common.yaml_settings import read_names
+from experiments.common.kinds import LARGEST, describe, innermost, is_allowed, is_several, value_of
+from experiments.common.yaml_settings import read_texts
 from scratchnet.messages import brief, cut
 
-# What a field may hold ----------------------------------------------------------------------------
+METAVARS = {bool: "", int: "N", float: "X", Path: "PATH", str: "TEXT"}
 
 
-@dataclasses.dataclass(frozen=True)
-class Range:
-    """Bounds of a number, as in `Annotated[float, Range(above=0, most=1)]`."""
+class Parser:
+    """Makes a `config_type` of arguments, `parse(argv)`, or of a YAML file, `parse_file(path)`.
 
-    above: float = -math.inf
-    least: float = -math.inf
-    below: float = math.inf
-    most: float = math.inf
+    Both raise UserError, in one line, for what does not fit.
 
-    def __contains__(self, value):
-        return self.above < value < self.below and self.least <= value <= self.most
-
-    def __str__(self):
-        bounds = [(">", self.above), (">=", self.least), ("<", self.below), ("<=", self.most)]
-        return " and ".join(f"{sign} {bound}" for sign, bound in bounds if math.isfinite(bound))
-
-
-PositiveInt = typing.Annotated[int, Range(least=1)]
-NonNegativeInt = typing.Annotated[int, Range(least=0)]
-PositiveFloat = typing.Annotated[float, Range(above=0)]
-NonNegativeFloat = typing.Annotated[float, Range(least=0)]
-Fraction = typing.Annotated[float, Range(least=0, most=1)]
-Units = typing.Annotated[
-    int, Range(least=1, most=100_000)
-]  # sizes of arrays: what nobody can mean is refused
-Layers = typing.Annotated[int, Range(least=1, most=1000)]
-LARGEST = 2**63 - 1  # of a whole number
-
-WORDS = {int: "an integer", float: "a number", str: "text", bool: "true or false", Path: "a path"}
-
-
-def describe(hint):
-    """A type hint in a user's words: "an integer >= 1"."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is typing.Annotated:
-        return " ".join([describe(arguments[0]), *(str(a) for a in arguments[1:])])
-    if origin is typing.Literal:
-        return f"one of {', '.join(map(str, arguments))}"
-    if inspect.isclass(hint) and issubclass(hint, enum.Enum):
-        return f"one of {', '.join(hint.__members__)}"
-    if origin in (typing.Union, types.UnionType):
-        return " or ".join("null" if a is types.NoneType else describe(a) for a in arguments)
-    if origin in (list, tuple):
-        return f"a list, each {describe(arguments[0])}"
-    return WORDS.get(hint, getattr(hint, "__name__", str(hint)))
-
-
-def is_allowed(value, hint):
-    """Whether a value of the right type is in its range and, if a number, finite."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin is typing.Literal:
-        return value in arguments
-    if origin is typing.Annotated:
-        ranges = [a for a in arguments[1:] if isinstance(a, Range)]
-        return is_allowed(value, arguments[0]) and all(value in r for r in ranges)
-    if origin in (typing.Union, types.UnionType):
-        return any(is_allowed(value, a) for a in arguments)
-    if origin in (list, tuple):
-        return isinstance(value, (list, tuple)) and all(is_allowed(item, arguments[0]) for item in value)
-    if hint in (int, float):  # bool is an int to Python, not to a user
-        kinds = int if hint is int else (int, float)
-        if not isinstance(value, kinds) or isinstance(value, bool):
-            return False
-        return math.isfinite(value) if isinstance(value, float) else abs(value) <= LARGEST
-    if hint is Path and "\0" in str(value):  # YAML can say it, no system takes it
-        return False
-    return not isinstance(hint, type) or isinstance(value, hint)
-
-
-def expect_allowed(values, config_type, names):
-    """See to it that a stranger's dict has values that a dataclass of settings may have.
-
-    Raises
-    ------
-    ValueError
-        That names the first of `names` that is missing or may not be.
+    config_type : dataclass of settings
+    program : str, what is typed to run the command
+    description : str, for the top of `--help`
     """
-    hints = typing.get_type_hints(config_type, include_extras=True)
-    for name in names:
-        if name not in values or not is_allowed(values[name], hints[name]):
-            raise ValueError(f"{name}: expected {describe(hints[name])}, got {brief(values.get(name))}")
+
+    def __init__(self, config_type, program="", description=None):
+        self.config_type, self.program, self.description = config_type, program, description
+        self.fields = {field.name: field for field in dataclasses.fields(config_type)}
+        self.hints = typing.get_type_hints(config_type, include_extras=True)
+        self.positionals = [name for name, field in self.fields.items() if is_positional(field)]
+
+    def parse(self, argv):
+        """A `config_type` from arguments; SystemExit after --help and --print-config."""
+        try:
+            given, unknown = self._arguments().parse_known_args(spell(argv, self.fields))
+        except argparse.ArgumentError as error:
+            raise UserError(cut(f"{error.argument_name}: {error.message}", 300)) from None
+        if unknown:
+            raise UserError(cut(f"unrecognized arguments: {' '.join(unknown)}", 300))
+        texts = vars(given)
+        show = texts.pop("print_config", False)
+        config = self._build({name: self._value(name, text) for name, text in texts.items()})
+        if show:
+            sys.stdout.write(dump_config(config))
+            raise SystemExit(0)
+        return config
+
+    def parse_file(self, path):
+        """A `config_type` from a YAML file."""
+        with _named(path):
+            return self._build({n: self._value(n, t, n) for n, t in self._read(path).items()})
+
+    def _read(self, path):
+        """The texts of the settings in a file, all of which may be."""
+        texts = current_settings(read_texts(path), self.fields, path)
+        for name, text in texts.items():
+            if name not in self.fields:
+                raise UserError(f"no setting {brief(name)}{suggestion(name, self.fields)}")
+            self._value(name, text, name)
+        return texts
+
+    def _value(self, name, text, label=None):
+        """The value of a setting, from its text or list of texts; a UserError if it may not have it."""
+        hint = self.hints[name]
+        value = value_of(text, hint)
+        if is_allowed(value, hint):
+            return value
+        if is_several(hint) and isinstance(value, tuple):
+            each = next(a for a in (hint, *typing.get_args(hint)) if typing.get_origin(a) in (list, tuple))
+            value = next(item for item in value if not is_allowed(item, typing.get_args(each)[0]))
+        expected, got = describe(hint), cut(value) if isinstance(value, (str, Path)) else brief(value)
+        if innermost(hint) is int and is_huge(value):
+            expected += f" and <= {LARGEST}"
+        label = label or (name if name in self.positionals else flag(name))
+        raise UserError(f"{label}: expected {expected}, got {got}")
+
+    def _build(self, values):
+        if missing := [name for name in self.positionals if not values.get(name)]:
+            raise UserError(f"expected {', '.join(missing)}")
+        try:
+            return self.config_type(**values)
+        except ValueError as error:  # from __post_init__: settings that do not go together
+            raise UserError(str(error)) from None
+
+    def _arguments(self):
+        """The argparse parser, which gives texts."""
+        parser = argparse.ArgumentParser(
+            usage=" ".join([self.program, *map(str.upper, self.positionals), "[options]"]),
+            description=self.description,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            argument_default=argparse.SUPPRESS,
+            exit_on_error=False,
+        )
+        helps = texts_below(self.config_type)
+        for name, field in self.fields.items():
+            hint, default = self.hints[name], default_of(field)
+            given = default not in (dataclasses.MISSING, None, "", ())
+            note = describe(hint) + (f"; default: {shown(default)}" if given else "")
+            options = {"help": f"{helps.get(name, '')} ({note})".strip().replace("%", "%%")}
+            if name in self.positionals:  # it may come from a file: whether it is there is asked at the end
+                parser.add_argument(name, nargs="*" if is_several(hint) else "?", **options)
+            else:
+                options |= {
+                    "metavar": METAVARS.get(innermost(hint)),
+                    "nargs": "+" if is_several(hint) else None,
+                }
+                parser.add_argument(flag(name), **options)
+
+        class File(argparse.Action):
+            def __call__(action, _, texts, path, option=None):
+                try:
+                    with _named(path):
+                        vars(texts).update(self._read(path))
+                except OSError as error:
+                    raise UserError(f"--config: {path}: {error.strerror}") from None
+
+        parser.add_argument("--config", action=File, metavar="FILE", help="YAML file; flags after it win")
+        show = "print the settings as YAML and stop"
+        parser.add_argument("--print-config", action="store_true", help=show)
+        return parser
 
 
-def expect_resumed(config, also=("quiet", "data")):
-    """A run that goes on has settings of its own: beside --resume, no other than `also` may be given.
-
-    Raises
-    ------
-    UserError
-        That names those that were given.
-    """
-    given = [
-        f"--{field.name.replace('_', '-')}"
-        for field in dataclasses.fields(config)
-        if field.name not in ("resume", *also) and getattr(config, field.name) != field.default
-    ]
-    if given:
-        raise UserError(f"--resume goes on with the run's own settings; leave out {', '.join(given)}")
+@contextlib.contextmanager
+def _named(path):
+    """A UserError in the block begins with the path."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{os.fspath(path)}: {error}") from None
 
 
-# From arguments and YAML to a configuration -------------------------------------------------------
-
-
-def make_parser(config_type, program="", description=None):
-    """A jsonargparse parser whose `parse(argv)` and `parse_file(path)` return a `config_type`.
-
-    Both raise UserError for what does not fit. Types, choices and YAML are jsonargparse's work; added here
-    are ranges and messages of one line.
-
-    Raises
-    ------
-    ImportError
-        If jsonargparse is not installed.
-    """
-    jsonargparse = import_extra("jsonargparse")
-    hints = typing.get_type_hints(config_type, include_extras=True)
-    fields = {field.name: field for field in dataclasses.fields(config_type)}
-
-    class Parser(jsonargparse.ArgumentParser):
-        file = None  # the YAML file being read, to report mistakes in it under its name
-
-        def parse(self, argv):
-            try:
-                values = self.parse_args(spell(argv, fields))
-            except BEYOND_YAML:
-                longest = cut(max(map(str, argv), key=len))
-                raise UserError(f"expected values that a setting can have, got {longest}") from None
-            config = self.build(values)
-            if values["print_config"]:
-                sys.stdout.write(dump_config(config))
-                raise SystemExit(0)
-            return config
-
-        def parse_file(self, path):
-            values = self.parse_path(path)
-            try:
-                return self.build(values)
-            except UserError as error:
-                raise UserError(f"{os.fspath(path)}: {error}") from None
-
-        def parse_path(self, path, **options):  # jsonargparse calls this for --config, too
-            self.file = os.fspath(path)
-            try:
-                read_names(path)
-                values = super().parse_path(path, **options)
-                for name in values.keys():
-                    if name in fields and not is_allowed(values[name], hints[name]):
-                        self.refuse(name, values[name])
-                    if name not in fields and name not in ("config", "print_config"):
-                        self.error(f"Option {name!r} is not accepted")
-                return values
-            except UserError as error:
-                named = str(error).startswith(f"{self.file}: ")
-                raise UserError(str(error) if named else f"{self.file}: {error}") from None
-            except BEYOND_YAML:
-                raise UserError(f"{self.file}: expected a YAML file of settings") from None
-            finally:
-                self.file = None
-
-        def parse_string(self, content, **options):  # and this, with what it has read
-            return super().parse_string(content=current_yaml(content, fields, self.file), **options)
-
-        def error(self, message, ex=None):  # jsonargparse calls this; its messages take several lines
-            message = " ".join(message.split())
-            if found := re.search(r'Parser key "(\w+)".*(?:Got|Given) value: ?(.*)', message):
-                self.refuse(found[1], cut(found[2]))
-            if found := re.search(r"^Option '(\w+)' is not accepted", message):
-                message = f"no setting {brief(found[1])}{suggestion(found[1], fields)}"
-            for pattern, words in REWORDED:
-                message = re.sub(pattern, words, message)
-            raise UserError(cut(message, 300)) from None
-
-        def refuse(self, name, value):
-            label = name if self.file or is_positional(fields[name]) else flag(name)
-            got = cut(value) if isinstance(value, (str, os.PathLike)) else brief(value)
-            raise UserError(f"{label}: expected {describe(hints[name])}, got {got}") from None
-
-        def build(self, values):
-            values = {name: tuple(v) if isinstance(v := values[name], list) else v for name in fields}
-            for name, value in values.items():
-                if not is_allowed(value, hints[name]):
-                    self.refuse(name, value)
-            try:
-                return config_type(**values)
-            except ValueError as error:  # from __post_init__: settings that do not go together
-                raise UserError(str(error)) from None
-
-    positionals = [name.upper() for name, field in fields.items() if is_positional(field)]
-    parser = Parser(
-        usage=" ".join([program, *positionals, "[options]"]),
-        description=description,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        print_config=None,
+def is_huge(value):
+    """Whether a whole number, or the text of one, is beyond what a setting can have."""
+    return (
+        value.lstrip("+-").isdecimal()
+        if isinstance(value, str)
+        else type(value) is int and abs(value) > LARGEST
     )
-    parse = import_extra("docstring_parser").parse_from_object
-    lineage = [kind for kind in reversed(config_type.__mro__) if dataclasses.is_dataclass(kind)]
-    texts = {param.arg_name: param.description for kind in lineage for param in parse(kind).params}
-    for name, field in fields.items():
-        add_argument(parser, field, hints[name], texts.get(name) or "")
-    parser.add_argument("--config", action="config", metavar="FILE", help="YAML file; flags after it win")
-    parser.add_argument("--print-config", action="store_true", help="print the settings as YAML and stop")
-    return parser
 
 
-BEYOND_YAML = ValueError, OverflowError, RecursionError  # from deep within its reader: 10**400, "[" * 10**5
-REWORDED = [
-    (r"^argument (\S+):", r"\1:"),
-    (r'^Parser key "config":', "--config:"),
-    (r"^Unexpected config:", "expected settings like `seed: 3`, got"),
-    (r"^'(\w+)' object is not iterable", r"expected a list, got one \1"),
-    (r"^the following arguments are required:", "expected"),
-]
+def is_positional(field):
+    return default_of(field) is dataclasses.MISSING
+
+
+def default_of(field):
+    """The default of a dataclass's field, or `dataclasses.MISSING`."""
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
+def texts_below(config_type):
+    """The texts below the fields of a dataclass and of those it inherits from: dict of name -> str."""
+    found = {}
+    for kind in filter(dataclasses.is_dataclass, reversed(config_type.__mro__)):
+        with contextlib.suppress(OSError):  # a class without a file
+            body = ast.parse(textwrap.dedent(inspect.getsource(kind))).body[0].body
+            for field, below in zip(body, body[1:], strict=False):
+                text = below.value if isinstance(below, ast.Expr) else None
+                if isinstance(field, ast.AnnAssign) and isinstance(text, ast.Constant):
+                    found[field.target.id] = inspect.cleandoc(text.value)
+    return found
 
 
 def dump_config(config):
-    """A configuration as YAML text that `--config` and `make_parser(...).parse_file` read back."""
+    """A configuration as YAML text that `--config` and `Parser.parse_file` read back."""
 
     def plain(value):
         if isinstance(value, enum.Enum):
@@ -258,51 +192,35 @@ def dump_config(config):
     return "".join(line(f.name, plain(getattr(config, f.name))) for f in dataclasses.fields(config))
 
 
-def add_argument(parser, field, hint, text):
-    """Tell the parser about one field."""
-    options = {"type": hint}
-    several = next((h for h in (hint, *typing.get_args(hint)) if typing.get_origin(h) in (list, tuple)), None)
-    if several:
-        options = {"type": typing.get_args(several)[0], "nargs": "+"}
-    note, default = describe(hint), default_of(field)
-    if default not in (dataclasses.MISSING, None, ""):
-        options["default"] = list(default) if isinstance(default, tuple) else default
-        note += f"; default: {shown(default)}"
-    options["help"] = f"{text} ({note})".strip().replace("%", "%%")
-    if is_positional(field):
-        parser.add_argument(field.name, **options)
-    else:
-        metavar = "" if hint is bool else METAVARS.get(innermost(hint))
-        parser.add_argument(flag(field.name), metavar=metavar, **{"default": default, **options})
-
-
-METAVARS = {int: "N", float: "X", Path: "PATH", str: "TEXT"}
-
-
-def innermost(hint):
-    """`int` for `tuple[Annotated[int, ...], ...]` or `int | None`."""
-    while typing.get_origin(hint) not in (None, typing.Literal):
-        hint = typing.get_args(hint)[0]
-    return hint
-
-
-def is_positional(field):
-    return default_of(field) is dataclasses.MISSING
-
-
-def default_of(field):
-    """The default of a dataclass's field, or `dataclasses.MISSING`."""
-    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-
-
 def shown(value):
     """A default as it is typed on the command line."""
     if isinstance(value, (list, tuple)):
         return " ".join(map(shown, value))
-    return (
-        value.name
-        if isinstance(value, enum.Enum)
-        else str(value).lower()
-        if value in (True, False)
-        else str(value)
-    )
+    if isinstance(value, enum.Enum):
+        return value.name
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def expect_allowed(values, config_type, names):
+    """See to it that a stranger's dict has values that a dataclass of settings may have.
+
+    Raises ValueError that names the first of `names` that is missing or may not be.
+    """
+    hints = typing.get_type_hints(config_type, include_extras=True)
+    for name in names:
+        if name not in values or not is_allowed(values[name], hints[name]):
+            raise ValueError(f"{name}: expected {describe(hints[name])}, got {brief(values.get(name))}")
+
+
+def expect_resumed(config, also=("quiet", "data")):
+    """A run that goes on has settings of its own: beside --resume, no other than `also` may be given.
+
+    Raises UserError that names those that were given.
+    """
+    given = [
+        flag(field.name)
+        for field in dataclasses.fields(config)
+        if field.name not in ("resume", *also) and getattr(config, field.name) != field.default
+    ]
+    if given:
+        raise UserError(f"--resume goes on with the run's own settings; leave out {', '.join(given)}")

@@ -15,8 +15,6 @@ class WarningLines:
 
         blues train: warning: overflow encountered in exp
 
-    Parameters
-    ----------
     label : str, whose warnings they are
     shown : texts that another process has shown before
     """

@@ -60,10 +60,7 @@ class Plan:
 def open_study(plan):
     """The Optuna study, with every run of the grid in it.
 
-    Raises
-    ------
-    UserError
-        If the storage cannot be opened, or holds a sweep of other settings.
+    Raises UserError if the storage cannot be opened, or holds a sweep of other settings.
     """
     for wait in PAUSES:  # where two begin an empty database at once, one of them fails, and finds it made
         try:
@@ -201,8 +198,6 @@ def run_of(trial, plan):
 def work(plan, learn):
     """Take runs until none is left; how many were done. One worker, one thread.
 
-    Parameters
-    ----------
     plan : Plan
     learn : function (run, trial) that gives the value of a run, the lower the better
     """
@@ -261,10 +256,7 @@ def curves(folder):
     rows = folder.rows()
     losses = points(rows, "step", "loss")
     every = max(1, len(losses) // 100)
-    return {
-        "loss": losses[every - 1 :: every],
-        "held_out": points(rows, "step", "held_out"),
-    }
+    return {"loss": losses[every - 1 :: every], "held_out": points(rows, "step", "held_out")}
 
 
 # ------------------------------------------------------------------------------------------- all of them

@@ -40,20 +40,11 @@ def does_not_fit(path, error):
 def load_best(path, needed):
     """The best weights of a training, and the metadata.
 
-    Parameters
-    ----------
     path : a run folder, its best.safetensors, or one of its checkpoints (then of those up to it)
     needed : names that the metadata must have
-
-    Returns
-    -------
-    weights : dict of arrays by name
-    metadata : dict; with "best", a dict of step and nats, or None if the network was not evaluated yet
-
-    Raises
-    ------
-    UserError, CheckpointError
-        If there is none, or it is damaged or of another kind.
+    Returns weights : dict of arrays by name; metadata : dict; with "best", a dict of step and nats, or None
+        if the network was not evaluated yet.
+    Raises UserError or CheckpointError if there is none, or it is damaged or of another kind.
     """
     path = Path(path)
     if path.is_dir():
@@ -81,17 +72,11 @@ def load_best(path, needed):
 def load_network(path, needed, make, least=lambda metadata: 0):
     """The best network of a training, ready to compose, and the metadata.
 
-    Parameters
-    ----------
     path, needed : see `load_best`
     make : function of the metadata that makes such a network
     least : function of the metadata: so many weights such a network has at least. It is asked first, so that
         a file cannot have a network made that is larger than the file
-
-    Raises
-    ------
-    UserError, CheckpointError
-        If there is none, or it is damaged or of another kind.
+    Raises UserError or CheckpointError if there is none, or it is damaged or of another kind.
     """
     weights, metadata = load_best(path, needed)
     try:
@@ -115,10 +100,7 @@ def expect_weights(least, weights):
 def network_folders(path):
     """The folders of trained networks in a run: itself, or those below it.
 
-    Raises
-    ------
-    UserError
-        If there is none.
+    Raises UserError if there is none.
     """
     run = RunFolder.open(path)
     if (run.folder / BEST).is_file():
@@ -132,8 +114,6 @@ def network_folders(path):
 def composition(experiment, config, metadata):
     """Where `compose` writes, and what is told of it: see `compositions.new_folder`.
 
-    Parameters
-    ----------
     config : Compose
     metadata : of the network
     """

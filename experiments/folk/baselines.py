@@ -21,15 +21,10 @@ CHUNK = 2**16  # bytes between two looks at the bar
 def baselines(train, test, characters, quiet=True):
     """Rows for uniform, unigram and n-gram models, and for compressors that have seen the training text.
 
-    Parameters
-    ----------
     train, test : arrays of tokens
     characters : Characters
     quiet : no progress bar
-
-    Returns
-    -------
-    dict of name -> nats a character of the test text
+    Returns dict of name -> nats per character of the test text.
     """
     V = len(characters)
     rows = {"uniform": math.log(V)} | ngrams(ORDER, V, [train], [test], quiet)

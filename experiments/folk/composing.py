@@ -8,6 +8,7 @@ import numpy as np
 from encoders.abc import AbcError, Tune, read_tune
 from encoders.tokens.characters import END
 from experiments.common.errors import UserError
+from experiments.common.progress import Progress
 from scratchnet.generation.generate import generate
 from scratchnet.messages import cut
 
@@ -27,10 +28,7 @@ class Composed:
 def primer(config):
     """The beginning of each tune: --prime, or a header with --title, --meter and --key, or "X:".
 
-    Raises
-    ------
-    UserError
-        If both are given, or a file cannot be read.
+    Raises UserError if both are given, or a file cannot be read.
     """
     header = config.title or config.meter or config.key
     if config.prime is not None and header:
@@ -47,34 +45,19 @@ def primer(config):
         return text
     if not header:
         return "X:"
-    fields = {
-        "X": "1",
-        "T": config.title or "New",
-        "M": config.meter or "C",
-        "L": "1/8",
-        "K": config.key,
-    }
+    fields = {"X": "1", "T": config.title or "New", "M": config.meter or "C", "L": "1/8", "K": config.key}
     return "".join(f"{letter}:{value}\n" for letter, value in fields.items() if value)
 
 
-def draw(network, characters, begin, count, rng, settings):
+def draw(network, characters, begin, count, rng, settings, quiet=True):
     """Draw `count` tunes that begin so.
 
-    Parameters
-    ----------
     network : Sequential
     characters : Characters
     begin : str
     settings : Drawing: temperature, top_k, top_p, length
-
-    Returns
-    -------
-    list of Composed
-
-    Raises
-    ------
-    UserError
-        If the beginning has characters that were not learned; they are named.
+    Returns list of Composed.
+    Raises UserError if the beginning has characters that were not learned; they are named.
     """
     try:
         heard = characters.encode(END + begin)
@@ -82,13 +65,15 @@ def draw(network, characters, begin, count, rng, settings):
         raise UserError(f"the beginning of the tunes: {error}") from None
     top_k = settings.top_k and min(settings.top_k, len(characters))
     tunes = []
-    while len(tunes) < count:
-        many = min(TOGETHER, count - len(tunes))
-        pieces = generate(
-            network, [heard] * many, settings.length, rng, stop=characters.encode(END),
-            temperature=settings.temperature, top_k=top_k, top_p=settings.top_p,
-        )  # fmt: skip
-        tunes += [judge(begin + characters.decode(piece)) for piece in pieces]
+    with Progress(count, "composing", "tune", quiet, passing=True) as bar:
+        while len(tunes) < count:
+            many = min(TOGETHER, count - len(tunes))
+            pieces = generate(
+                network, [heard] * many, settings.length, rng, stop=characters.encode(END),
+                temperature=settings.temperature, top_k=top_k, top_p=settings.top_p,
+            )  # fmt: skip
+            tunes += [judge(begin + characters.decode(piece)) for piece in pieces]
+            bar.update(many)
     return tunes
 
 
@@ -106,20 +91,17 @@ def judge(text):
     return Composed(text, None, str(errors[0])) if errors else Composed(text, tune)
 
 
-def compose(network, characters, begin, count, rng, settings, raw=False):
+def compose(network, characters, begin, count, rng, settings, raw=False, quiet=True):
     """Tunes to keep, and all that were drawn.
 
-    Returns
-    -------
-    kept : list of Composed, `count` of them: valid ones, or with `raw` as they came; fewer, or none, if
-        hardly anything that is drawn is valid
-    drawn : list of Composed
+    Returns kept : list of Composed, `count` of them: valid ones, or with `raw` as they came; fewer, or none,
+        if hardly anything that is drawn is valid; drawn : list of Composed.
     """
-    drawn = draw(network, characters, begin, count, rng, settings)
+    drawn = draw(network, characters, begin, count, rng, settings, quiet)
     while not raw and (missing := count - sum(tune.tune is not None for tune in drawn)):
         if len(drawn) > PATIENCE * max(count, 10):
             break
-        drawn += draw(network, characters, begin, missing, rng, settings)
+        drawn += draw(network, characters, begin, missing, rng, settings, quiet)
     kept = drawn if raw else [tune for tune in drawn if tune.tune is not None]
     return kept[:count], drawn
 

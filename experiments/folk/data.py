@@ -36,8 +36,6 @@ SHOWN = 20  # lines about what was not read as it is written
 class Song:
     """What a corpus keeps of a tune.
 
-    Attributes
-    ----------
     text : str, as it is learned
     title : str
     melody : list of (interval, duration), as written
@@ -64,8 +62,6 @@ def as_song(tune):
 class Corpus:
     """Tunes in three parts that share no tune, no near copy and no transposed one.
 
-    Attributes
-    ----------
     tunes : list of Song
     collection : Collection, for what was dropped or changed
     parts : dict of part -> list of indices of tunes
@@ -150,10 +146,7 @@ class Corpus:
 def load(paths=None, quiet=False):
     """The corpus of the user's files, of the tunes that are here, or of the Irish set.
 
-    Raises
-    ------
-    UserError
-        If there are too few tunes to learn from, or the network gives none.
+    Raises UserError if there are too few tunes to learn from, or the network gives none.
     """
     if paths is None:
         hint = "--data builtin learns the tunes that are here, --data FILE_OR_FOLDER yours"

@@ -16,11 +16,8 @@ MISSING = "verovio is not installed"
 def engrave_all(texts):
     """Scores of ABC texts, in the order in which they are done.
 
-    Yields
-    ------
-    place : int, of the text in `texts`
-    svg : str, or None
-    failure : str, why there is no score, or None
+    Yields place : int, of the text in `texts`; svg : str, or None; failure : str, why there is no score, or
+        None.
     """
     if importlib.util.find_spec("verovio") is None:
         yield from ((place, None, MISSING) for place in range(len(texts)))
@@ -32,10 +29,7 @@ def engrave_all(texts):
 def engrave(text):
     """One tune as SVG.
 
-    Raises
-    ------
-    ValueError
-        If verovio makes nothing of it.
+    Raises ValueError if verovio makes nothing of it.
     """
     import verovio
 

@@ -13,11 +13,11 @@ from experiments.folk.engraving import MISSING, engrave_all
 
 
 def draw_learning(path, rows, levels, title):
-    """Nats a character against steps. rows: of log.jsonl."""
+    """Nats per character against steps. rows: of log.jsonl."""
     learned, judged = points(rows, "step", "loss"), points(rows, "step", "held_out")
     series = {"training tunes, with dropout": learned, "validation tunes": judged}
     series = {label: tuple(np.array(curve, float).T) for label, curve in series.items() if curve}
-    draw_curve(path, series, levels, xlabel="step", ylabel="nats a character", title=title)
+    draw_curve(path, series, levels, xlabel="step", ylabel="nats per character", title=title)
 
 
 def draw_sweep(path, curves, title):
@@ -34,7 +34,7 @@ def draw_sweep(path, curves, title):
                     axes.plot(steps, nats, color=COLORS[number % len(COLORS)], label=label, linewidth=1.6)
             axes.set(xlabel="step", title=name)
             axes.grid(color="#e6e6e6", linewidth=0.7)
-        left.set_ylabel("nats a character")
+        left.set_ylabel("nats per character")
         right.legend(loc="best", title=title)
 
 
@@ -43,8 +43,6 @@ def draw_tunes(folder, tunes, quiet=False):
 
     A RuntimeWarning names a tune of which verovio, though it is there, made no score.
 
-    Parameters
-    ----------
     folder : Path
     tunes : dict of name -> Tune
     """

@@ -91,7 +91,7 @@ def run_evaluate(config):
     if corpus.characters.characters != characters.characters:
         raise UserError(f"--data: other characters than those that {config.run} has learned")
     rng = composing.generator(config.seed)
-    drawn = composing.draw(network, characters, "X:", config.n, rng, config)
+    drawn = composing.draw(network, characters, "X:", config.n, rng, config, config.quiet)
     tell(run, corpus, network, drawn, config.quiet)
 
 
@@ -102,7 +102,9 @@ def run_compose(config):
     check_primer(begin, characters)
     rng = composing.generator(config.seed)
     with composition("folk", config, metadata) as folder:
-        kept, drawn = composing.compose(network, characters, begin, config.n, rng, config, config.raw)
+        kept, drawn = composing.compose(
+            network, characters, begin, config.n, rng, config, config.raw, config.quiet
+        )
         if not kept:
             raise UserError(composing.too_few(kept, drawn, config.n))
         write_tunes(folder, kept, config, begin, config.wav)
@@ -132,6 +134,13 @@ def run_render(config):
     say(f"{len(played)} tunes are in {config.out}")
 
 
+def run_sweep(config):
+    """`sweep`."""
+    from experiments.folk.sweep import sweep
+
+    sweep(config, say)
+
+
 def as_drawing(config):
     """The settings of `Drawing` from those of a Run, where `length` is that of training."""
     from experiments.folk.settings import Drawing
@@ -153,13 +162,13 @@ def write_tunes(folder, kept, config, begin, wav=True):
     skip = 0 if config.include_primer else len(begin)
     with atomic_open(folder / "tunes.abc") as file:
         file.write("\n\n".join(row.text[skip:] for row in kept) + "\n")
-    rows = shown(kept, "writing tunes", "tune", getattr(config, "quiet", False))
+    rows = shown(kept, "writing tunes", "tune", config.quiet)
     played = {}
     for number, row in enumerate(rows, 1):
         name, where = f"{number:02}", f"tune {number}"
         if row.tune is not None and play(folder, name, row.tune, wav, config.engine, where, config.bpm):
             played[name] = row.tune
-    figures.draw_tunes(folder, played, getattr(config, "quiet", False))
+    figures.draw_tunes(folder, played, config.quiet)
 
 
 def play(folder, name, tune, wav, engine, where, bpm=None):

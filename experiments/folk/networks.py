@@ -25,8 +25,6 @@ def least_weights(settings, vocabulary):
 def make_network(settings, vocabulary, rng, dropout=0.0):
     """A network with fresh weights.
 
-    Parameters
-    ----------
     settings : dict with NETWORK
     vocabulary : V
     rng : numpy Generator; it also draws what dropout drops, ever after

@@ -1,4 +1,4 @@
-"""How good: nats a character beside simple models; valid tunes, full bars, copies."""
+"""How good: nats per character beside simple models; valid tunes, full bars, copies."""
 
 import math
 from typing import NamedTuple
@@ -23,9 +23,9 @@ def held_out(corpus, part, most=None, windows=False):
 
 
 def nats_table(corpus, network, quiet=True):
-    """Nats a character on the test tunes: dict of name -> nats, the network's under "network".
+    """Nats per character on the test tunes: dict of name -> nats, the network's under "network".
 
-    Beside them the network's on all tunes to choose by, and on training tunes, as many characters.
+    Beside them the network's on all validation tunes, and on training tunes, as many characters.
     """
     rows = baselines(corpus.stream("train"), corpus.stream("test"), corpus.characters, quiet)
     for part, name in EVALUATED.items():
@@ -124,8 +124,6 @@ def one_tune(memory, tune):
 def judge_tunes(corpus, drawn, quiet=True):
     """Figures of composed tunes beside those of the test tunes, for metrics.json.
 
-    Parameters
-    ----------
     drawn : list of Composed
     quiet : no progress bar
     """

@@ -1,18 +1,16 @@
 """A run: its trainer, its files, the trained network out of them."""
 
-from dataclasses import fields
-
 import numpy as np
 
 from encoders.tokens.characters import Characters
 from experiments.common import trained
 from experiments.common.errors import UserError, settings_refused
-from experiments.common.recipe import Recipe, make_optimizer, make_schedule, pace_of
+from experiments.common.recipe import make_optimizer, make_schedule, pace_of
 from experiments.common.runner import Session
 from experiments.common.settings import expect_allowed
 from experiments.folk.networks import NETWORK, least_weights, make_network
 from experiments.folk.report import held_out
-from experiments.folk.settings import Run, Train, complete
+from experiments.folk.settings import PRESETS, Run, Train, complete
 from scratchnet.training.batches import RandomWindows, Streams
 from scratchnet.training.trainer import Trainer
 
@@ -31,7 +29,6 @@ def make_batches(config, corpus, rng):
 
 def make_session(config, corpus):
     """The Session of complete settings, before its first step."""
-    batches = make_batches(config, corpus, np.random.default_rng([config.seed, 1]))
     with settings_refused():
         network = make_network(
             {name: getattr(config, name) for name in NETWORK},
@@ -41,7 +38,7 @@ def make_session(config, corpus):
         )
         trainer = Trainer(
             network,
-            batches,
+            make_batches(config, corpus, np.random.default_rng([config.seed, 1])),
             make_optimizer(config, network),
             clip=config.clip,
             schedule=make_schedule(config),
@@ -49,7 +46,7 @@ def make_session(config, corpus):
         )
     about = {
         "experiment": "folk",
-        "config": {field.name: getattr(config, field.name) for field in fields(Recipe)},
+        "config": {name: getattr(config, name) for name in PRESETS["quick"]},
         "vocabulary": corpus.characters.characters,
     }
     held = held_out(corpus, "valid", config.eval_size)
@@ -64,10 +61,7 @@ def settings_of(run):
 def load_network(path):
     """The best network of a run folder or best.safetensors, and its Characters.
 
-    Raises
-    ------
-    UserError, CheckpointError
-        If there is none, or it is damaged or of another kind.
+    Raises UserError or CheckpointError if there is none, or it is damaged or of another kind.
     """
 
     def least(metadata):

@@ -52,7 +52,7 @@ def name_of(run):
 
 def paper_choice(axis, config):
     """The value that the paper settled on."""
-    return config.hidden if axis == "hidden" and config.hidden else getattr(PRESETS["paper"], axis)
+    return config.hidden if axis == "hidden" and config.hidden else PRESETS["paper"][axis]
 
 
 def plan_of(config):

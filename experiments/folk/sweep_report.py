@@ -18,8 +18,6 @@ NAMES = {
 def write_report(config, trials, say):
     """Figures sweep-AXIS.png and sweep.md in the folder of the sweep.
 
-    Parameters
-    ----------
     config : Sweep
     trials : dict (axis, value) -> finished Optuna trial
     say : function of a text
@@ -58,9 +56,10 @@ def row(axis, value, trial, chosen):
     label = f"**{value}**" if chosen else f"{value}"
     if not held_out:
         return f"| {NAMES[axis]} | {label} | diverged | | | |"
+    training = f"{sum(losses) / len(losses):.3f}" if losses else "–"  # a run too short for a row of the log
     pruned = ", stopped early" if trial.state.name == "PRUNED" else ""
     return (
-        f"| {NAMES[axis]} | {label}{pruned} | {sum(losses) / len(losses):.3f} | {held_out[-1][1]:.3f} | "
+        f"| {NAMES[axis]} | {label}{pruned} | {training} | {held_out[-1][1]:.3f} | "
         f"{best[0]:.3f} | {best[1]} |"
     )
 

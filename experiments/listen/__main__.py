@@ -1,7 +1,4 @@
-"""A listening test: the command line.
-
-Each command imports what it needs when it runs, so that --help answers at once.
-"""
+"""A listening test: the command line."""
 
 import sys
 
@@ -18,33 +15,8 @@ people, each rated 0 to 5. Without a command: serves the page for the run folder
     python -m experiments.listen runs/piano-lstm --host 0.0.0.0 --port 8080 --per-listener 14
     python -m experiments.listen report runs/listen-1
     python -m experiments.listen load --listeners 200""",
-    user_errors=("sqlite3.DatabaseError",),
+    {Serve: "jobs.run_serve", Report: "jobs.run_report", Load: "jobs.run_load"},
 )
-
-
-@program.command(default=True)
-def serve(config: Serve):
-    """Serve the page; answers are stored as they are given, Ctrl-C stops."""
-    from experiments.listen.jobs import run_serve
-
-    run_serve(config)
-
-
-@program.command()
-def report(config: Report):
-    """What the listeners said: means, intervals, tests; a figure and CSV files."""
-    from experiments.listen.jobs import run_report
-
-    run_report(config)
-
-
-@program.command()
-def load(config: Load):
-    """Try how many listeners this machine serves at once: made-up ones, on this machine alone."""
-    from experiments.listen.jobs import run_load
-
-    run_load(config)
-
 
 if __name__ == "__main__":
     sys.exit(program.main())

@@ -87,9 +87,7 @@ def means(ratings):
 def comparisons(ratings):
     """Tests of all pairs that differ in one thing: the source, or the primer; and of people with every model.
 
-    Returns
-    -------
-    list of Comparison, the order of kinds as in `means`
+    Returns list of Comparison, the order of kinds as in `means`.
     """
     values = by_listener(ratings)
     kinds = [row.kind for row in means(ratings)]

@@ -40,17 +40,9 @@ CREATE TABLE ratings (
 class Database:
     """The file, made or checked. Any number of threads and processes may use it at once.
 
-    Parameters
-    ----------
-    path : path-like
-        The file.
-    create : bool
-        Make it, if it is not there; otherwise it is opened for reading only.
-
-    Raises
-    ------
-    UserError
-        If it is not a listening test's database, or of a newer version.
+    path : path-like, the file
+    create : bool, make it, if it is not there; otherwise it is opened for reading only
+    Raises UserError if it is not a listening test's database, or of a newer version.
     """
 
     def __init__(self, path, create=False):
@@ -120,9 +112,8 @@ class Database:
     def write(self, work):
         """The result of `work(connection)`, stored with that of other threads that write at the same time.
 
-        Raises
-        ------
-        whatever `work` raises, then nothing of it is stored; sqlite3.Error, then nothing of all is
+        Raises whatever `work` raises or then nothing of it is stored; sqlite3.Error or then nothing of all
+            is.
         """
         job = Job(work)
         with self.waiting_lock:

@@ -13,8 +13,6 @@ LIKED_LENGTH = 24  # pieces; a quarter of an hour of half-minutes
 def default_number(kinds):
     """How many pieces a listener hears: full rounds, as many as stay within LIKED_LENGTH.
 
-    Parameters
-    ----------
     kinds : dict of kind -> list of its pieces
     """
     most = sum(map(len, kinds.values()))
@@ -24,18 +22,11 @@ def default_number(kinds):
 def deal(kinds, times, number, rng):
     """Choose the pieces of one listener, and their order.
 
-    Parameters
-    ----------
-    kinds : dict of kind -> list of int
-        The pieces of each kind.
-    times : dict of int -> int
-        How often each piece was given to earlier listeners; missing is 0.
+    kinds : dict of kind -> list of int, the pieces of each kind
+    times : dict of int -> int, how often each piece was given to earlier listeners; missing is 0
     number : int
     rng : numpy.random.Generator
-
-    Returns
-    -------
-    list of int, at most `number`: fewer only if there are no more pieces
+    Returns list of int, at most `number`: fewer only if there are no more pieces.
     """
 
     def rarest_first(items, count):

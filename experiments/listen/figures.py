@@ -9,8 +9,6 @@ LABELS = {False: "without primer", True: "with primer"}
 def draw_means(path, means, by_listener):
     """Draw means with their intervals, and each listener's mean as a pale dot.
 
-    Parameters
-    ----------
     path : path-like, .png or .svg
     means : list of Mean
     by_listener : dict Kind -> dict of listener -> mean score

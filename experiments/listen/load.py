@@ -29,10 +29,7 @@ LONG = 1.0  # seconds for a page
 def try_load(config, say):
     """Print how long pages took, and whether anything was lost.
 
-    Raises
-    ------
-    UserError
-        If so many connections cannot be had, or the server does not start.
+    Raises UserError if so many connections cannot be had, or the server does not start.
     """
     others = {name: getattr(config, name) for name in ("waiting", "halves", "untaken")}
     wanted = config.listeners + sum(others.values()) + 100

@@ -21,13 +21,9 @@ Open the address that it was started with. Who runs it can let it answer to anot
 class OnlyByName:
     """A WSGI application that refuses requests to other names: 400.
 
-    Parameters
-    ----------
     app : WSGI application
-    names : iterable of str
-        Host names or addresses.
-    headers : dict
-        Sent with the refusal.
+    names : iterable of str, host names or addresses
+    headers : dict, sent with the refusal
     """
 
     def __init__(self, app, names, headers):

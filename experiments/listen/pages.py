@@ -41,26 +41,16 @@ HEADERS = {
 def make_app(study, audio, kinds, number, minutes, seed=0, names=("localhost",)):
     """The application.
 
-    Parameters
-    ----------
     study : Study
-    audio : Path
-        The folder of the pieces, DIGEST.wav.
+    audio : Path, the folder of the pieces, DIGEST.wav
     kinds : dict of (source, primed) -> list of sample ids, dealt to new listeners
     number : int, pieces for each listener
     minutes : int, about how long that takes
     seed : int
-    names : iterable of str
-        The host names and addresses by which it may be asked for, beside the address that a request reached.
-
-    Returns
-    -------
-    flask.Flask
-
-    Raises
-    ------
-    ImportError
-        If flask is not installed.
+    names : iterable of str, the host names and addresses by which it may be asked for, beside the address
+        that a request reached
+    Returns flask.Flask.
+    Raises ImportError if flask is not installed.
     """
     flask = import_extra("flask", "listen")
     from werkzeug.exceptions import HTTPException, ServiceUnavailable
@@ -139,12 +129,7 @@ def make_app(study, audio, kinds, number, minutes, seed=0, names=("localhost",))
         if listener.finished:
             return go("thanks")
         pieces = [
-            {
-                "id": p.piece,
-                "audio": flask.url_for("piece", name=p.piece),
-                "score": p.score,
-                "stamp": p.stamp,
-            }
+            {"id": p.piece, "audio": flask.url_for("piece", name=p.piece), "score": p.score, "stamp": p.stamp}
             for p in study.playlist(listener.id)
         ]
         content = {"listener": listener.page_name, "rate": flask.url_for("rate"), "pieces": pieces}

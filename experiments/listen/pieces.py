@@ -28,21 +28,10 @@ def default_folder(config):
 def prepare(config, say):
     """The pieces copied and registered; says what there is.
 
-    Parameters
-    ----------
     config : Serve
     say : function of a text
-
-    Returns
-    -------
-    study : Study
-    kinds : dict Kind -> list of sample ids
-    seconds : float, mean length of a piece
-
-    Raises
-    ------
-    UserError
-        If a piece cannot be taken, or the test is there already and has other pieces.
+    Returns study : Study; kinds : dict Kind -> list of sample ids; seconds : float, mean length of a piece.
+    Raises UserError if a piece cannot be taken, or the test is there already and has other pieces.
     """
     out = config.out or default_folder(config)
     samples, audio = read_runs(config.runs, config.human), out / AUDIO

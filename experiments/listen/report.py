@@ -20,8 +20,6 @@ of each listener's difference, with Holm's correction over all pairs."""
 def as_text(ratings, means, comparisons, counts):
     """The report for the terminal.
 
-    Parameters
-    ----------
     ratings : list of Rating
     means : list of Mean
     comparisons : list of Comparison

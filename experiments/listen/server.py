@@ -135,10 +135,7 @@ class Server(TcpWSGIServer):
 def make_server(app, host, port):
     """A server that has its socket already, and the port.
 
-    Raises
-    ------
-    UserError
-        If it cannot have it.
+    Raises UserError if it cannot have it.
     """
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from experiments.common.settings import NonNegativeInt, PositiveInt, Range
+from experiments.common.kinds import NonNegativeInt, PositiveInt, Range
+from experiments.common.options import Quiet
 
 
 @dataclass(frozen=True, kw_only=True)
 class Serve:
-    """A listening test."""
+    """Serve the page; answers are stored as they are given, Ctrl-C stops."""
 
     runs: tuple[Path, ...]
     """Run folders, each with a samples.json that lists its WAV files, or just with WAV files."""
@@ -36,7 +37,7 @@ class Serve:
 
 @dataclass(frozen=True, kw_only=True)
 class Report:
-    """What came out."""
+    """What the listeners said: means, intervals, tests; a figure and CSV files."""
 
     study: Path
     """The folder of a listening test, or its study.sqlite."""
@@ -45,8 +46,8 @@ class Report:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Load:
-    """A trial of the server."""
+class Load(Quiet):
+    """Try how many listeners this machine serves at once: made-up ones, on this machine alone."""
 
     listeners: PositiveInt = 200
     """Listeners, who rate all at once."""
@@ -56,5 +57,3 @@ class Load:
     """Connections that send half a request, half of them in drips."""
     untaken: NonNegativeInt = 20
     """Connections that ask for pieces and do not take them."""
-    quiet: bool = False
-    """No progress bar."""

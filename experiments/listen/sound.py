@@ -36,21 +36,11 @@ class Heard(NamedTuple):
 def take_in(path, folder, level=True):
     """Copy a WAV file into `folder`, as DIGEST.wav.
 
-    Parameters
-    ----------
     path : Path of a WAV file, 16-bit PCM, mono or stereo
     folder : Path, or None to copy nothing
-    level : bool
-        Bring it to the common loudness, as far as its peaks leave room.
-
-    Returns
-    -------
-    Heard
-
-    Raises
-    ------
-    UserError
-        If the file is not such a WAV file, damaged, too short, too long or too big.
+    level : bool, bring it to the common loudness, as far as its peaks leave room
+    Returns Heard.
+    Raises UserError if the file is not such a WAV file, damaged, too short, too long or too big.
     """
     if path.stat().st_size > MOST_BYTES:
         raise UserError(f"{path}: expected at most {MOST_BYTES // 10**6} MB")

@@ -81,13 +81,8 @@ class Study(Database):
     def add_samples(self, rows):
         """Add pieces, those already there once only.
 
-        Parameters
-        ----------
         rows : iterable of (digest, source, primed, title, primer_seconds, seconds)
-
-        Returns
-        -------
-        list of int, their ids, each once
+        Returns list of int, their ids, each once.
         """
         rows = list(rows)
 
@@ -115,18 +110,12 @@ class Study(Database):
     def begin(self, token, experience, kinds, number, seed):
         """Register a listener and deal the pieces. A second call with the same token changes nothing.
 
-        Parameters
-        ----------
-        token : str
-            From `new_token`.
+        token : str, from `new_token`
         experience : a key of EXPERIENCES
         kinds : dict of kind -> list of sample ids
         number : int, pieces
         seed : int
-
-        Raises
-        ------
-        Full
+        Raises Full.
         """
 
         def work(db):
@@ -181,23 +170,13 @@ class Study(Database):
     def rate(self, listener, piece, score, stamp, heard):
         """Store an answer, unless there is a newer one.
 
-        Parameters
-        ----------
         listener : int
         piece : str
         score : int, 0..5
-        stamp : int
-            Grows with each answer that the listener gives.
+        stamp : int, grows with each answer that the listener gives
         heard : float, seconds
-
-        Returns
-        -------
-        (score, stamp) as they now stand; None if the piece is not in this listener's playlist
-
-        Raises
-        ------
-        Finished
-            If the listener has finished and the answer is another than the stored one.
+        Returns (score, stamp) as they now stand; None if the piece is not in this listener's playlist.
+        Raises Finished if the listener has finished and the answer is another than the stored one.
         """
 
         def work(db):

@@ -25,8 +25,6 @@ FORM, JSON = "application/x-www-form-urlencoded", "application/json"
 class Listener:
     """One listener.
 
-    Attributes
-    ----------
     acknowledged : dict of piece -> score, the answers that the server says it has
     unanswered : int, requests that got no answer
     """
@@ -166,10 +164,7 @@ async def is_set(stop, seconds):
 async def visit(port, count, waiting=0, halves=0, untaken=0, done=lambda: None):
     """So many listeners at once, among connections that disturb.
 
-    Returns
-    -------
-    listeners : list of Listener, who have finished
-    times : dict of page -> list of float, seconds
+    Returns listeners : list of Listener, who have finished; times : dict of page -> list of float, seconds.
     """
     times, stop, together = {}, asyncio.Event(), Together(count)
     listeners = [Listener(port, times) for _ in range(count)]

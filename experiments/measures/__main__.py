@@ -1,6 +1,4 @@
-"""Objective measures: the command line. What is needed is imported when it runs, so that --help answers at
-once.
-"""
+"""Objective measures: the command line."""
 
 import sys
 
@@ -16,16 +14,8 @@ program = Program(
     python -m experiments.measures --reference held_out/ runs/piano-20260101-120000
     python -m experiments.measures --reference held_out/ --steps-per-beat 4 --bars 32 lstm/ rnn/
     python -m experiments.measures --reference tunes.abc composed.abc --out measured""",
+    {Compare: "jobs.run_compare"},
 )
-
-
-@program.command(default=True)
-def compare(config: Compare):
-    """Compare sets of pieces with a reference."""
-    from experiments.measures.jobs import run_compare
-
-    run_compare(config)
-
 
 if __name__ == "__main__":
     sys.exit(program.main())

@@ -39,20 +39,11 @@ def read_pieces(path, quiet=False):
 
     A MIDI file that sounds like a tune of an ABC file beside it is that tune, and counted once.
 
-    Parameters
-    ----------
     path : Path of a folder, or of one such file
-    quiet : bool
-        No progress bar.
-
-    Returns
-    -------
-    Pieces
-
-    Raises
-    ------
-    UserError
-        If there is no such path, nothing in it that can be read, or runs in it that have lists of their own.
+    quiet : bool, no progress bar
+    Returns Pieces.
+    Raises UserError if there is no such path, nothing in it that can be read, or runs in it that have lists
+        of their own.
     """
     return read_files(music_files(path), path, quiet, [])
 

@@ -25,13 +25,8 @@ def within(x):
     (Leave-one-out: of each piece to all others. That is every pair twice, which mgeval keeps; the density
     would be drawn as if there were twice as many samples.)
 
-    Parameters
-    ----------
     x : float64 (N, D)
-
-    Returns
-    -------
-    float64 (N (N - 1) / 2,); empty for a set of one
+    Returns float64 (N (N - 1) / 2,); empty for a set of one.
     """
     from scipy.spatial.distance import pdist
 
@@ -41,14 +36,9 @@ def within(x):
 def between(x, y):
     """Euclidean distances from each piece of one set to each of another.
 
-    Parameters
-    ----------
     x : float64 (N, D)
     y : float64 (M, D)
-
-    Returns
-    -------
-    float64 (N M,)
+    Returns float64 (N M,).
     """
     from scipy.spatial.distance import cdist
 
@@ -61,8 +51,6 @@ class Density:
     Samples that are all equal (or only one) have no width: then `width` is 0, and it is a point mass at
     `place`.
 
-    Parameters
-    ----------
     samples : float64 (N,), N >= 1, finite
     """
 
@@ -107,14 +95,9 @@ class Density:
 def overlap_area(a, b):
     """What two densities have in common: the integral of the smaller of them over the whole line.
 
-    Parameters
-    ----------
     a, b : float64 (N,), (M,), samples
-
-    Returns
-    -------
-    float in 0..1; two point masses overlap by 1 if they are at one place, else by 0; a point mass and a
-        density by 0; NaN without samples
+    Returns float in 0..1; two point masses overlap by 1 if they are at one place, else by 0; a point mass and
+        a density by 0; NaN without samples.
     """
     return overlap_and_kl(a, b)[0]
 
@@ -123,17 +106,11 @@ def kl_divergence(a, b, two_grids=False):
     """Kullback-Leibler divergence of the density of `b` from that of `a`, in nats: the mean, over a, of
     log a / b.
 
-    Parameters
-    ----------
     a, b : float64 (N,), (M,), samples
-    two_grids : bool
-        As mgeval: each density at 1000 points of its own samples' range, so that values are compared that
-        belong to different distances. Two sets far from each other can have 0.
-
-    Returns
-    -------
-    float >= 0; of point masses 0 if they are at one place, else infinity; infinity too if only one is a
-        point mass; NaN without samples
+    two_grids : bool, as mgeval: each density at 1000 points of its own samples' range, so that values are
+        compared that belong to different distances. Two sets far from each other can have 0.
+    Returns float >= 0; of point masses 0 if they are at one place, else infinity; infinity too if only one is
+        a point mass; NaN without samples.
     """
     if two_grids and known(a, b):
         p, q = Density(a), Density(b)

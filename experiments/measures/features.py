@@ -61,26 +61,16 @@ NAMES = tuple(field.name for field in fields(Features))
 def extract(music, line="highest", rests=False, unit="whole"):
     """The features of a piece.
 
-    Parameters
-    ----------
     music : Score or NoteArrays
-    line : "highest" or "notes"
-        What "the next note" is for avg_pitch_shift, avg_IOI and note_length_transition_matrix. "highest": of
-        notes that begin in one tick only the highest counts, so that a chord is one step of the upper line.
-        "notes", as mgeval: every note counts, by start, then upwards. No difference in music of one voice.
-    rests : bool
-        Count silences too, in classes 12 to 23 of the two features of note length.
-    unit : "whole" or "bar"
-        What LENGTHS are parts of. "bar", as mgeval, makes a quarter note in 3/4 time a "half triplet".
-
-    Returns
-    -------
-    Features
-
-    Raises
-    ------
-    ValueError
-        If `line` or `unit` is none of these.
+    line : "highest" or "notes", what "the next note" is for avg_pitch_shift, avg_IOI and
+        note_length_transition_matrix. "highest": of notes that begin in one tick only the highest counts, so
+        that a chord is one step of the upper line. "notes", as mgeval: every note counts, by start, then
+        upwards. No difference in music of one voice.
+    rests : bool, count silences too, in classes 12 to 23 of the two features of note length
+    unit : "whole" or "bar", what LENGTHS are parts of. "bar", as mgeval, makes a quarter note in 3/4 time a
+        "half triplet".
+    Returns Features.
+    Raises ValueError if `line` or `unit` is none of these.
     """
     if line not in ("highest", "notes") or unit not in ("whole", "bar"):
         raise ValueError(f"expected line 'highest' or 'notes', unit 'whole' or 'bar', got {line!r}, {unit!r}")
@@ -134,8 +124,6 @@ def pitch_class_transitions(starts, ends, pitch_class, together=TOGETHER):
 
     A note that is shorter than `together` does not follow itself.
 
-    Parameters
-    ----------
     starts, ends : float64 (N,), in seconds, by rising start
     pitch_class : int64 (N,)
     together : float, in seconds; the start and the end are less than this apart
@@ -181,15 +169,9 @@ def note_lengths(notes, followers, rests, unit):
 def nearest_length(ticks, whole):
     """The nearest class of LENGTHS, and how far it is as a part of the whole times `whole`.
 
-    Parameters
-    ----------
     ticks : int64 (N,)
     whole : int64 (N,), how many ticks 96 parts are
-
-    Returns
-    -------
-    index : int64 (N,)
-    distance : float64 (N,), in ticks
+    Returns index : int64 (N,); distance : float64 (N,), in ticks.
     """
     index = np.zeros(len(ticks), dtype=np.int64)
     best = np.abs(96 * ticks - LENGTHS[0] * whole)
@@ -209,19 +191,10 @@ def shares(counts):
 def normalise(matrix, how="all"):
     """A matrix of transitions in one of mgeval's three normalisations.
 
-    Parameters
-    ----------
     matrix : (L, L)
     how : "counts" as it is, "rows" each row sums to 1, "all" the whole sums to 1; what is empty stays zeros
-
-    Returns
-    -------
-    float64 (L, L)
-
-    Raises
-    ------
-    ValueError
-        If `how` is none of these.
+    Returns float64 (L, L).
+    Raises ValueError if `how` is none of these.
     """
     if how == "counts":
         return matrix.astype(np.float64)
@@ -238,15 +211,10 @@ def vectors(features, how="all"):
     What a feature has for each bar is averaged over the bars, the histogram over bars that sound: mgeval lays
     the bars one after the other, which needs pieces of equal length.
 
-    Parameters
-    ----------
     features : Features
     how : the normalisation of the two matrices, see `normalise`. (mgeval compares counts: of two pieces of
         different length they say little but that.)
-
-    Returns
-    -------
-    dict of str to float64 (D,), in the order of NAMES; D is the same for all pieces
+    Returns dict of str to float64 (D,), in the order of NAMES; D is the same for all pieces.
     """
     result = {}
     for name in NAMES:

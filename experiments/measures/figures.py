@@ -11,18 +11,10 @@ PANELS = {"overlap": "with distances within the reference", "own_overlap": "with
 def draw_overlap(path, comparison, title="Distances to the reference: overlap"):
     """A dot for each feature and set, its spread over splits; the reference row is the grey band behind.
 
-    Parameters
-    ----------
     path : path-like, a .png or .svg file
     comparison : dict, of report.compare
     title : str
-
-    Raises
-    ------
-    UserError
-        If the suffix is neither.
-    ImportError
-        If matplotlib is not installed.
+    Raises UserError if the suffix is neither; ImportError if matplotlib is not installed.
     """
     reference, *sets = comparison["rows"]
     y = np.arange(len(NAMES))

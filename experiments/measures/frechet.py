@@ -21,20 +21,12 @@ def frechet_feature_distance(x, y, shrink=True):
 
     Small sets seem farther apart than they are: compare only distances of equally large sets.
 
-    Parameters
-    ----------
     x, y : float64 (N, D), (M, D), a piece a row
-    shrink : bool
-        Estimate covariances as Ledoit & Wolf, see `shrunk_covariance`; else as (N - 1) in the denominator.
-
-    Returns
-    -------
-    float >= 0, in the features' units squared; 0 for equal sets; NaN if a set has fewer than two pieces
-
-    Raises
-    ------
-    ValueError
-        If the sets are not (N, D) and (M, D).
+    shrink : bool, estimate covariances as Ledoit & Wolf, see `shrunk_covariance`; else as (N - 1) in the
+        denominator
+    Returns float >= 0, in the features' units squared; 0 for equal sets; NaN if a set has fewer than two
+        pieces.
+    Raises ValueError if the sets are not (N, D) and (M, D).
     """
     x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:

@@ -106,16 +106,10 @@ def polyphony_rate(music, threshold=2):
 def pitch_in_scale_rate(music, root, mode):
     """Share of the notes that are in a scale; NaN without notes.
 
-    Parameters
-    ----------
     music : Score or NoteArrays
     root : int, pitch class
     mode : "major" or "minor" (natural)
-
-    Raises
-    ------
-    ValueError
-        If `mode` is neither.
+    Raises ValueError if `mode` is neither.
     """
     if mode not in SCALES:
         raise ValueError(f"expected mode 'major' or 'minor', got {mode!r}")
@@ -160,16 +154,11 @@ def pitch_class_entropy(music):
 def onset_grid(music, steps_per_beat=STEPS_PER_BEAT):
     """Where notes and drums begin, on a grid.
 
-    Parameters
-    ----------
     music : Score or NoteArrays
     steps_per_beat : int, steps of the grid in a quarter note; an onset goes to the nearest one, from the
         middle on to the later one, but not past the end of the piece
-
-    Returns
-    -------
-    onsets : int64 (O,), different steps, rising; none if the piece is shorter than half a step
-    lines : int64 (bars + 1,), the steps of the bar lines; equal ones where a bar is shorter than a step
+    Returns onsets : int64 (O,), different steps, rising; none if the piece is shorter than half a step; lines
+        : int64 (bars + 1,), the steps of the bar lines; equal ones where a bar is shorter than a step.
     """
     notes = note_arrays(music)
     start, _ = notes.played
@@ -185,8 +174,6 @@ def groove_consistency(music, steps_per_beat=STEPS_PER_BEAT):
     Only neighbours of equal length count, and bars of a step at least. NaN if there are none, or without
     notes.
 
-    Parameters
-    ----------
     music : Score or NoteArrays
     steps_per_beat : int, see `onset_grid`; MusPy takes the ticks of the file, and so finds performances all
         alike
@@ -210,10 +197,7 @@ def drum_in_pattern_rate(music, meter):
     """Share of the drum hits that fall on parts of a beat: "duple" fourths, "triple" thirds; NaN without
     drums.
 
-    Raises
-    ------
-    ValueError
-        If `meter` is neither.
+    Raises ValueError if `meter` is neither.
     """
     if meter not in DRUM_PARTS:
         raise ValueError(f"expected meter 'duple' or 'triple', got {meter!r}")
@@ -238,9 +222,7 @@ METRICS = (
 def all_metrics(music):
     """All metrics that need nothing but the piece; those of drums only if it has drums.
 
-    Returns
-    -------
-    dict of str to number
+    Returns dict of str to number.
     """
     notes = note_arrays(music)
     metrics = METRICS + ((drum_pattern_consistency,) if len(notes.hit_start) else ())

@@ -13,14 +13,9 @@ def on_grid(score, steps_per_beat):
     they are compared on the grid of the network. No note becomes shorter than a step; of notes of one pitch
     that begin in one step the longest is kept, of changes of tempo, meter or key in one step the last.
 
-    Parameters
-    ----------
     score : Score
     steps_per_beat : int, steps in a quarter note
-
-    Returns
-    -------
-    Score, of which a tick is a step
+    Returns Score, of which a tick is a step.
     """
     beat = score.ticks_per_beat
 

@@ -106,9 +106,7 @@ def grooving_similarity(music, steps_per_beat=STEPS_PER_BEAT):
 def all_repetition(music):
     """All measures of repetition.
 
-    Returns
-    -------
-    dict of str to number
+    Returns dict of str to number.
     """
     notes = note_arrays(music)
     return {

@@ -45,17 +45,12 @@ class Measured(NamedTuple):
 def measure(scores, line="highest", bars=None, steps_per_beat=None, quiet=True):
     """Measure each piece of a set.
 
-    Parameters
-    ----------
     scores : list of Score
     line : what "the next note" is, see features.extract
     bars : int or None, only so many bars from the first note on
     steps_per_beat : int or None, all notes moved to so many steps in a quarter note
     quiet : bool, no progress bar
-
-    Returns
-    -------
-    Measured
+    Returns Measured.
     """
     rows, metrics = [], []
     for score in shown(scores, "measuring", "piece", quiet):

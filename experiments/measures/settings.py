@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from experiments.common.settings import NonNegativeInt, PositiveInt
+from experiments.common.kinds import NonNegativeInt, PositiveInt
+from experiments.common.options import NewRun
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compare:
-    """Sets of pieces against a reference."""
+class Compare(NewRun):
+    """Compare sets of pieces with a reference."""
 
     sets: tuple[Path, ...]
     """Folders of MIDI or ABC files, or single files: each is a set, and a run folder one for each source."""
@@ -25,12 +26,6 @@ class Compare:
     """How many times the reference is divided into random halves."""
     seed: NonNegativeInt = 0
     """Seed of the halves."""
-    out: Path | None = None
-    """Folder for the tables, the figure and metrics.json; if not given, runs/measures-DATE-TIME."""
-    overwrite: bool = False
-    """Write into a run folder that is there already."""
-    quiet: bool = False
-    """No progress bar."""
 
     def __post_init__(self):
         if self.reference is None:

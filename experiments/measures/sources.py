@@ -17,20 +17,10 @@ def read_sets(paths, quiet=False):
     freely, what it composed after a primer, and people's pieces are a source each, and so is each folder of
     what was composed later.
 
-    Parameters
-    ----------
     paths : list of Path
-    quiet : bool
-        No progress bar.
-
-    Returns
-    -------
-    dict of name -> Pieces
-
-    Raises
-    ------
-    UserError
-        If there is no such path, nothing in it that can be read, or one is named twice.
+    quiet : bool, no progress bar
+    Returns dict of name -> Pieces.
+    Raises UserError if there is no such path, nothing in it that can be read, or one is named twice.
     """
     if len({path.resolve() for path in paths}) < len(paths):
         raise UserError("expected different folders, and one of them is named twice")

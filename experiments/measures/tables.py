@@ -20,13 +20,8 @@ LABEL, NARROWEST = 19, 9  # characters: of what stands before a line, of a colum
 def tables(comparison):
     """What is shown.
 
-    Parameters
-    ----------
     comparison : dict, of report.compare
-
-    Returns
-    -------
-    list of (title, lines); a line is (what it tells, spread or text of each source)
+    Returns list of (title, lines); a line is (what it tells, spread or text of each source).
     """
     rows = comparison["rows"]
     told = (

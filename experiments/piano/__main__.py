@@ -1,7 +1,4 @@
-"""Piano from MIDI: the command line.
-
-Each command imports what it needs when it runs, so that --help answers at once.
-"""
+"""Piano from MIDI: the command line."""
 
 import sys
 
@@ -19,41 +16,13 @@ learned from MAESTRO or your own files. Without a command: learns, judges and co
     python -m experiments.piano train --model lstm --data my_midi/
     python -m experiments.piano evaluate runs/piano-20260101-120000
     python -m experiments.piano compose runs/piano-20260101-120000/lstm-0 --prime piece.mid --bars 32""",
-    user_errors=("encoders.midi.files.MidiError",),
+    {
+        Run: "jobs.run_all",
+        Train: "jobs.run_train",
+        Evaluate: "jobs.run_evaluate",
+        Compose: "jobs.run_compose",
+    },
 )
-
-
-@program.command(default=True)
-def run(config: Run):
-    """Learn with each network, judge, compose and draw; --resume goes on."""
-    from experiments.piano.jobs import run_all
-
-    run_all(config)
-
-
-@program.command()
-def train(config: Train):
-    """Learn with one network; Ctrl-C keeps all steps, --resume goes on exactly where it stopped."""
-    from experiments.piano.jobs import run_train
-
-    run_train(config)
-
-
-@program.command()
-def evaluate(config: Evaluate):
-    """Judge trained networks: the paper's Figure 5 as a table, with cross-entropy and n-grams."""
-    from experiments.piano.jobs import run_evaluate
-
-    run_evaluate(config)
-
-
-@program.command()
-def compose(config: Compose):
-    """Compose with a trained network: MIDI, WAV, piano rolls, and what attention looked at."""
-    from experiments.piano.jobs import run_compose
-
-    run_compose(config)
-
 
 if __name__ == "__main__":
     sys.exit(program.main())

@@ -22,12 +22,8 @@ def beginning(encoder):
 def primer(encoder, path, bars):
     """Tokens of the first bars of a MIDI file, up to the bar line.
 
-    Raises
-    ------
-    UserError
-        If the file has no notes there, or notes that the network does not know.
-    MidiError
-        If it cannot be read.
+    Raises UserError if the file has no notes there, or notes that the network does not know; MidiError if it
+        cannot be read.
     """
     try:
         score = read_midi(path)
@@ -78,8 +74,6 @@ def temperatures(encoder, settings):
 def draw(network, encoder, begin, count, rng, settings):
     """Compose pieces that begin so: arrays of tokens, the beginning included.
 
-    Parameters
-    ----------
     network : Sequential
     encoder : NoteDuration
     begin : array of tokens
@@ -112,8 +106,6 @@ def cut_at_restrikes(score):
 def as_score(encoder, tokens, given=0, bpm=None):
     """A Score of composed tokens: a track with what was given, if anything, and one with what was composed.
 
-    Parameters
-    ----------
     given : how many tokens at the beginning were given
     """
     whole = cut_at_restrikes(encoder.decode(tokens, bpm))

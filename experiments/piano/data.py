@@ -6,14 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from encoders.midi.collection import read_collection
 from encoders.tokens.note_duration import NoteDuration
-from experiments.common.datasets import cache_folder
-from experiments.common.midi_pieces import PARTS, SPLIT_SEED, account, maestro, midi_files, share_out, tables
-from experiments.common.progress import Progress
+from experiments.common.midi_pieces import PARTS, maestro, read_pieces, share_out
 
 QUICK_LIMIT = 60  # performances that the quick preset takes of MAESTRO, if nothing is said
-FEW = 12  # files
 LEAST_NOTES = 32  # of a piece from which something can be learned
 SEMITONES = range(-6, 6)  # by which a piece may be moved
 STRETCHES = (1.0, 0.95, 0.975, 1.025, 1.05)  # factors of its time; Oore et al. 2018
@@ -23,8 +19,6 @@ STRETCHES = (1.0, 0.95, 0.975, 1.025, 1.05)  # factors of its time; Oore et al. 
 class Piece:
     """A performance.
 
-    Attributes
-    ----------
     path : Path
     title : str; performances of one title are one piece
     versions : list of arrays of tokens: as it was played, then slower and faster
@@ -47,8 +41,6 @@ class Piece:
 class Corpus:
     """Performances in three parts that share no piece.
 
-    Attributes
-    ----------
     encoder : NoteDuration
     pieces : list of Piece
     account : list of str, lines about files that were dropped, mended or skipped
@@ -106,15 +98,9 @@ class Corpus:
 def load(config, stretch=0.0):
     """The corpus of the settings.
 
-    Parameters
-    ----------
     config : Source
     stretch : whether slower and faster versions are needed, too
-
-    Raises
-    ------
-    UserError
-        If there are too few performances to learn from, or the network gives none.
+    Raises UserError if there are too few performances to learn from, or the network gives none.
     """
     encoder = NoteDuration(bpm=config.grid_bpm)
     paths, limit = config.data, config.limit
@@ -122,24 +108,10 @@ def load(config, stretch=0.0):
         paths = [maestro(config.quiet)]
         if limit is None and getattr(config, "preset", None) == "quick":
             limit = QUICK_LIMIT
-    rows = tables(paths)
-    files, skipped = midi_files(paths)
-    if limit is not None and limit < len(files):
-        chosen = np.random.default_rng(SPLIT_SEED).permutation(len(files))[:limit]
-        files = [files[k] for k in sorted(chosen)]
     convert = partial(as_tokens, encoder, STRETCHES if stretch else STRETCHES[:1])
-    few = len(files) <= FEW  # not worth other processes, each of which takes seconds to start
-    with Progress(len(files), "reading", "file", config.quiet) as bar:
-        collection = read_collection(
-            files, config.pedal, convert, cache_folder() / "midi", workers=0 if few else None,
-            progress=lambda done, _: bar.update(1),
-        )  # fmt: skip
-    pieces = []
-    for path, (versions, error) in collection.kept:
-        title, part = rows.get((path.parent.name, path.name), (path.stem, None))
-        pieces.append(Piece(path, title, versions, error, part))
-    parts = share_out(pieces, config.split, collection.dropped)
-    return Corpus(encoder, pieces, account(collection, skipped), parts)
+    rows, dropped, lines = read_pieces(paths, convert, config.quiet, limit, config.pedal)
+    pieces = [Piece(path, title, versions, error, part) for path, title, part, (versions, error) in rows]
+    return Corpus(encoder, pieces, lines, share_out(pieces, config.split, dropped))
 
 
 def as_tokens(encoder, stretches, score):

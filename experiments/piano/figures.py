@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from encoders.piano_roll import draw_piano_roll
 from experiments.common.figures import COLORS, draw_curve, mean_curves, new_figure
 from scratchnet.layers.attention import Attention
 
@@ -10,9 +9,9 @@ LOOKED_AT = 160  # tokens in the picture of attention
 
 
 def draw_learning(path, curves, levels):
-    """Nats a token against steps. curves: dict of model -> list, one for each seed, of [[step, nats]]."""
-    title = "Piano: pieces to choose by"
-    draw_curve(path, mean_curves(curves), levels, xlabel="step", ylabel="nats a token", title=title)
+    """Nats per token against steps. curves: dict of model -> list, one for each seed, of [[step, nats]]."""
+    title = "Piano: validation pieces"
+    draw_curve(path, mean_curves(curves), levels, xlabel="step", ylabel="nats per token", title=title)
 
 
 def draw_scores(path, judged):
@@ -40,23 +39,13 @@ def draw_scores(path, judged):
         panels[1].legend(loc="best")
 
 
-def draw_composition(path, score, title):
-    """A piano roll; what was given and what was composed have two colours."""
-    draw_piano_roll(score, path, title=title, bars_per_row=8)
-
-
 def attention_weights(network, tokens):
     """At [t, k] how much token k counts in what the network recalls at token t; None without attention.
 
     In the vector form the mean over the units.
 
-    Parameters
-    ----------
     tokens : array (L,)
-
-    Returns
-    -------
-    array (L, L) or None
+    Returns array (L, L) or None.
     """
     layers = [layer for layer in network.layers if isinstance(layer, Attention)]
     if not layers:

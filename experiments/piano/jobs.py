@@ -2,18 +2,15 @@
 
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 
-from encoders.audio import render_midi
-from encoders.midi import write_midi
 from encoders.score import Score, Track
 from experiments.common.compositions import HOW, how_made, write_how
 from experiments.common.errors import UserError
 from experiments.common.figures import held_out_curve
 from experiments.common.midi_pieces import PARTS
-from experiments.common.ngram_baseline import best_ngram
+from experiments.common.ngram_baseline import best_ngram, ranking
 from experiments.common.progress import shown
 from experiments.common.run_folder import RunFolder
 from experiments.common.runner import (
@@ -28,12 +25,13 @@ from experiments.common.runner import (
 from experiments.common.settings import expect_resumed
 from experiments.common.streams import say
 from experiments.common.trained import composition, network_folders
+from experiments.common.writing import write_piece
 from experiments.piano import composing, figures, measured, report, runs
 from experiments.piano.data import load
 from experiments.piano.settings import Run, complete
 from scratchnet.files import atomic_open
 
-LEARNING = "pieces to choose by", "token"  # what is said of it
+LEARNING = "validation pieces", "token"  # what is said of it
 HUMAN = 4  # excerpts of test pieces, to be heard beside what networks compose
 SAMPLES = "samples.json"  # what `python -m experiments.listen` plays
 
@@ -91,7 +89,7 @@ def run_train(config):
 
 
 def judge_network(run, network, corpus, quiet):
-    """Figures on the parts, all pieces to choose by among them; kept in the run's metrics."""
+    """Figures on the parts, all validation pieces among them; kept in the run's metrics."""
     found = {part: report.judge(network, corpus, part, quiet) for part in PARTS}
     run.write_metrics({"weights": network.parameter_count, **found})
     return found
@@ -99,7 +97,7 @@ def judge_network(run, network, corpus, quiet):
 
 def tell(run, judged, rows):
     """Print, draw, write the table."""
-    text = report.table(judged, rows) + "\n\n" + report.verdict(judged, rows)
+    text = report.table(judged, rows) + "\n\n" + ranking(judged, rows)
     with atomic_open(run.path("table.md")) as file:
         file.write(text + "\n")
     run.write_metrics({"networks": judged, "baselines": rows})
@@ -144,7 +142,7 @@ def run_compose(config):
         pieces = composing.draw(network, encoder, begin, config.n, rng, config)
         for number, tokens in enumerate(pieces, 1):
             score = composing.as_score(encoder, tokens, len(begin), config.bpm)
-            write(folder, f"{number:02}", score, config.engine, config.wav)
+            write_piece(folder, f"{number:02}", score, config.wav and config.engine)
             with atomic_open(folder / f"{number:02}.txt") as file:
                 file.write(encoder.text(tokens) + "\n")
             figures.draw_attention(
@@ -175,7 +173,7 @@ def compose_samples(run, network, encoder, corpus, config, model):
         tokens = composing.draw(network, encoder, begin, 1, rng, config)[0]
         name = f"samples/{model}-{'primed' if primed else 'free'}-{number}"
         score = composing.as_score(encoder, tokens, len(begin), config.bpm)
-        write(run.folder, name, score, config.engine)
+        write_piece(run.folder, name, score, config.engine)
         row = {"file": f"{name}.wav", "source": model, "primed": primed}
         if primed:
             row["primer_seconds"] = composing.seconds_of(encoder, begin, score)
@@ -192,7 +190,8 @@ def human_samples(run, corpus, config):
     for number, k in enumerate(test, 1):
         tokens = excerpt_tokens(corpus.encoder, corpus.pieces[k], config.prime_bars + config.bars)
         name = f"samples/human-{number}"
-        write(run.folder, name, composing.as_score(corpus.encoder, tokens, 0, config.bpm), config.engine)
+        score = composing.as_score(corpus.encoder, tokens, 0, config.bpm)
+        write_piece(run.folder, name, score, config.engine)
         row = {"file": f"{name}.wav", "source": "human", "primed": False}
         rows.append({**row, "title": corpus.pieces[k].title})
     return rows
@@ -205,13 +204,3 @@ def excerpt_tokens(encoder, piece, bars):
     unit = score.ticks_per_beat * 4
     notes = [replace(note, start=note.start - first // unit * unit) for note in score.notes()]
     return composing.first_bars(encoder, Score(score.ticks_per_beat, [Track("piano", notes)]), bars)
-
-
-def write(folder, name, score, engine, wav=True):
-    """A piece as MIDI, sound and piano roll."""
-    midi = Path(folder, f"{name}.mid")
-    midi.parent.mkdir(parents=True, exist_ok=True)
-    write_midi(score, midi)
-    if wav:
-        render_midi(midi, midi.with_suffix(".wav"), engine)
-    figures.draw_composition(midi.with_suffix(".png"), score, Path(name).name)

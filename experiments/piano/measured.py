@@ -20,18 +20,12 @@ EXCERPTS = 5  # of one piece, at most
 def measure(out, networks, corpus, config, say):
     """Compose `config.n` pieces with each network, compare, write measures.md and measures.png.
 
-    Parameters
-    ----------
     out : RunFolder
     networks : dict of name -> (network, NoteDuration)
     corpus : Corpus
     config : Evaluate
     say : function of a text
-
-    Raises
-    ------
-    UserError
-        If there are too few test pieces to compare with.
+    Raises UserError if there are too few test pieces to compare with.
     """
     human = [
         excerpt

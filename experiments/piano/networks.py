@@ -37,8 +37,6 @@ def least_weights(settings, vocabulary):
 def make_network(settings, vocabulary, rng, dropout=0.0):
     """A network with fresh weights. One with attention begins as the one without: the context counts nothing.
 
-    Parameters
-    ----------
     settings : dict with NETWORK
     vocabulary : V
     rng : numpy Generator; it also draws what dropout drops, ever after

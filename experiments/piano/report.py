@@ -10,7 +10,7 @@ from statistics import mean
 
 import numpy as np
 
-from experiments.common.ngram_baseline import best_ngram, ngrams, to_beat
+from experiments.common.ngram_baseline import ngrams, to_beat
 from experiments.common.progress import Progress
 from experiments.common.recipe import as_large
 from experiments.common.trained import spread
@@ -27,12 +27,9 @@ def judge(network, corpus, part, quiet=True):
     """Figures of a network on a part of the corpus: on whole test pieces; on all windows of the pieces to
     choose by, for by windows the network was chosen; on as many tokens of training pieces as of test pieces.
 
-    Returns
-    -------
-    dict
-        nats : cross-entropy a token; accuracy; precision, recall, f1 : macro, as the paper
+    Returns dict nats : cross-entropy a token; accuracy; precision, recall, f1 : macro, as the paper
         note_perplexity : among how many equally likely notes, each with duration and time, one would choose
-        tokens, of_tokens, windows, of_windows, error : of nats, if by a sample (HeldOut)
+        tokens, of_tokens, windows, of_windows, error : of nats, if by a sample (HeldOut).
     """
     held = held_out(corpus, part, as_large(corpus, "test") if part == "train" else None, part == "valid")
     nats, predicted, targets = [], [], []
@@ -65,7 +62,7 @@ def notes_in(encoder, tokens):
 
 
 def baselines(corpus, quiet=True):
-    """What a network has to beat: dict of name -> nats a token of the test pieces."""
+    """What a network has to beat: dict of name -> nats per token of the test pieces."""
     V = len(corpus.encoder)
     return {"uniform": math.log(V)} | ngrams(
         ORDER, V, corpus.sequences("train"), corpus.sequences("test"), quiet
@@ -75,12 +72,10 @@ def baselines(corpus, quiet=True):
 def table(judged, rows):
     """The networks' figures in Markdown.
 
-    Parameters
-    ----------
     judged : dict of model -> list of {"train": figures, "test": figures}, one for each seed
     rows : `baselines`
     """
-    title = "| | part | nats a token | accuracy | precision | recall | F1 | perplexity a note |"
+    title = "| | part | nats per token | accuracy | precision | recall | F1 | perplexity per note |"
     lines = [title, "|---|---|---:|---:|---:|---:|---:|---:|"]
     for model, seeds in judged.items():
         for part in ("train", "test"):
@@ -89,19 +84,4 @@ def table(judged, rows):
             lines.append(f"| {model} | {part} | {' | '.join(values)} | {notes:.0f} |")
     for label, value in to_beat(rows).items():
         lines.append(f"| {label} | test | {value:.3f} | | | | | |")
-    return "\n".join(lines)
-
-
-def verdict(judged, rows):
-    """In words: who is better than whom on the test pieces."""
-    test = {model: mean(seed["test"]["nats"] for seed in seeds) for model, seeds in judged.items()}
-    name, nats = best_ngram(rows)
-    ranked = sorted(test, key=test.get)
-    lines = ["In test cross-entropy: " + " < ".join(f"{model} {test[model]:.3f}" for model in ranked) + "."]
-    worse = [model for model in test if test[model] >= nats]
-    lines.append(
-        f"Not better than the best n-gram ({name}, {nats:.3f}): {', '.join(worse)}."
-        if worse
-        else f"All are better than the best n-gram ({name}, {nats:.3f})."
-    )
     return "\n".join(lines)

@@ -11,7 +11,7 @@ from experiments.common.recipe import make_optimizer, make_schedule, pace_of
 from experiments.common.runner import Session
 from experiments.common.settings import expect_allowed
 from experiments.piano.networks import NETWORK, least_weights, make_network
-from experiments.piano.settings import PianoRecipe, Train, complete
+from experiments.piano.settings import PRESETS, Train, complete
 from scratchnet.training.batches import RandomWindows
 from scratchnet.training.pieces import Pieces
 from scratchnet.training.trainer import Trainer
@@ -39,7 +39,6 @@ def make_batches(config, corpus, rng):
 
 def make_session(config, corpus, again=None):
     """The Session of complete settings, before its first step; `again` as there."""
-    batches = make_batches(config, corpus, np.random.default_rng([config.seed, 1]))
     with settings_refused():
         network = make_network(
             {name: getattr(config, name) for name in NETWORK},
@@ -49,16 +48,15 @@ def make_session(config, corpus, again=None):
         )
         trainer = Trainer(
             network,
-            batches,
+            make_batches(config, corpus, np.random.default_rng([config.seed, 1])),
             make_optimizer(config, network),
             clip=config.clip,
             schedule=make_schedule(config),
             ema_decay=config.ema_decay,
         )
-    names = [field.name for field in fields(PianoRecipe)]
     about = {
         "experiment": "piano",
-        "config": {name: getattr(config, name) for name in ("model", *names)},
+        "config": {name: getattr(config, name) for name in ("model", *PRESETS["quick"])},
         "encoder": corpus.encoder.settings(),
     }
     held = held_out(corpus, "valid", config.eval_size)
@@ -84,10 +82,7 @@ def settings_of(run):
 def load_network(path):
     """The best network of a run folder or best.safetensors, its NoteDuration and the metadata.
 
-    Raises
-    ------
-    UserError, CheckpointError
-        If there is none, or it is damaged or of another kind.
+    Raises UserError or CheckpointError if there is none, or it is damaged or of another kind.
     """
 
     def least(metadata):

@@ -1,7 +1,4 @@
-"""Polyphonic music, frame by frame: the command line.
-
-Each command imports what it needs when it runs, so that --help answers at once.
-"""
+"""Polyphonic music, frame by frame: the command line."""
 
 import sys
 
@@ -19,49 +16,14 @@ Without a command: learns the chorales in a few minutes, judges, composes, and w
     python -m experiments.polyphony train --set nottingham --cell gru --seed 1
     python -m experiments.polyphony compose runs/polyphony-20260101-120000 --prime 5 --temperature 0.7
     python -m experiments.polyphony table --seeds 3""",
-    user_errors=("encoders.midi.files.MidiError",),
+    {
+        Run: "jobs.run_all",
+        Train: "jobs.run_train",
+        Evaluate: "jobs.run_evaluate",
+        Compose: "jobs.run_compose",
+        Table: "jobs.run_table",
+    },
 )
-
-
-@program.command(default=True)
-def run(config: Run):
-    """Learn, judge, draw and compose: everything, in a few minutes."""
-    from experiments.polyphony.jobs import run_all
-
-    run_all(config)
-
-
-@program.command()
-def train(config: Train):
-    """Learn one set with one cell; Ctrl-C keeps all whole epochs, --resume goes on."""
-    from experiments.polyphony.jobs import run_train
-
-    run_train(config)
-
-
-@program.command()
-def evaluate(config: Evaluate):
-    """Judge a trained network: nats a frame, beside simple models and published numbers."""
-    from experiments.polyphony.jobs import run_evaluate
-
-    run_evaluate(config)
-
-
-@program.command()
-def compose(config: Compose):
-    """Compose with a trained network: MIDI, WAV and a piano roll."""
-    from experiments.polyphony.jobs import run_compose
-
-    run_compose(config)
-
-
-@program.command()
-def table(config: Table):
-    """Several seeds of all cells on several sets, as a Markdown table; finished runs are not repeated."""
-    from experiments.polyphony.jobs import run_table
-
-    run_table(config)
-
 
 if __name__ == "__main__":
     sys.exit(program.main())

@@ -1,6 +1,6 @@
 """What a number is worth: three models that need no recurrence, and what others have published.
 
-All numbers are negative log-likelihoods in nats a frame: the sum over 88 notes, the mean over all frames of
+All numbers are negative log-likelihoods in nats per frame: the sum over 88 notes, the mean over all frames of
 all pieces of a part. The first two models score every frame, as Boulanger-Lewandowski et al. (2012) do. What
 predicts a frame from those before it (logistic regression, all nets here) scores no first frame, as Bai et
 al. (2018) do: a piece of T frames has T - 1 predictions.
@@ -23,7 +23,7 @@ RARE = 1e-6  # the least probability of a note: one that never sounds in trainin
 
 @dataclass(frozen=True)
 class Published:
-    """A row of somebody's table; test nats a frame by set."""
+    """A row of somebody's table; test nats per frame by set."""
 
     model: str
     source: str
@@ -49,7 +49,7 @@ PUBLISHED = [
     Published("TCN", BAI, dict(jsb=8.10, nottingham=3.07)),
 ]
 SCORED = (
-    "nats a frame: sum over 88 notes, mean over all frames. Nets and logistic regression do not score the\n"
+    "nats per frame: sum over 88 notes, mean over all frames. Nets and logistic regression do not score the\n"
     "first frame of a piece (as Bai et al. 2018); random and frequency score all frames."
 )
 
@@ -57,15 +57,9 @@ SCORED = (
 def anchors(music, quiet=True):
     """The three models on one set.
 
-    Parameters
-    ----------
     music : MusicSet
     quiet : no progress bar
-
-    Returns
-    -------
-    dict of str to dict
-        For each model the nats a frame of each part.
+    Returns dict of str to dict, for each model the nats per frame of each part.
     """
     return {
         RANDOM: dict.fromkeys(SPLITS, NOTES * math.log(2)),
@@ -75,7 +69,7 @@ def anchors(music, quiet=True):
 
 
 def unigram(music):
-    """Every note by itself, as often as it sounds in training: nats a frame of each part."""
+    """Every note by itself, as often as it sounds in training: nats per frame of each part."""
     p = np.clip(np.concatenate(music.train).mean(0, dtype=np.float64), RARE, 1 - RARE)
     nll = {}
     for split in SPLITS:
@@ -85,7 +79,7 @@ def unigram(music):
 
 
 def logistic_regression(music, quiet=True):
-    """Each note from the frame before, by the largest likelihood: nats a frame of each part.
+    """Each note from the frame before, by the largest likelihood: nats per frame of each part.
 
     Newton's method, a note at a time; the loss is convex, and a step that does not lower it is halved.
     """

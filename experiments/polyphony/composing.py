@@ -11,17 +11,12 @@ TICKS = 480  # a quarter note
 def compose(network, prime, frames, rng, temperature=1.0):
     """Draw frames.
 
-    Parameters
-    ----------
     network : Sequential, in evaluation mode
     prime : uint8 (T, 88), T >= 1: heard first
     frames : how many to draw
     rng : numpy Generator
     temperature : the net input of the outputs is divided by it
-
-    Returns
-    -------
-    uint8 (T + frames, 88), the prime included
+    Returns uint8 (T + frames, 88), the prime included.
     """
     a, state = network.forward(prime[:, :, None].astype(np.float32), network.initial_state(1))
     music = [*prime]
@@ -35,11 +30,9 @@ def compose(network, prime, frames, rng, temperature=1.0):
 def to_score(frames, source, bpm, name="piano"):
     """Frames as a Score. A note that sounds in neighbouring frames is one long note: frames do not tell more.
 
-    Parameters
-    ----------
     frames : uint8 (T, 88)
     source : data.Source of the set
-    bpm : quarter notes a minute
+    bpm : quarter notes per minute
     """
     tick = TICKS // source.frames_per_beat
     edge = np.zeros((1, frames.shape[1]), np.int8)

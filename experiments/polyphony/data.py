@@ -79,18 +79,10 @@ class MusicSet:
 def load(name, data=None, quiet=False):
     """A set, from a file or folder of the user's or from the network.
 
-    Parameters
-    ----------
     name : a key of SOURCES
-    data : path-like or None
-        A .mat file, or a folder with one of the set's usual name.
-    quiet : bool
-        No progress bar.
-
-    Raises
-    ------
-    UserError
-        If the file is not there, cannot be downloaded, is damaged, or does not hold such a set.
+    data : path-like or None, a .mat file, or a folder with one of the set's usual name
+    quiet : bool, no progress bar
+    Raises UserError if the file is not there, cannot be downloaded, is damaged, or does not hold such a set.
     """
     source = SOURCES[name]
     if data is None:
@@ -135,12 +127,10 @@ def check_roll(path, name, number, roll):
 def batches(pieces, size, rng=None):
     """Groups of pieces of about one length, as lists of indices: little padding.
 
-    Parameters
-    ----------
     pieces : list of arrays (T, 88)
     size : pieces in a group, at most
-    rng : numpy Generator, or None for groups in the order of length
-        Lengths are blurred by a tenth, so that the groups differ each time, and come in any order.
+    rng : numpy Generator, or None for groups in the order of length, lengths are blurred by a tenth, so that
+        the groups differ each time, and come in any order
     """
     lengths = np.array([len(piece) for piece in pieces], float)
     if rng is not None:
@@ -155,16 +145,9 @@ def batches(pieces, size, rng=None):
 def pad(pieces):
     """Pieces side by side for next-frame prediction, shorter ones filled up at the end.
 
-    Parameters
-    ----------
     pieces : list of B arrays (T_b, 88), T_b >= 2
-
-    Returns
-    -------
-    x : float32 (T, 88, B), frames 1 .. T_b - 1; T + 1 is the longest T_b
-    t : float32 (T, 88, B), frames 2 .. T_b
-    mask : bool (T, B), where t is a frame and not filling
-    lengths : int (B,), T_b - 1
+    Returns x : float32 (T, 88, B), frames 1 .. T_b - 1; T + 1 is the longest T_b; t : float32 (T, 88, B),
+        frames 2 .. T_b; mask : bool (T, B), where t is a frame and not filling; lengths : int (B,), T_b - 1.
     """
     lengths = np.array([len(piece) - 1 for piece in pieces])
     frames = np.zeros((lengths.max() + 1, NOTES, len(pieces)), np.float32)

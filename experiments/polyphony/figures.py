@@ -13,7 +13,7 @@ SHOWN = 64  # frames in a picture
 
 
 def draw_learning(path, rows, title, levels):
-    """Nats a frame against epochs. rows: of log.jsonl, where a resumed run may have an epoch twice."""
+    """Nats per frame against epochs. rows: of log.jsonl, where a resumed run may have an epoch twice."""
     rows = [row for _, row in sorted({row["epoch"]: row for row in rows}.items())]
     epochs = [row["epoch"] for row in rows]
     names = {"train": "training pieces, with dropout", "valid": "validation pieces", "test": "test pieces"}
@@ -24,7 +24,7 @@ def draw_learning(path, rows, title, levels):
         for split, label in names.items()
     }
     floors = {"logistic\nregression": levels[LOGISTIC]["test"]} if levels else {}
-    draw_curve(path, series, floors, xlabel="epoch", ylabel="nats a frame", title=title)
+    draw_curve(path, series, floors, xlabel="epoch", ylabel="nats per frame", title=title)
 
 
 def draw_prediction(path, network, piece, source, title):

@@ -26,20 +26,11 @@ SMALL = 80  # bytes: enough of an element for the class of its matrix
 def read_cells(path, names):
     """The cell arrays of a .mat file.
 
-    Parameters
-    ----------
     path : path-like
     names : list of str, the variables that must be there; others are not decoded
-
-    Returns
-    -------
-    dict of str to list of ndarray
-        The cells of each, numeric arrays of any shape.
-
-    Raises
-    ------
-    UserError
-        If the file is not such a file, is damaged or too large, or a variable is missing or of another kind.
+    Returns dict of str to list of ndarray, the cells of each, numeric arrays of any shape.
+    Raises UserError if the file is not such a file, is damaged or too large, or a variable is missing or of
+        another kind.
     """
     import scipy.io
 

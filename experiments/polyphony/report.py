@@ -7,7 +7,7 @@ from experiments.polyphony.training import AT_ONCE, nll
 
 
 def judge(network, music, quiet=True):
-    """Nats a frame of all parts."""
+    """Nats per frame of all parts."""
     groups = sum(-(-len(getattr(music, split)) // AT_ONCE) for split in SPLITS)
     with Progress(groups, "evaluation", "group", quiet, passing=True) as bar:
         return {split: nll(network, getattr(music, split), bar.update) for split in SPLITS}
@@ -17,15 +17,9 @@ def standing(set_name, music, ours, quiet=True):
     """Rows (model, weights, train, valid, test, source) from the worst test to the best; train and valid may
     be None.
 
-    Parameters
-    ----------
-    ours : list of (label, weights, dict of nats a frame by part)
+    ours : list of (label, weights, dict of nats per frame by part)
     quiet : no progress bar
-
-    Returns
-    -------
-    rows : list of tuples
-    levels : dict, as of `anchors`
+    Returns rows : list of tuples; levels : dict, as of `anchors`.
     """
     levels = anchors(music, quiet)
     rows = [(name, None, *(row[split] for split in SPLITS), "here") for name, row in levels.items()]

@@ -74,10 +74,8 @@ def settings_of(run):
 def load_network(run, config):
     """The best network of a run, and a dict of the epoch and its nats per frame of valid and test.
 
-    Raises
-    ------
-    UserError, CheckpointError
-        If nothing was learned yet, or a file is missing, damaged or not of these settings.
+    Raises UserError or CheckpointError if nothing was learned yet, or a file is missing, damaged or not of
+        these settings.
     """
     path, weights, best, described = stored_best(run)
     wanted = {name: getattr(config, name) for name in NETWORK}

@@ -4,37 +4,33 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from experiments.common.settings import (
+from experiments.common.kinds import (
+    Bpm,
     Layers,
-    NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    Probability,
     Range,
+    Temperature,
     Units,
+    WeightDecay,
 )
+from experiments.common.options import ComposePiece, NewRun, Quiet, Resume, Sound
 
 SetName = Literal["jsb", "nottingham", "muse", "piano"]
 Cell = Literal["lstm", "gru", "rnn"]
-Probability = Annotated[float, Range(least=0, below=1)]
 Semitones = Annotated[int, Range(least=0, most=11)]
-Engine = Literal["auto", "built-in", "fluidsynth", "symusic"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
-    """Where the music comes from."""
-
+class Source(Quiet):
     data: Path | None = None
     """A .mat file of the set, or a folder with one; if not given, it is downloaded once."""
-    quiet: bool = False
-    """No progress bar."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Training(Source):
-    """A network and how it learns. What is not given comes from the recipe of the set and the cell."""
-
+class Training(NewRun, Source):
     set: SetName = "jsb"
     """JSB Chorales, Nottingham, MuseData or Piano-midi.de."""
     cell: Cell = "lstm"
@@ -51,7 +47,7 @@ class Training(Source):
     """Standard deviation of the first weights from the inputs."""
     lr: PositiveFloat | None = None
     """Adam's learning rate, at first; it falls along half a cosine."""
-    weight_decay: NonNegativeFloat | None = None
+    weight_decay: WeightDecay | None = None
     """Decoupled: each step shrinks the weights by the learning rate times this."""
     batch: Units | None = None
     """Pieces, or windows of pieces, in a batch."""
@@ -60,7 +56,7 @@ class Training(Source):
     epochs: PositiveInt | None = None
     """How often all pieces are learned from, at most."""
     patience: PositiveInt | None = None
-    """Stop after so many epochs without a better validation loss."""
+    """Stop after this many epochs without a better validation loss."""
     transpose: Semitones | None = None
     """Move each piece by up to so many semitones, up or down, whenever it is learned from."""
     clip: PositiveFloat | None = None
@@ -69,71 +65,48 @@ class Training(Source):
     """Decay of the moving average of the weights that is evaluated and kept; 0 for the weights themselves."""
     seed: NonNegativeInt = 0
     """Seed of the weights, the order of pieces, dropout, and what is composed."""
-    out: Path | None = None
-    """The run folder; if not given, runs/polyphony-DATE-TIME."""
-    overwrite: bool = False
-    """Write into a run folder that is there already."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Playing:
-    """How composed music comes about and sounds."""
-
+class Playing(Sound):
     frames: Annotated[int, Range(least=1, most=5000)] = 96
     """Frames to compose, after the given ones."""
     prime: PositiveInt = 1
     """The test piece whose beginning is heard first, counted from 1."""
     prime_frames: PositiveInt = 8
     """How many of its frames."""
-    temperature: Annotated[float, Range(least=0.05, most=20)] = 1.0
-    """1 draws as the network predicts; below 1, notes are likelier ones and fewer; above, wilder and more."""
-    bpm: Annotated[float, Range(least=20, most=400)] = 90.0
-    """Quarter notes a minute."""
-    engine: Engine = "auto"
-    """What renders the WAV: a sampled piano where one is installed, else the built-in instrument."""
+    temperature: Temperature = 1.0
+    """1 samples as the network predicts; below 1, fewer and likelier notes; above, more and wilder ones."""
+    bpm: Bpm = 90.0
+    """Quarter notes per minute."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Run(Training, Playing):
-    """Everything: learn, judge, draw, compose."""
+    """Learn, evaluate, draw and compose: everything, in a few minutes."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Train(Training):
-    """Learning only."""
-
-    resume: Path | None = None
-    """Go on with this run, with its own settings."""
+class Train(Resume, Training):
+    """Learn one set with one cell; Ctrl-C keeps all whole epochs, --resume goes on."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate(Source):
-    """Judging a trained run."""
+    """Evaluate a trained network: nats per frame, beside simple models and published numbers."""
 
     run: Path
     """Folder of a trained run."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Compose(Source, Playing):
-    """Composing with a trained run."""
-
-    run: Path
-    """Folder of a trained run."""
-    seed: NonNegativeInt = 0
-    """Seed of the draws."""
-    out: Path | None = None
-    """The MIDI file; WAV, PNG and JSON get the same name. If not given, composed-1.mid, -2, ... in the run
-    folder, the first that is free."""
-    wav: bool = True
-    """Whether to write sound, too."""
-    overwrite: bool = False
-    """Replace files of these names."""
+class Compose(ComposePiece, Source, Playing):
+    """Compose with a trained network: MIDI, WAV and a piano roll."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Table(Source):
-    """All cells on several sets with several seeds."""
+    """Several seeds of all cells on several sets, as a Markdown table; finished runs are not repeated."""
 
     sets: tuple[SetName, ...] = ("jsb", "nottingham")
     """The sets."""

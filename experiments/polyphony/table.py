@@ -126,7 +126,7 @@ def markdown(name, music, rows, config):
         kept = [row for row in rows if (row["set"], row["cell"]) == (name, cell) and "test" in row]
         gone = sum((row["set"], row["cell"]) == (name, cell) for row in rows) - len(kept)
         recipe = recipe_of(name, cell)
-        label = f"**{cell.upper()}**, {recipe.layers} x {recipe.hidden}"
+        label = f"**{cell.upper()}**, {recipe['layers']} x {recipe['hidden']}"
         if gone:
             notes.append(f"{gone} of {len(kept) + gone} {cell.upper()} networks diverged.")
         if kept:
@@ -158,7 +158,7 @@ def settings_line(name, cell, kept, config):
     tests = [row["test"] for row in kept]
     spread = f"standard deviation {np.std(tests, ddof=1):.3f}" if len(tests) > 1 else "one seed"
     recipe = recipe_of(name, cell)
-    settings = ", ".join(f"{key.replace('_', ' ')} {getattr(recipe, key):g}" for key in NAMES)
+    settings = ", ".join(f"{key.replace('_', ' ')} {recipe[key]:g}" for key in NAMES)
     line = f"python -m experiments.polyphony train --set {name} --cell {cell} --seed {kept[0]['seed']}"
     if config.epochs:
         line += f" --epochs {config.epochs}"

@@ -12,14 +12,11 @@ AT_ONCE = 16  # pieces that are evaluated side by side
 class Frames(Epochs):
     """Batches of pieces of about one length, in a new order each epoch; all begin with a zero state.
 
-    Parameters
-    ----------
     pieces : list of arrays (T, 88) of 0 and 1
     window : cut them into windows of so many frames; 0 for whole pieces
     batch : B, at most
     semitones : each is transposed at random by up to so many, up or down
     rng : numpy Generator
-
     Attributes: see Epochs; `done` is how many epochs are complete. x and y of a Batch are (T, 88, B).
     """
 
@@ -48,8 +45,6 @@ class Frames(Epochs):
 class HeldOutPieces:
     """Nats per frame of validation and test pieces, for `Trainer.evaluate`; the former decide.
 
-    Parameters
-    ----------
     music : MusicSet
     frames : Frames, whose epochs are counted
     """

@@ -11,18 +11,10 @@ from typing import Literal
 from experiments.common.command_line import Program
 from experiments.common.errors import UserError
 
-program = Program(
-    "recordings",
-    "WAV files as MP3, Ogg Vorbis or FLAC, to send or to publish.",
-    """
-    python -m experiments.recordings runs/blues-20260101-120000/composed.wav
-    python -m experiments.recordings runs/folk-20260101-120000/tunes/*.wav --kind ogg --out sent""",
-)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Compress:
-    """What is to be made smaller."""
+    """Write each WAV file anew, compressed, under its own name."""
 
     wav: tuple[Path, ...]
     """WAV files."""
@@ -34,9 +26,8 @@ class Compress:
     """Replace files of these names."""
 
 
-@program.command(default=True)
-def compress(config: Compress):
-    """Write each WAV file anew, compressed, under its own name."""
+def compress(config):
+    """`compress`."""
     from encoders.audio.compression import compress as write
 
     pairs = [(wav, (config.out or wav.parent) / f"{wav.stem}.{config.kind}") for wav in config.wav]
@@ -63,6 +54,15 @@ def expect_possible(pairs, overwrite):
             raise UserError(f"two recordings would be called {path}; give them one --out each")
         taken.add(path)
 
+
+program = Program(
+    "recordings",
+    "WAV files as MP3, Ogg Vorbis or FLAC, to send or to publish.",
+    """
+    python -m experiments.recordings runs/blues-20260101-120000/composed.wav
+    python -m experiments.recordings runs/folk-20260101-120000/tunes/*.wav --kind ogg --out sent""",
+    {Compress: compress},
+)
 
 if __name__ == "__main__":
     sys.exit(program.main())

@@ -6,7 +6,7 @@ import time
 import pytest
 
 pytest.importorskip("tqdm", reason="needs the extra 'experiments'")
-pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 from abc_tunes import write_tunes
 
 from benchmarks import corpora

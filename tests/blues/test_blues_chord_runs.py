@@ -6,7 +6,8 @@ import signal
 
 import numpy as np
 import pytest
-from tiny_blues import blues, content, tiny_blues
+from commands import content
+from tiny_blues import blues, tiny_blues
 
 from experiments.blues import chord_runs, chords
 from experiments.blues.recipes import RECIPES

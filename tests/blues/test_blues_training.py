@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from tiny_blues import blues, content, tiny_blues
+from commands import content
+from tiny_blues import blues, tiny_blues
 
 from encoders.tokens.blues import BluesFormat
 from experiments.blues import chords, runs, training

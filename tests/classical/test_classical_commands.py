@@ -2,32 +2,23 @@
 
 import json
 import shutil
-import subprocess
-import sys
 
 import pytest
 from classical_files import write_corpus
+from commands import Command
 from piano_files import make_piece
 
-pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 pytest.importorskip("matplotlib", reason="needs the extra 'experiments'")
 pytest.importorskip("pooch", reason="needs the extra 'data'")
 from encoders.midi import read_midi, write_midi
-from experiments.classical.__main__ import program
 from scratchnet.training.checkpoint import load_checkpoint, save_checkpoint
 
 SMALL = "--window 10 --width 0.02 --batch 4 --steps 12 --eval-every 6 --quiet".split()
 
 
-def classical(*arguments):
-    return program.main([str(argument) for argument in arguments])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SCRATCHNET_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
+classical = Command("classical")
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture(scope="module")
@@ -205,12 +196,6 @@ def test_without_a_network_there_is_one_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("experiments.common.midi_pieces.fetch", offline)
     assert classical("--out", tmp_path / "run") == 2
     assert "--data FOLDER" in capsys.readouterr().err and not (tmp_path / "run").exists()
-
-
-def test_help_comes_at_once():
-    loaded = "import sys; from experiments.classical.__main__ import program; print('numba' in sys.modules)"
-    said = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout
-    assert said.strip() == "False"
 
 
 @pytest.mark.parametrize(

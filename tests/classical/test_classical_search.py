@@ -5,7 +5,7 @@ import json
 import pytest
 from classical_files import write_corpus
 
-pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 pytest.importorskip("matplotlib", reason="needs the extra 'experiments'")
 from experiments.classical import search
 from experiments.classical.settings import Search, complete

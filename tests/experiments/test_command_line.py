@@ -10,15 +10,20 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("yaml", reason="needs the extra 'experiments'")
+from experiments.common import json_files
 from experiments.common.command_line import Program
 from experiments.common.errors import UserError
-from experiments.common.settings import NonNegativeInt, PositiveInt
+from experiments.common.kinds import NonNegativeInt, PositiveInt
 from scratchnet.training.checkpoint import CheckpointError
 
 
 @dataclass(frozen=True)
 class Train:
+    """Train the network.
+
+    Then more."""
+
     seed: NonNegativeInt = 0
     """Seed of all randomness."""
     quick: bool = False
@@ -29,7 +34,9 @@ class Train:
 
 
 @dataclass(frozen=True)
-class Compose:
+class ComposeAll:
+    """Write choruses."""
+
     run: Path
     """Folder of a trained run."""
     choruses: PositiveInt = 4
@@ -41,25 +48,15 @@ class Script:
     def __init__(self):
         self.calls = []
         self.failure = None
-        program = Program(
-            "blues", "Twelve-bar blues.", "python -m experiments.blues --seed 3", [EOFError, "a.B"]
-        )
+        commands = {Train: self.train, ComposeAll: self.calls.append}
+        example = "python -m experiments.blues --seed 3"
+        self.program = Program("blues", "Twelve-bar blues.", example, commands, [EOFError, "a.B"])
+        self.main = self.program.main
 
-        @program.command(default=True)
-        def train(config: Train):
-            """Train the network.
-
-            Then more."""
-            self.calls.append(config)
-            if self.failure is not None:
-                raise self.failure
-
-        @program.command()
-        def compose_all(config: Compose):
-            """Write choruses."""
-            self.calls.append(config)
-
-        self.main = program.main
+    def train(self, config):
+        self.calls.append(config)
+        if self.failure is not None:
+            raise self.failure
 
 
 @pytest.fixture
@@ -74,8 +71,8 @@ def script():
         ("train", Train()),
         ("--seed 3", Train(seed=3)),
         ("train --seed 3", Train(seed=3)),
-        ("compose-all runs/x", Compose(Path("runs/x"))),
-        ("compose-all --choruses 2 runs/x", Compose(Path("runs/x"), 2)),
+        ("compose-all runs/x", ComposeAll(Path("runs/x"))),
+        ("compose-all --choruses 2 runs/x", ComposeAll(Path("runs/x"), 2)),
     ],
 )
 def test_commands(script, capsys, argv, expected):
@@ -105,21 +102,11 @@ def test_mistakes_are_one_line(script, capsys, argv, label, message):
 
 
 def test_a_default_command_with_arguments_need_not_be_named():
-    calls, program = [], Program("listen", "A listening test.")
-
-    @program.command(default=True)
-    def serve(config: Compose):
-        """Serve."""
-        calls.append(config)
-
-    @program.command()
-    def train(config: Train):
-        """Train."""
-        calls.append(config)
-
-    for line in ("runs/x --choruses 2", "serve runs/x --choruses 2", "--choruses 2 runs/x", "train"):
+    calls = []
+    program = Program("listen", "Listen.", "", {ComposeAll: calls.append, Train: calls.append})
+    for line in ("runs/x --choruses 2", "compose-all runs/x --choruses 2", "--choruses 2 runs/x", "train"):
         assert program.main(line.split()) == 0
-    assert calls == 3 * [Compose(Path("runs/x"), 2)] + [Train()]
+    assert calls == 3 * [ComposeAll(Path("runs/x"), 2)] + [Train()]
 
 
 def test_a_configuration_is_printed_and_nothing_is_run(script, tmp_path, capsys):
@@ -191,8 +178,7 @@ def test_help_of_the_program(script, capsys):
 
 def test_help_fits_the_terminal(script, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
-    program = script.main.__self__
-    program.description = "Twelve-bar blues, learned and composed.\n    By a network."
+    script.program.description = "Twelve-bar blues, learned and composed.\n    By a network."
     assert script.main(["--help"]) == 0
     out = capsys.readouterr().out
     assert "\n\nTwelve-bar blues, learned and composed.\nBy a network.\n" in out
@@ -210,15 +196,11 @@ def test_help_of_a_command(script, capsys):
     assert script.calls == []
 
 
-def test_a_program_without_default_asks_for_a_command(capsys):
-    program = Program("x", "y")
-
-    @program.command()
-    def go(config: Train):
-        """Go."""
-
-    assert program.main([]) == 2
-    assert capsys.readouterr().err == "x: error: no command; expected one of go (see --help)\n"
+def test_a_function_may_be_named_by_where_it_is(monkeypatch):
+    calls = []
+    monkeypatch.setattr(json_files, "plain", calls.append)
+    assert Program("common", "Any.", "", {Train: "json_files.plain"}).main(["--seed", "3"]) == 0
+    assert calls == [Train(seed=3)]
 
 
 CODE = """
@@ -226,14 +208,13 @@ import sys
 from dataclasses import dataclass
 from experiments.common.command_line import Program
 @dataclass(frozen=True)
-class C:
-    n: int = 3
-program = Program("x", "y")
-@program.command(default=True)
-def go(config: C):
+class Go:
     'Go.'
+    n: int = 3
+def go(config):
     for i in range(config.n):
         print("line", i)
+program = Program("x", "y", "", {Go: go})
 status = program.main()
 heavy = {"numba", "matplotlib", "scipy", "numpy", "tqdm"} & set(sys.modules)
 assert not heavy, heavy
@@ -273,12 +254,14 @@ def test_a_full_disk_behind_standard_output():
     assert (done.returncode, done.stderr) == (1, "x: error: [Errno 28] No space left on device\n")
 
 
-def test_a_missing_package_is_named(script, monkeypatch, capsys):
+def test_a_missing_package_is_named(script, monkeypatch, tmp_path, capsys):
     def missing(name):
         raise ModuleNotFoundError(f"No module named {name!r}", name=name.partition(".")[0])
 
+    (tmp_path / "c.yaml").write_text("seed: 3")
     monkeypatch.setattr(importlib, "import_module", missing)
-    assert script.main([]) == 3
+    assert script.main([]) == 0  # flags need no package
+    assert script.main(["--config", str(tmp_path / "c.yaml")]) == 3
     assert capsys.readouterr().err == (
-        'blues: error: jsonargparse is not installed; try: pip install "scratchnet[experiments]"\n'
+        'blues: error: yaml is not installed; try: pip install "scratchnet[experiments]"\n'
     )

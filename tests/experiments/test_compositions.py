@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 import scratchnet
+from experiments.blues.settings import Run
 from experiments.common.compositions import home_of, how_made, new_folder, new_piece
 from experiments.common.errors import UserError
 
@@ -46,10 +47,16 @@ def test_how_it_was_made(tmp_path):
     del found["commit"]
     assert found == {
         "experiment": "folk", "run": str(tmp_path / "run"), "step": 900, "temperature": 0.8, "seed": 3,
-        "options": {"run": str(tmp_path / "run"), "temperature": 0.8, "seed": 3, "top_p": None,
-                    "prime": ["a.mid"]},
+        "options": {"temperature": 0.8, "seed": 3, "top_p": None, "prime": ["a.mid"]},
         "version": scratchnet.__version__,
     }  # fmt: skip
+
+
+def test_how_it_was_made_lists_no_settings_of_learning():
+    config = Run(steps_per_bar=16, learn=9, choruses=2)
+    how = how_made("blues", "run", {}, config)
+    assert how["options"] == {"engine": "auto", "temperature": 1.0, "bpm": 110.0, "choruses": 2}
+    assert how["seed"] == 0
 
 
 def test_the_number_goes_up(tmp_path):

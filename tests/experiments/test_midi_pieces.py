@@ -7,7 +7,7 @@ import pytest
 from locking import another_process
 from piano_files import make_piece, write_pieces
 
-pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 pytest.importorskip("pooch", reason="needs the extra 'data'")
 from encoders.midi import write_midi
 from encoders.midi.collection import Collection, Dropped, Mended, read_collection

@@ -1,6 +1,6 @@
 import pytest
 
-pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 from encoders.audio.synthesiser import WavWriter
 from experiments.recordings.__main__ import program
 

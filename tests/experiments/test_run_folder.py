@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from locking import another_process
 
-pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 import experiments.common.environment
 from experiments.common import json_files, locks
 from experiments.common.errors import UserError
 from experiments.common.figures import held_out_curve
 from experiments.common.json_files import points
+from experiments.common.kinds import Fraction, PositiveFloat, PositiveInt
 from experiments.common.run_folder import Busy, RunFolder
-from experiments.common.settings import Fraction, PositiveFloat, PositiveInt
 from scratchnet.files import atomic_path, leftovers, temporary_path
 
 Scale = Enum("Scale", ["minor", "blues"])
@@ -178,9 +178,9 @@ def test_what_is_no_run_folder(tmp_path, run):
         ("stesp: 3", "no setting 'stesp'; did you mean steps?"),
         ("learning_rate: .nan", "learning_rate: expected a number > 0, got nan"),
         ("scale: dorian", "scale: expected one of minor, blues, got dorian"),
-        ("steps: [", "Problems parsing config"),
+        ("steps: [", "expected a YAML file of settings"),
         ("", "expected settings like"),
-        ("\0", "unacceptable character"),
+        ("\0", "expected a YAML file of settings"),
     ],
 )
 def test_damaged_settings(run, text, message):

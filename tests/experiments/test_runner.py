@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 pytest.importorskip("tqdm", reason="needs the extra 'experiments'")
-pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 from tiny_session import BATCH, HELD_OUT, STEPS, VOCABULARY, begin_or_go_on, make_network, make_session
 
 import experiments.common.progress

@@ -27,13 +27,11 @@ def warn(text):
     return os.getpid()
 
 @dataclass(frozen=True)
-class C:
+class Go:
+    'Go.'
     out: Path | None = None
 
-program = Program("x", "y")
-@program.command(default=True)
-def go(config: C):
-    'Go.'
+def go(config):
     for _ in range(2):
         warnings.warn("one\\nand the same", Own)
     warnings.warn("one and the same", RuntimeWarning)
@@ -45,10 +43,11 @@ def go(config: C):
         file.write("done")
         file.close()
 
+program = Program("x", "y", "", {Go: go})
 if __name__ == "__main__":
     sys.exit(program.main())
 """
-pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 posix = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX shell")
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from abc_tunes import make_tunes, write_tunes
 
-pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 from encoders.abc import read_tune
 from encoders.abc.transposition import transpose_tune
 from encoders.melody import melody
@@ -22,14 +22,7 @@ from scratchnet.evaluation.ngrams import WittenBell
 from scratchnet.training.batches import RandomWindows
 from scratchnet.training.optimizers import SGD, Adagrad, Adam, RMSprop
 
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    """No test reads or writes the user's own cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("cache")
-        patch.setattr(data, "cache_folder", lambda: folder)
-        yield folder
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture(scope="module")

@@ -2,36 +2,25 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from abc_tunes import write_tunes
+from commands import Command
 
-pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 pytest.importorskip("matplotlib", reason="needs the extra 'experiments'")
 from encoders.abc import read_tune, split_tunes
 from encoders.midi import read_midi
-from experiments.folk import composing, data
-from experiments.folk.__main__ import program
+from experiments.folk import composing
 from scratchnet.training.checkpoint import load_checkpoint, save_checkpoint
 
 SMALL = "--hidden 12 --layers 1 --batch 4 --length 24 --eval-every 20 --quiet".split()
 
 
-def folk(*arguments):
-    return program.main([str(argument) for argument in arguments])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    """No test reads or writes the user's own cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        folder = tmp_path_factory.mktemp("cache")
-        patch.setattr(data, "cache_folder", lambda: folder)
-        yield folder
+folk = Command("folk")
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture(scope="module")
@@ -247,12 +236,3 @@ def test_learning_that_goes_astray(tunes, tmp_path):
     astray = ["--lr", 3e38, "--optimizer", "adam", "--out", tmp_path / "run"]
     with pytest.raises(SystemExit, match="^folk: error: at step .* holds step 0; try a lower --lr"):
         folk("train", *SMALL, "--steps", 40, "--data", tunes, *astray)
-
-
-def test_help_answers_at_once():
-    result = subprocess.run(
-        [sys.executable, "-m", "experiments.folk", "--help"], capture_output=True, text=True
-    )
-    assert result.returncode == 0 and "render" in result.stdout
-    loaded = "import sys; from experiments.folk.__main__ import program; print('numba' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True).stdout == "False\n"

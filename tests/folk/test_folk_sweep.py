@@ -7,16 +7,18 @@ import time
 import pytest
 from abc_tunes import write_tunes
 
-pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 pytest.importorskip("matplotlib", reason="needs the extra 'experiments'")
 from experiments.common import sweep_runner
 from experiments.common.errors import UserError
 from experiments.common.processes import begin_process
+from experiments.common.recipe import LEARNING
 from experiments.folk import sweep
 from experiments.folk.__main__ import program
 from experiments.folk.settings import Sweep
 
 optuna = pytest.importorskip("optuna", reason="needs the extra 'sweep'")
+TINY = LEARNING | {"hidden": 8, "steps": 20, "batch": 4, "length": 20, "stateful": False}
 FEW = {"optimizer": ("momentum", "adam"), "length": (10, 20)}
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
 
@@ -30,8 +32,7 @@ def tunes(tmp_path_factory):
 def small(monkeypatch):
     """Few runs of small networks."""
     monkeypatch.setattr(sweep, "AXES", FEW)
-    paper = sweep.PRESETS["paper"]
-    monkeypatch.setitem(sweep.PRESETS, "paper", type(paper)(8, 20, batch=4, length=20, stateful=False))
+    monkeypatch.setitem(sweep.PRESETS, "paper", TINY)
 
 
 def config(tunes, tmp_path, **options):
@@ -133,8 +134,7 @@ def work_small(settings):
     """`work` in a new process, which knows nothing of monkeypatch."""
     begin_process()
     sweep.AXES = FEW
-    paper = sweep.PRESETS["paper"]
-    sweep.PRESETS["paper"] = type(paper)(8, 20, batch=4, length=20, stateful=False)
+    sweep.PRESETS["paper"] = TINY
     sweep_runner.LOST = 3.0
     sweep_runner.BEAT = 0.5
     sweep.work(settings)

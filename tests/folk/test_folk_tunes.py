@@ -2,7 +2,7 @@
 
 import pytest
 
-pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 from encoders.abc.collection import read_collection
 from encoders.melody import groups, melody
 from experiments.folk import data

@@ -8,15 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from experiments.listen.analysis import (
-    Kind,
-    by_listener,
-    comparisons,
-    holm,
-    means,
-    signed_rank_p,
-    t_interval,
-)
+from experiments.listen.analysis import Kind, by_listener, comparisons, holm, means, signed_rank_p, t_interval
 from experiments.listen.report import as_cell, as_text, write_csv, write_table
 from experiments.listen.storage import Rating
 

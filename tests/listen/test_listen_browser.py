@@ -7,7 +7,7 @@ import signal
 import pytest
 from listening import Server, write_run, write_tone
 
-pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 pytest.importorskip("flask", reason="needs the extra 'listen'")
 pytest.importorskip("waitress", reason="needs the extra 'listen'")
 pytest.importorskip("playwright", reason="needs the extra 'browser'")

@@ -7,24 +7,21 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 import urllib.request
 from pathlib import Path
 
 import pytest
-from listening import ROOT, Server, write_run, write_tone
+from commands import Command
+from listening import Server, write_run, write_tone
 
-pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 pytest.importorskip("flask", reason="needs the extra 'listen'")
 pytest.importorskip("waitress", reason="needs the extra 'listen'")
 from experiments.listen import server as serving
-from experiments.listen.__main__ import program
 from experiments.listen.storage import Study
 
-
-def listen(*arguments):
-    return program.main([str(argument) for argument in arguments])
+listen = Command("listen")
 
 
 class Visitor:
@@ -250,11 +247,3 @@ def test_a_missing_package_is_named_before_anything_is_written(package, tmp_path
     assert f'{package} is not installed; try: pip install "scratchnet[listen]"' in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     assert listen("load") == 3 and "is not installed" in capsys.readouterr().err
-
-
-def test_help_answers_at_once(capsys):
-    assert listen("--help") == 0
-    assert "serve" in capsys.readouterr().out
-    loaded = "import sys, experiments.listen.__main__; print({'flask', 'numpy'} & {*sys.modules})"
-    done = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, cwd=ROOT)
-    assert done.stdout == "set()\n"

@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 from experiments.common.errors import UserError
 from experiments.listen.__main__ import program
 from experiments.listen.database import Database, Job, transaction

@@ -16,12 +16,7 @@ from experiments.measures.distances import (
     overlap_area,
     within,
 )
-from experiments.measures.frechet import (
-    frechet_feature_distance,
-    root,
-    sample_covariance,
-    shrunk_covariance,
-)
+from experiments.measures.frechet import frechet_feature_distance, root, sample_covariance, shrunk_covariance
 
 values = st.floats(0, 1000, allow_subnormal=False).map(lambda x: round(x, 3))
 samples = arrays(np.float64, st.integers(1, 12), elements=values)

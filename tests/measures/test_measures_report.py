@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from measured_music import BEAT, piece, tune
 
-pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 pytest.importorskip("matplotlib", reason="needs the extra 'experiments'")
 from encoders.abc import write_tune
 from encoders.midi import write_midi

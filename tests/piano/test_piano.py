@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from piano_files import SIXTEENTH, make_piece, write_pieces
 
-pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 pytest.importorskip("pooch", reason="needs the extra 'data'")
 from encoders.score import Note, Score, Track
 from encoders.tokens.note_duration import NoteDuration
 from experiments.common import recipe
 from experiments.common.errors import UserError
+from experiments.common.ngram_baseline import best_ngram, ranking
 from experiments.piano import composing, data, measured, report, runs
 from experiments.piano.networks import make_network
 from experiments.piano.settings import Compose, Run, Train, complete
@@ -20,14 +21,13 @@ from scratchnet.layers.attention import Attention
 from scratchnet.training.losses import softmax_cross_entropy
 
 ENCODER = NoteDuration()
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory):
     folder = write_pieces(tmp_path_factory.mktemp("data"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SCRATCHNET_CACHE", str(tmp_path_factory.mktemp("cache")))
-        return data.load(Train(data=(folder,), quiet=True), stretch=0.5)
+    return data.load(Train(data=(folder,), quiet=True), stretch=0.5)
 
 
 def network(kind="lstm", H=8):
@@ -221,7 +221,7 @@ def test_figures_of_a_network(corpus, kind):
 
 
 def test_figures_by_a_sample(corpus, monkeypatch):
-    """On training pieces as many tokens as on test pieces, of pieces to choose by all windows."""
+    """On training pieces as many tokens as on test pieces, of validation pieces all windows."""
     monkeypatch.setattr(recipe, "LEAST_SAMPLE", 1)
     monkeypatch.setattr(held_out, "LENGTH", 16)
     monkeypatch.setattr(held_out, "WARM_UP", 8)
@@ -246,15 +246,15 @@ def test_the_table():
               "lstm": [{"train": one, "test": one | {"nats": 2.5}}]}  # fmt: skip
     text = report.table(judged, rows)
     assert "| rnn | test | 3.250 ± 0.000 | 0.250 ± 0.000 |" in text and "| 2-gram | test | 3.000 |" in text
-    said = report.verdict(judged, rows)
+    said = ranking(judged, rows)
     assert "lstm 2.500 < rnn 3.250" in said and "Not better than the best n-gram (2-gram, 3.000): rnn" in said
-    assert "All are better" in report.verdict({"lstm": judged["lstm"]}, rows)
+    assert "All are better" in ranking({"lstm": judged["lstm"]}, rows)
 
 
 def test_baselines(corpus):
     rows = report.baselines(corpus)
     assert rows["uniform"] == pytest.approx(math.log(312))
-    assert report.best_ngram(rows)[1] < rows["unigram"] < rows["uniform"]
+    assert best_ngram(rows)[1] < rows["unigram"] < rows["uniform"]
 
 
 # --------------------------------------------------------------------------------------------- networks

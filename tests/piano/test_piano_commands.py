@@ -3,32 +3,23 @@
 import json
 import shutil
 import signal
-import subprocess
-import sys
 
 import pytest
+from commands import Command
 from piano_files import make_piece, write_pieces
 
-pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 pytest.importorskip("matplotlib", reason="needs the extra 'experiments'")
 pytest.importorskip("pooch", reason="needs the extra 'data'")
 from encoders.midi import read_midi, write_midi
 from encoders.score import Note, Score, Track
-from experiments.piano.__main__ import program
 from scratchnet.training.trainer import Trainer
 
 SMALL = "--hidden 10 --batch 4 --length 24 --steps 30 --eval-every 15 --quiet".split()
 
 
-def piano(*arguments):
-    return program.main([str(argument) for argument in arguments])
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SCRATCHNET_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
+piano = Command("piano")
+pytestmark = pytest.mark.usefixtures("own_cache")
 
 
 @pytest.fixture(scope="module")
@@ -181,12 +172,6 @@ def test_another_corpus_is_refused(trained, tmp_path, capsys):
     capsys.readouterr()
     assert piano("evaluate", trained, run, "--quiet") == 2
     assert "learned from other music" in capsys.readouterr().err
-
-
-def test_help_comes_at_once():
-    loaded = "import sys; from experiments.piano.__main__ import program; print('numba' in sys.modules)"
-    said = subprocess.run([sys.executable, "-c", loaded], capture_output=True, text=True, check=True).stdout
-    assert said.strip() == "False"
 
 
 def test_what_is_composed_is_measured_beside_test_pieces(trained, tmp_path, capsys):

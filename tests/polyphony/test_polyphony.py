@@ -234,9 +234,7 @@ def test_what_is_given_wins_over_the_recipe():
     config = complete(Run(set="nottingham", cell="gru", lr=0.5, window=0, ema_decay=0.0))
     assert (config.lr, config.window, config.ema_decay) == (0.5, 0, 0.0)
     recipe = recipe_of("nottingham", "gru")
-    assert all(
-        getattr(config, k) == getattr(recipe, k) for k in NAMES if k not in ("lr", "window", "ema_decay")
-    )
+    assert all(getattr(config, k) == recipe[k] for k in NAMES if k not in ("lr", "window", "ema_decay"))
     assert complete(config) == config
 
 

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import Command
 from polyphony_files import write_mat
 
-pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 pytest.importorskip("matplotlib", reason="needs the extra 'experiments'")
 from encoders.midi import read_midi
 from experiments.common.run_folder import RunFolder
 from experiments.polyphony import jobs, table
-from experiments.polyphony.__main__ import program
 from scratchnet.training.checkpoint import load_checkpoint, save_checkpoint
 from scratchnet.training.trainer import Trainer
 
@@ -31,8 +31,7 @@ TRAINED = {
 SMALL = "--hidden 6 --batch 2 --quiet".split()
 
 
-def polyphony(*arguments):
-    return program.main([str(argument) for argument in arguments])
+polyphony = Command("polyphony")
 
 
 @pytest.fixture(scope="module")
@@ -60,17 +59,8 @@ def run(trained, tmp_path):
 
 @pytest.fixture
 def refused(capsys):
-    """Call with arguments that must be refused: exit status 2, one line; returns the line."""
-
-    def call(*arguments):
-        capsys.readouterr()
-        assert polyphony(*arguments) == 2
-        out, err = capsys.readouterr()
-        (line,) = err.splitlines()
-        assert out == "" and re.match(r"polyphony( \w+)?: error: ", line)
-        return line
-
-    return call
+    """Call with arguments that must be refused; returns the line that says why."""
+    return lambda *arguments: polyphony.refused(capsys, *arguments)
 
 
 def content(folder):
@@ -355,12 +345,6 @@ def test_a_damaged_checkpoint_is_refused(run, refused, change):
 def test_a_checkpoint_that_cannot_be_resumed(run, refused):
     damage(run, lambda t, m: m["trainer"].pop("generators"), "checkpoint.safetensors")
     assert "does not fit the settings of the run" in refused("train", "--resume", run)
-
-
-def test_help(capsys):
-    for command in ([], ["train"], ["evaluate"], ["compose"], ["table"]):
-        assert polyphony(*command, "--help") == 0
-    assert "finished runs are not repeated" in capsys.readouterr().out
 
 
 def test_sound_that_cannot_be_made_is_one_line(run, refused, monkeypatch):

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-pytest.importorskip("jsonargparse", reason="needs the extra 'experiments'")
+pytest.importorskip("yaml", reason="needs the extra 'experiments'")
 from encoders.tokens.note_chords import NoteChords
 from encoders.tokens.note_duration import NoteDuration
 from experiments.blues import runs as blues_runs
