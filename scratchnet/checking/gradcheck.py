@@ -269,11 +269,11 @@ def _expect_writable(array, name):
 
 def _expect_doubled(grads, once):
     """Refuse gradients, after two backward passes, that are not twice those of one; then make them those."""
-    largest = {name: np.nanmax(np.abs(array), initial=0) for name, array in once.items()}
-    rounding = 1e-13 * max(largest.values(), default=0)  # some gradients are zero, and hold nothing else
+    scales = {name: np.nanmax(np.abs(grad), initial=0) for name, grad in once.items()}
+    rounding = 1e-12 * max(scales.values(), default=0)  # all that is left of a gradient that cancels
     for name, grad in grads.items():
-        tolerance = max(1e-7 * largest[name], rounding)
-        if not np.allclose(grad, 2 * once[name], rtol=0, atol=tolerance, equal_nan=True):
+        atol = 1e-7 * scales[name] + rounding
+        if not np.allclose(grad, 2 * once[name], rtol=0, atol=atol, equal_nan=True):
             raise ValueError(
                 f"expected backward to add to grads[{name!r}], so that two passes leave twice the gradient: "
                 "does it assign where it should add?"
