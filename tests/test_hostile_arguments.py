@@ -59,7 +59,7 @@ from scratchnet.training.batches import RandomWindows, Streams, evaluation_batch
 from scratchnet.training.losses import lengths_mask, sigmoid_cross_entropy, softmax_cross_entropy
 from scratchnet.training.optimizers import SGD, Adagrad, Adam, RMSprop, clip_global_norm
 from scratchnet.training.pieces import Pieces
-from scratchnet.training.schedules import Constant, Cosine, Exponential, Plateau, StepDecay, WarmUp
+from scratchnet.training.schedules import Constant, Cosine, Exponential, Plateau, Product, StepDecay, WarmUp
 
 
 def rng():
@@ -220,6 +220,7 @@ CALLS = [
     (Exponential, {"factor": 0.5}, {"factor": "part"}),
     (Cosine, {"steps": 2}, {"steps": "positive", "final": "unit"}),
     (WarmUp, {"steps": 2}, {"steps": "whole", "then": "schedule"}),
+    (Product, {"first": StepDecay(2), "second": Constant()}, {"first": "schedule", "second": "schedule"}),
     (Plateau, {},
      {"factor": "share", "patience": "whole0", "threshold": "not negative", "lowest": "unit"}),
     *(method(lambda make=make: make, "__call__", {"n": 3}, {"n": "whole0 without a limit"})

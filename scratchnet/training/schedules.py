@@ -8,7 +8,7 @@
     Cosine                  factor = final + (1 - final) (1 + cos(pi n / N)) / 2  up to n = N, then final
                                                             (Loshchilov & Hutter 2017, without restarts)
     WarmUp                  factor = (n + 1) / N  while n < N, then that of another schedule at n - N
-    Product                 factor = the product of those of other schedules, all at n
+    Product                 factor = the product of those of two other schedules at n
     Plateau                 factor = f^(how often the validation loss has stopped falling)
 
     schedule = WarmUp(100, Cosine(2000, final=0.1))
@@ -148,15 +148,16 @@ class WarmUp(Schedule):
 
 
 class Product(Schedule):
-    """Several schedules at once: their factors are multiplied.
+    """Two schedules at once: their factors are multiplied.
 
     Parameters
     ----------
-    schedules : Schedules; at most one of them uses validation losses
+    first, second : Schedules
     """
 
-    def __init__(self, *schedules):
-        self.schedules = tuple(instance(schedule, "schedules", Schedule) for schedule in schedules)
+    def __init__(self, first, second):
+        self.first, self.second = instance(first, "first", Schedule), instance(second, "second", Schedule)
+        self.schedules = self.first, self.second
 
     def __call__(self, n):
         return math.prod(schedule(n) for schedule in self.schedules)

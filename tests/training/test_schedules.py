@@ -25,7 +25,7 @@ ALL = {
     "cosine": lambda: Cosine(8, 0.1),
     "warm-up": lambda: WarmUp(4, Cosine(6)),
     "plateau": lambda: Plateau(0.5, 1),
-    "product": lambda: Product(WarmUp(3), Cosine(8.5, 0.1), Plateau(0.5, 1)),
+    "product": lambda: Product(WarmUp(3), Product(Plateau(0.5, 1), Cosine(8.5, 0.1))),
 }
 
 
@@ -169,8 +169,8 @@ def test_states_that_do_not_fit_are_refused_and_change_nothing():
         (lambda: Exponential(math.nan), r"factor in \(0, 1\]"),
         (lambda: Cosine(0), "steps > 0"),
         (lambda: Cosine(math.nan), "steps > 0"),
-        (lambda: Product(WarmUp(2), 3), "schedules"),
-        (lambda: Product(Plateau()).load_state_dict({}), "expected the states of"),
+        (lambda: Product(WarmUp(2), 3), "second"),
+        (lambda: Product(Plateau(), Constant()).load_state_dict({}), "expected the states of"),
         (lambda: Cosine(5, -0.1), r"final in \[0, 1\]"),
         (lambda: WarmUp(0), "steps >= 1"),
         (lambda: Plateau(1.0), r"factor in \(0, 1\)"),
