@@ -217,6 +217,7 @@ class Trainer:
             "waited": self.waited,
             "batches": self.batches.state_dict(),
             "schedule": self.schedule.state_dict() if self.schedule else {},
+            "lr": self.optimizer.lr,
             "generators": [generator_state(rng) for rng in self.generators],
         }
 
@@ -256,6 +257,9 @@ class Trainer:
         self.batches.load_state_dict(metadata["batches"])
         if self.schedule:
             self.schedule.load_state_dict(metadata["schedule"])
+            self.optimizer.lr = number(
+                metadata.get("lr", self.optimizer.lr), "lr", least=0
+            )  # of the last step
         elif metadata["schedule"]:
             raise ValueError("expected no schedule")
         if len(metadata["generators"]) != len(self.generators):
