@@ -100,9 +100,11 @@ def run(p, P, f, W_ih, W_up, W_hh, b, b_hh, peep, W_out, b_out, tokens, u, choic
                 one_step(k, f, W_ih, W_hh[k], b[k], b_hh, peep, tokens[t],
                          h0[k], c0[k], z, q, c1[k], h1[k], lo, hi)  # fmt: skip
             else:
-                W, x, bias = no_weights, no_input, W_ih[tokens[t, 0]]
+                W, x, bias = no_weights, no_input, b[k]
                 if k > 0:
-                    W, x, bias = W_up[k - 1], h1[k - 1], b[k]
+                    W, x = W_up[k - 1], h1[k - 1]
+                else:  # one sequence: a row of W_ih, in which b is added
+                    bias = W_ih[tokens[t, 0]]
                 one_step(k, f, W, W_hh[k], bias, b_hh, peep, x,
                          h0[k], c0[k], z, q, c1[k], h1[k], lo, hi)  # fmt: skip
             meeting += 1
